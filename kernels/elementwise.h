@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small passes that stand alone: casts, sums, bias, and random masks and noise that are pure
+// functions of (seed, stream, index), so that backward and a resumed run draw the same again.
+#pragma once
+
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+/// out = in, converted (f32, bf16, f16 to f32, bf16). Shapes equal; rank 2 may have row strides.
+struct Cast {
+  Tensor out;  // (N,C) or any dense shape; written
+  Tensor in;
+};
+
+/// out = out * beta + in * alpha. Types f32|bf16, each its own.
+struct Accumulate {
+  Tensor out;  // (N,C), row stride free; read and written
+  Tensor in;   // (N,C), row stride free
+  float alpha = 1.0f;
+  float beta = 1.0f;
+};
+
+/// out[n,o] += bias[o]; backward dbias[o] += sum_n dout[n,o], summed in fp32 in a fixed order.
+struct BiasForward {
+  Tensor inout;  // (N,O) f32|bf16, row stride free
+  Tensor bias;   // (O) f32|bf16
+};
+struct BiasBackward {
+  Tensor dbias;  // (O) f32 added to
+  Tensor dout;   // (N,O) f32|bf16, row stride free
+};
+
+/// Inverted dropout (Srivastava et al. 2014): element i of the dense (N,C) index space is kept with
+/// probability 1-p, by word i%4 of philox(seed, stream, counter + i/4), and scaled by 1/(1-p).
+/// Its backward is itself, applied to the gradient.
+struct Dropout {
+  Tensor out;  // (N,C) f32|bf16 written or, with accumulate, added to; may be `in`
+  Tensor in;   // (N,C) as out
+  float p = 0.0f;
+  uint64_t seed = 0, stream = 0, counter = 0;
+  enum class Output : bool { kWrite, kAdd } output = Output::kWrite;
+};
+
+/// NEFTune (Jain et al. 2023): inout[n,c] += scales[n] * u, u uniform in [-1,1) by word i%4 of
+/// philox(seed, stream, counter + i/4). scales[n] is alpha / sqrt(length * C) of the sequence that
+/// row n belongs to.
+struct UniformNoise {
+  Tensor inout;   // (N,C) f32|bf16 read and written
+  Tensor scales;  // (N) f32
+  uint64_t seed = 0, stream = 0, counter = 0;
+};
+
+void cast(const Cast& op, Stream stream = {});
+void accumulate(const Accumulate& op, Stream stream = {});
+void bias_forward(const BiasForward& op, Stream stream = {});
+void bias_backward(const BiasBackward& op, Stream stream = {});
+void dropout(const Dropout& op, Stream stream = {});
+void uniform_noise(const UniformNoise& op, Stream stream = {});
+
+}  // namespace nibble

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimizer updates over flat fp32 storage: all trained tensors lie one after another in `values`
+// and `gradients`, a table of segments says where each is. One call updates them all.
+//   AdamW (Loshchilov & Hutter 2019), as torch.optim.AdamW: p -= lr*wd*p;
+//     m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr * (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps)
+//   AdamW 8-bit (Dettmers et al. 2022), as bitsandbytes' AdamW8bit: m and v are kept as codes of the
+//     dynamic map (signed for m, unsigned for v) with one absmax a block of 256, per segment;
+//     segments under 4096 elements keep fp32 state; decay after the update as bitsandbytes has it.
+//   SGD with momentum, as torch.optim.SGD.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+/// One trained tensor inside the flat storage.
+struct Segment {
+  int64_t begin = 0, count = 0;
+  float weight_decay = 0.0f;
+};
+
+struct AdamW {
+  Tensor values;     // (P) f32 read and written
+  Tensor gradients;  // (P) f32
+  Tensor m, v;       // (P) f32 read and written
+  std::span<const Segment> segments;
+  float learning_rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  float gradient_scale = 1.0f;  // multiplies every gradient (clipping)
+  int64_t step = 1;             // 1-based
+};
+
+/// 8-bit state. Blocks of 256 start anew at every segment.
+struct AdamW8bit {
+  Tensor values, gradients;        // (P) f32
+  Tensor m_codes, v_codes;         // (P) u8 read and written
+  Tensor m_absmax, v_absmax;       // (adamw8bit_blocks) f32 read and written
+  Tensor m_small, v_small;         // (adamw8bit_small) f32: state of segments under 4096 elements
+  std::span<const Segment> segments;
+  float learning_rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  float gradient_scale = 1.0f;
+  int64_t step = 1;
+};
+int64_t adamw8bit_blocks(std::span<const Segment> segments);
+int64_t adamw8bit_small(std::span<const Segment> segments);
+/// Codes and scales of zero moments, as bitsandbytes initialises them.
+void adamw8bit_reset(const AdamW8bit& op);
+
+struct Sgd {
+  Tensor values, gradients;  // (P) f32
+  Tensor momentum;           // (P) f32 read and written; absent: none
+  std::span<const Segment> segments;
+  float learning_rate = 0, beta = 0.0f;
+  float gradient_scale = 1.0f;
+  int64_t step = 1;
+};
+
+void adamw(const AdamW& op, Stream stream = {});
+void adamw8bit(const AdamW8bit& op, Stream stream = {});
+void sgd(const Sgd& op, Stream stream = {});
+
+/// The 2-norm of a dense f32 tensor, summed in double in a fixed order whatever the thread count.
+double l2_norm(const Tensor& tensor, Stream stream = {});
+
+}  // namespace nibble

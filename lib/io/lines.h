@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Line streams: JSONL and text in and out of files and pipes, zstd where the name ends in .zst or
+// the bytes start with zstd's magic. Memory is bounded by the longest line.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "io/file.h"
+
+namespace nibble {
+
+/// Reads lines (without the newline, and without a carriage return before it) of PATH, or of
+/// standard input for "-". A UTF-8 byte order mark at the start is skipped.
+class LineReader {
+ public:
+  static constexpr size_t kMaxLine = size_t{256} << 20;
+
+  explicit LineReader(const std::string& path);
+  ~LineReader();
+  LineReader(LineReader&&) noexcept;
+
+  /// The next line, or false at the end. The view (with at least 64 readable bytes of padding
+  /// behind it, as simdjson wants) is valid until the next call. Throws DataError for a line over
+  /// kMaxLine or damaged zstd, IoError for a failed read.
+  bool next(std::string_view& line);
+  /// 1-based number of the last line returned.
+  int64_t number() const;
+  /// "train.jsonl:812" or "(standard input):812", for messages.
+  std::string place() const;
+  const std::string& name() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Writes lines to PATH (atomically: temporary and rename) or to standard output for "-" or "".
+class LineWriter {
+ public:
+  explicit LineWriter(const std::string& path);
+  ~LineWriter();
+  LineWriter(LineWriter&&) noexcept;
+
+  /// Appends the text and a newline. Throws IoError; ClosedPipe when the reader has gone.
+  void line(std::string_view text);
+  /// Pushes what is buffered to a standard stream, for readers that follow.
+  void flush();
+  /// Finishes the stream and renames the file into place. Without it, nothing is kept.
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Thrown when standard output's reader has gone; run_tool ends quietly on it.
+struct ClosedPipe {};
+
+}  // namespace nibble

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/device.h"
+
+#include <charconv>
+
+#include "base/error.h"
+
+namespace nibble {
+
+Device parse_device(std::string_view text) {
+  if (text == "cpu") return {};
+  Device device{.kind = DeviceKind::kCuda};
+  std::string_view rest = text;
+  bool valid = rest.starts_with("cuda");
+  if (valid) rest.remove_prefix(4);
+  if (valid && !rest.empty()) {
+    valid = rest.front() == ':' && rest.size() > 1;
+    const auto [end, error] =
+        std::from_chars(rest.data() + 1, rest.data() + rest.size(), device.index);
+    valid = valid && error == std::errc() && end == rest.data() + rest.size() && device.index >= 0;
+  }
+  if (!valid) throw UsageError(cat("--device=", text, ": no such device; use cpu or cuda[:N]"));
+  throw UnavailableError(cat("--device=", text, ": nibble was built without CUDA; use --device=cpu"));
+}
+
+std::string device_name(const Device& device) {
+  return device.kind == DeviceKind::kCpu ? "cpu" : cat("cuda:", device.index);
+}
+
+}  // namespace nibble
