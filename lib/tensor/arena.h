@@ -35,7 +35,7 @@ class Arena {
 
  private:
   struct Unmap {
-    size_t bytes = 0;
+    size_t bytes;
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte, Unmap> memory_;
