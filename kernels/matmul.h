@@ -18,7 +18,7 @@ struct Matmul {
   Transpose b_transpose = Transpose::kNo;
   float alpha = 1.0f;
   float beta = 0.0f;
-  Tensor scratch;  // (matmul_scratch_elements) f32
+  Tensor scratch = {};  // (matmul_scratch_elements) f32; absent where that is 0
 };
 
 /// f32 elements of scratch that the product may need on this machine, at most.
