@@ -3,7 +3,8 @@
 //   nf4, fp4: the (O,I) matrix flattened, two codes a byte, the first in the high nibble; element e
 //     is code_book[code[e]] * absmax[e / block]. Double quantisation (QLoRA, Dettmers et al. 2023)
 //     stores absmax[b] = nested_map[absmax_codes[b]] * nested_absmax[b / nested_block] + offset.
-//   int8: element (o,i) is codes[o,i] * row_scale[o] / 127.
+//   int8: element (o,i) is codes[o,i] * row_scale[o] * (1/127), rounded in that order.
+// Scales are finite: whoever reads them from a file has checked.
 // Also the product of such a matrix with a few vectors, straight from the codes, for decoding.
 #pragma once
 
@@ -13,18 +14,21 @@ namespace nibble {
 
 enum class QuantType : uint8_t { kNf4, kFp4, kInt8 };
 
+/// One step of an int8 code whose row scale is 1: 1/127 in single precision.
+inline constexpr float kInt8Step = 7.874015718698502e-3f;
+
 /// A view; the bytes belong to a mapped file or an arena.
 struct QuantizedMatrix {
   QuantType type = QuantType::kNf4;
-  int64_t out_features = 0;  // O
-  int64_t in_features = 0;   // I
-  int64_t block = 64;        // G, a power of two
-  const uint8_t* codes = nullptr;       // (ceil(O*I/2)) for 4 bits; (O,I) int8 bytes for int8
-  const float* code_book = nullptr;     // (16)
-  const float* absmax = nullptr;        // (ceil(O*I/G)), or null when nested
-  const uint8_t* absmax_codes = nullptr;   // (ceil(O*I/G)) when nested
-  const float* nested_map = nullptr;       // (256)
-  const float* nested_absmax = nullptr;    // (ceil(blocks/nested_block))
+  int64_t out_features = 0;               // O
+  int64_t in_features = 0;                // I
+  int64_t block = 64;                     // G, a power of two
+  const uint8_t* codes = nullptr;         // (ceil(O*I/2)) for 4 bits; (O,I) int8 bytes for int8
+  const float* code_book = nullptr;       // (16)
+  const float* absmax = nullptr;          // (ceil(O*I/G)), or null when nested
+  const uint8_t* absmax_codes = nullptr;  // (ceil(O*I/G)) when nested
+  const float* nested_map = nullptr;      // (256)
+  const float* nested_absmax = nullptr;   // (ceil(blocks/nested_block))
   int64_t nested_block = 256;
   float nested_offset = 0.0f;
   const float* row_scale = nullptr;  // (O), int8
@@ -43,6 +47,9 @@ struct QuantizedMatvec {
   Tensor x;    // (M,I) f32|bf16, row stride free
   QuantizedMatrix matrix;
 };
+
+/// Throws BugError where a pointer or a size that the type needs is missing.
+void check_matrix(const QuantizedMatrix& matrix);
 
 void dequantize(const Dequantize& op, Stream stream = {});
 void quantized_matvec(const QuantizedMatvec& op, Stream stream = {});

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/dequantize.h"
+
+#include <bit>
+
+#include "base/threads.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/dequantize.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/dequantize-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+// Row `row` of an int8 matrix: (code * scale) * (1/127), in the order of bitsandbytes.
+template <class T>
+void widen_int8_row(const QuantizedMatrix& m, int64_t row, T* out) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* codes = reinterpret_cast<const int8_t*>(m.codes) + row * m.in_features;
+  const float scale = m.row_scale[row];
+  int64_t i = 0;
+  for (; i + lanes <= m.in_features; i += lanes) {
+    const auto code = hn::PromoteTo(di, hn::LoadU(hn::Rebind<int8_t, Floats>(), codes + i));
+    const auto value =
+        hn::Mul(hn::Mul(hn::ConvertTo(d, code), hn::Set(d, scale)), hn::Set(d, kInt8Step));
+    if constexpr (std::is_same_v<T, bf16>) {
+      const BitsOf<Floats> du;
+      const auto high = hn::ShiftRight<16>(hn::BitCast(du, round_to_bf16(d, value)));
+      const hn::Rebind<uint16_t, Floats> dh;
+      hn::StoreU(hn::DemoteTo(dh, hn::BitCast(di, high)), dh, reinterpret_cast<uint16_t*>(out + i));
+    } else {
+      hn::StoreU(value, d, out + i);
+    }
+  }
+  for (; i < m.in_features; ++i)
+    out[i] = from_float<T>(static_cast<float>(codes[i]) * scale * kInt8Step);
+}
+
+template <class T>
+void widen_rows(const Dequantize& op, int64_t begin, int64_t end) {
+  const QuantizedMatrix& m = op.matrix;
+  for (int64_t r = begin; r < end; ++r) {
+    T* out = op.out.as<T>() + r * op.out.row_stride;
+    if (m.type == QuantType::kInt8)
+      widen_int8_row(m, op.first_row + r, out);
+    else
+      widen_codes(m, (op.first_row + r) * m.in_features, m.in_features, out);
+  }
+}
+
+void dequantize_rows(const Dequantize& op, int64_t begin, int64_t end) {
+  if (op.out.dtype == Dtype::kBf16)
+    widen_rows<bf16>(op, begin, end);
+  else
+    widen_rows<float>(op, begin, end);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+HWY_EXPORT(dequantize_rows);
+
+void check_matrix(const QuantizedMatrix& m) {
+  CHECK(m.out_features >= 0 && m.in_features >= 0 && m.codes != nullptr);
+  if (m.type == QuantType::kInt8) {
+    CHECK(m.row_scale != nullptr);
+    return;
+  }
+  CHECK(m.code_book != nullptr && m.block > 0 && std::has_single_bit(uint64_t(m.block)));
+  CHECK(m.absmax != nullptr || (m.absmax_codes && m.nested_map && m.nested_absmax));
+  CHECK(m.absmax != nullptr || m.nested_block > 0);
+}
+
+namespace cpu {
+void dequantize(const Dequantize& op) {
+  // A thread's part is at least a few thousand elements: less is done sooner than it is handed out.
+  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, op.out.dim(1)));
+  parallel_for(op.out.dim(0), grain, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(dequantize_rows)(op, begin, end);
+  });
+}
+}  // namespace cpu
+
+void dequantize(const Dequantize& op, Stream) {
+  check_matrix(op.matrix);
+  CHECK(op.out.rank == 2 && op.out.dim(1) == op.matrix.in_features);
+  CHECK(op.out.dtype == Dtype::kF32 || op.out.dtype == Dtype::kBf16);
+  CHECK(op.first_row >= 0 && op.first_row <= op.matrix.out_features - op.out.dim(0));
+  if (op.out.device.kind != DeviceKind::kCpu)
+    throw UnavailableError("dequantize: nibble was built without CUDA; use --device=cpu");
+  if (op.out.elements() > 0) cpu::dequantize(op);
+}
+
+}  // namespace nibble
+#endif
