@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/op_harness.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+
+namespace nibble {
+namespace {
+
+constexpr size_t kCanaryBytes = 128;
+constexpr std::byte kCanary{0xff};  // a NaN in every float type
+
+template <class T>
+double load(const std::byte* p) {
+  T x;
+  std::memcpy(&x, p, sizeof x);
+  if constexpr (std::is_arithmetic_v<T>)
+    return static_cast<double>(x);
+  else
+    return to_float(x);
+}
+
+template <class T>
+void store(std::byte* p, T x) {
+  std::memcpy(p, &x, sizeof x);
+}
+
+}  // namespace
+
+std::string shape_name(const Shape& shape) {
+  std::string out = "(";
+  for (const int64_t d : shape) out += cat(out.size() > 1 ? "," : "", d);
+  return out + ")";
+}
+
+Buffer::Buffer(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap)
+    : name_(std::move(name)), role_(role), dtype_(dtype), gap_(gap) {
+  tensor_ = {.dtype = dtype, .rank = static_cast<int>(shape.size())};
+  CHECK(!shape.empty() && shape.size() <= tensor_.shape.size());
+  std::copy(shape.begin(), shape.end(), tensor_.shape.begin());
+  tensor_.row_stride = tensor_.row_elements() + gap;
+  const size_t element = dtype_bytes(dtype);
+  const size_t span = static_cast<size_t>(shape[0] * tensor_.row_stride) * element;
+  bytes_.assign(span + 2 * kCanaryBytes + 64 + element, kCanary);
+  const auto base = reinterpret_cast<uintptr_t>(bytes_.data()) + kCanaryBytes;
+  first_ = bytes_.data() + kCanaryBytes + (64 - base % 64) % 64 + element;
+  tensor_.data = first_;
+  for (int64_t i = 0; i < size(); ++i) set(i, std::numeric_limits<double>::quiet_NaN());
+}
+
+std::byte* Buffer::element(int64_t i) const {
+  const int64_t width = tensor_.row_elements();
+  const int64_t place = i / width * tensor_.row_stride + i % width;
+  return first_ + static_cast<size_t>(place) * dtype_bytes(dtype_);
+}
+
+double Buffer::at(int64_t i) const {
+  const std::byte* p = element(i);
+  switch (dtype_) {
+    case Dtype::kF64:
+      return load<double>(p);
+    case Dtype::kF32:
+      return load<float>(p);
+    case Dtype::kBf16:
+      return load<bf16>(p);
+    case Dtype::kF16:
+      return load<f16>(p);
+    case Dtype::kI32:
+      return load<int32_t>(p);
+    case Dtype::kI8:
+      return load<int8_t>(p);
+    case Dtype::kU8:
+      return load<uint8_t>(p);
+    default:
+      throw BugError("op harness: no such element type");
+  }
+}
+
+void Buffer::set(int64_t i, double x) {
+  std::byte* p = element(i);
+  const bool is_nan = std::isnan(x);
+  switch (dtype_) {
+    case Dtype::kF64:
+      return store(p, x);
+    case Dtype::kF32:
+      return store(p, static_cast<float>(x));
+    case Dtype::kBf16:
+      return store(p, to_bf16(static_cast<float>(x)));
+    case Dtype::kF16:
+      return store(p, to_f16(static_cast<float>(x)));
+    case Dtype::kI32:
+      return store(p, is_nan ? INT32_MIN : static_cast<int32_t>(x));
+    case Dtype::kI8:
+      return store(p, is_nan ? int8_t{-128} : static_cast<int8_t>(x));
+    case Dtype::kU8:
+      return store(p, is_nan ? uint8_t{255} : static_cast<uint8_t>(x));
+    default:
+      throw BugError("op harness: no such element type");
+  }
+}
+
+std::vector<double> Buffer::values() const {
+  std::vector<double> out(static_cast<size_t>(size()));
+  for (int64_t i = 0; i < size(); ++i) out[static_cast<size_t>(i)] = at(i);
+  return out;
+}
+
+void Buffer::set_values(const std::vector<double>& values) {
+  CHECK(static_cast<int64_t>(values.size()) == size());
+  for (int64_t i = 0; i < size(); ++i) set(i, values[static_cast<size_t>(i)]);
+}
+
+void Buffer::fill_uniform(Rng& rng, double low, double high) {
+  for (int64_t i = 0; i < size(); ++i) set(i, low + (high - low) * rng.uniform());
+}
+
+void Buffer::restore(const std::vector<std::byte>& bytes) {
+  CHECK(bytes.size() == bytes_.size());
+  std::copy(bytes.begin(), bytes.end(), bytes_.begin());
+}
+
+bool Buffer::intact() const {
+  std::vector<bool> ours(bytes_.size(), false);
+  for (int64_t i = 0; i < size(); ++i) {
+    const auto at = static_cast<size_t>(element(i) - bytes_.data());
+    for (size_t b = 0; b < dtype_bytes(dtype_); ++b) ours[at + b] = true;
+  }
+  for (size_t b = 0; b < bytes_.size(); ++b)
+    if (!ours[b] && bytes_[b] != kCanary) return false;
+  return true;
+}
+
+OpCase::OpCase(std::string label, uint64_t seed)
+    : label_(std::move(label)), seed_(seed), rng_(seed) {}
+
+Buffer& OpCase::add(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap) {
+  entries_.push_back({Buffer(std::move(name), role, dtype, std::move(shape), gap), {}});
+  Buffer& buffer = entries_.back().buffer;
+  if (role != Role::kOutput && role != Role::kScratch) buffer.fill_uniform(rng_, -1.0, 1.0);
+  return buffer;
+}
+
+Buffer& OpCase::input(std::string name, Dtype dtype, Shape shape, int64_t gap) {
+  return add(std::move(name), Role::kInput, dtype, std::move(shape), gap);
+}
+Buffer& OpCase::output(std::string name, Dtype dtype, Shape shape, int64_t gap) {
+  return add(std::move(name), Role::kOutput, dtype, std::move(shape), gap);
+}
+Buffer& OpCase::accumulated(std::string name, Dtype dtype, Shape shape, int64_t gap) {
+  return add(std::move(name), Role::kAccumulated, dtype, std::move(shape), gap);
+}
+Buffer& OpCase::in_place(std::string name, Dtype dtype, Shape shape, int64_t gap) {
+  return add(std::move(name), Role::kInPlace, dtype, std::move(shape), gap);
+}
+Buffer& OpCase::scratch(Dtype dtype, Shape shape) {
+  return add("scratch", Role::kScratch, dtype, std::move(shape), 0);
+}
+
+void OpCase::want(const Buffer& buffer, std::vector<Bounded> values) {
+  CHECK(static_cast<int64_t>(values.size()) == buffer.size());
+  for (Entry& entry : entries_)
+    if (&entry.buffer == &buffer) {
+      entry.want = std::move(values);
+      return;
+    }
+  throw BugError("op harness: the buffer belongs to another case");
+}
+
+void expect_close(const std::string& label, const std::string& name, const std::vector<double>& got,
+                  const std::vector<Bounded>& want, Dtype dtype, uint64_t seed) {
+  ASSERT_EQ(got.size(), want.size()) << label << " " << name;
+  size_t wrong = 0;
+  std::string first;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double w = want[i].value, e = want[i].error;
+    double tolerance = e;
+    if (dtype != Dtype::kF64) tolerance += unit_roundoff(dtype) * (std::abs(w) + e);
+    const bool same_infinity = std::isinf(w) && w == got[i];
+    if (same_infinity || std::abs(got[i] - w) <= tolerance) continue;
+    if (wrong++ == 0)
+      first = cat(label, " ", name, "[", i, "]: want ", w, " got ", got[i], " tol ", tolerance,
+                  " seed ", seed);
+  }
+  if (wrong) ADD_FAILURE() << first << " (" << wrong << " of " << got.size() << " are off)";
+}
+
+void OpCase::compare(const Entry& entry, const std::vector<double>& start, int calls) const {
+  std::vector<Bounded> want = entry.want;
+  const bool added = entry.buffer.role() == Role::kAccumulated;
+  const double u = unit_roundoff(entry.buffer.dtype());
+  for (size_t i = 0; added && i < want.size(); ++i) {
+    const Bounded once = Bounded(start[i]) + want[i];
+    // Between two calls the sum is rounded to storage once more.
+    want[i] =
+        calls == 1
+            ? once
+            : Bounded(once.value, once.error + u * (std::abs(once.value) + once.error)) + want[i];
+  }
+  expect_close(calls == 1 ? label_ : label_ + " (called twice)", entry.buffer.name(),
+               entry.buffer.values(), want, entry.buffer.dtype(), seed_);
+}
+
+void OpCase::check(const std::function<void()>& call) {
+  std::vector<std::vector<std::byte>> start, result;
+  std::vector<std::vector<double>> start_values;
+  bool repeatable = true;  // an op that overwrites what it reads has no second call to compare
+  for (const Entry& entry : entries_) {
+    start.push_back(entry.buffer.bytes());
+    start_values.push_back(entry.buffer.values());
+    repeatable = repeatable && entry.buffer.role() != Role::kInPlace;
+  }
+
+  call();
+  for (size_t k = 0; k < entries_.size(); ++k) {
+    const Buffer& buffer = entries_[k].buffer;
+    result.push_back(buffer.bytes());
+    EXPECT_TRUE(buffer.intact()) << label_ << " " << buffer.name()
+                                 << ": written outside its elements, seed " << seed_;
+    if (buffer.role() == Role::kInput) {
+      EXPECT_TRUE(buffer.bytes() == start[k])
+          << label_ << " " << buffer.name() << ": an input was changed, seed " << seed_;
+    } else if (buffer.role() != Role::kScratch) {
+      compare(entries_[k], start_values[k], 1);
+    }
+  }
+
+  for (size_t k = 0; k < entries_.size(); ++k) entries_[k].buffer.restore(start[k]);
+  call();
+  for (size_t k = 0; k < entries_.size(); ++k) {
+    const Buffer& buffer = entries_[k].buffer;
+    if (buffer.role() != Role::kScratch) {
+      EXPECT_TRUE(buffer.bytes() == result[k])
+          << label_ << " " << buffer.name() << ": a rerun is not bit-equal, seed " << seed_;
+    }
+  }
+  if (!repeatable) return;
+
+  call();
+  for (size_t k = 0; k < entries_.size(); ++k) {
+    const Buffer& buffer = entries_[k].buffer;
+    if (buffer.role() == Role::kAccumulated) {
+      compare(entries_[k], start_values[k], 2);
+    } else if (buffer.role() == Role::kOutput) {
+      EXPECT_TRUE(buffer.bytes() == result[k])
+          << label_ << " " << buffer.name() << ": a second call does not repeat, seed " << seed_;
+    }
+  }
+}
+
+std::vector<double> central_differences(const std::function<double(const std::vector<double>&)>& f,
+                                        std::vector<double> x, double h) {
+  std::vector<double> out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double middle = x[i];
+    x[i] = middle + h;
+    const double above = f(x);
+    x[i] = middle - h;
+    out[i] = (above - f(x)) / (2.0 * h);
+    x[i] = middle;
+  }
+  return out;
+}
+
+}  // namespace nibble

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every op's test does alike. An OpCase owns the op's buffers, by name and by role, each
+// between canaries; check() calls the op three times and holds it to its contract:
+//   once, against the wanted values; inputs, canaries and the gaps between rows untouched;
+//   again from the same start: bit-equal;
+//   again without a fresh start: what is added to has been added twice, what is written repeats.
+// Outputs start as NaN, so an element that is not written is seen; canaries are NaN too, so one
+// that is read is seen. A typical test:
+//
+//   OpCase op(cat("rmsnorm_forward cpu ", ...), seed);
+//   Buffer& in = op.input("in", Dtype::kBf16, {n, c});
+//   Buffer& out = op.output("out", Dtype::kBf16, {n, c});
+//   op.want(out, rmsnorm_reference<Bounded>(in.values(), ...));
+//   op.check([&] { rmsnorm_forward({.out = out.tensor(), .in = in.tensor(), ...}); });
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "support/bounded.h"
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+using Shape = std::vector<int64_t>;
+
+/// "(7,1023)"
+std::string shape_name(const Shape& shape);
+
+enum class Role {
+  kInput,        // read, left as it was
+  kOutput,       // written, starts as NaN
+  kAccumulated,  // added to, starts as random values
+  kInPlace,      // read and overwritten
+  kScratch,      // anything goes, starts as NaN
+};
+
+/// Memory of a tensor between canaries. It starts one element past a 64-byte boundary, as a column
+/// range of a wider matrix may; `gap` canary elements lie between rows.
+class Buffer {
+ public:
+  Buffer(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap = 0);
+
+  const std::string& name() const { return name_; }
+  Role role() const { return role_; }
+  Dtype dtype() const { return dtype_; }
+  const Tensor& tensor() const { return tensor_; }
+  int64_t size() const { return tensor_.elements(); }
+
+  /// Element i in row-major order, gaps left out.
+  double at(int64_t i) const;
+  /// Stores x rounded to the buffer's type.
+  void set(int64_t i, double x);
+  std::vector<double> values() const;
+  void set_values(const std::vector<double>& values);
+  /// Uniform in [low, high), rounded to the buffer's type.
+  void fill_uniform(Rng& rng, double low, double high);
+
+  const std::vector<std::byte>& bytes() const { return bytes_; }
+  void restore(const std::vector<std::byte>& bytes);
+  /// Whether canaries and gaps are as they were made.
+  bool intact() const;
+
+ private:
+  std::byte* element(int64_t i) const;
+
+  std::string name_;
+  Role role_;
+  Dtype dtype_;
+  int64_t gap_ = 0;
+  std::vector<std::byte> bytes_;
+  std::byte* first_ = nullptr;
+  Tensor tensor_;
+};
+
+class OpCase {
+ public:
+  /// `label` starts every message: "rmsnorm_backward cpu bf16 (7,1023)".
+  OpCase(std::string label, uint64_t seed);
+
+  Rng& rng() { return rng_; }
+  /// Uniform in [-1, 1) until told otherwise (Buffer::fill_uniform, set_values).
+  Buffer& input(std::string name, Dtype dtype, Shape shape, int64_t gap = 0);
+  Buffer& output(std::string name, Dtype dtype, Shape shape, int64_t gap = 0);
+  Buffer& accumulated(std::string name, Dtype dtype, Shape shape, int64_t gap = 0);
+  Buffer& in_place(std::string name, Dtype dtype, Shape shape, int64_t gap = 0);
+  Buffer& scratch(Dtype dtype, Shape shape);
+
+  /// What `buffer` must hold after one call, before rounding to its type; for one that is added
+  /// to, what is added.
+  void want(const Buffer& buffer, std::vector<Bounded> values);
+
+  /// The three calls above. Every buffer but inputs and scratch must have its wanted values.
+  void check(const std::function<void()>& call);
+
+ private:
+  struct Entry {
+    Buffer buffer;
+    std::vector<Bounded> want;
+  };
+  Buffer& add(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap);
+  void compare(const Entry& entry, const std::vector<double>& start, int calls) const;
+
+  std::string label_;
+  uint64_t seed_;
+  Rng rng_;
+  std::deque<Entry> entries_;
+};
+
+/// One failure line per tensor, the first element that is off and how many are, in the form
+/// "LABEL NAME[12]: want 0.8125 got 0 tol 4e-3 seed 5". `want` is before rounding to `dtype`.
+void expect_close(const std::string& label, const std::string& name, const std::vector<double>& got,
+                  const std::vector<Bounded>& want, Dtype dtype, uint64_t seed);
+
+/// (f(x + h e_i) - f(x - h e_i)) / 2h for every i.
+std::vector<double> central_differences(const std::function<double(const std::vector<double>&)>& f,
+                                        std::vector<double> x, double h = 1e-5);
+
+}  // namespace nibble
