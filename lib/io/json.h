@@ -4,6 +4,7 @@
 // is written back as it was.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -75,6 +76,7 @@ class Json {
   bool operator==(const Json&) const = default;
 
  private:
+  void append_to(std::string& out, int indent, int depth) const;
   std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, Array, Object> value_;
 };
 

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/tool.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <new>
+
+#include "base/threads.h"
+#include "cli/table.h"
+#include "io/lines.h"
+
+namespace nibble {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void print_error(std::string_view text) {
+  std::string line(text);
+  line += '\n';
+  // Standard error may be closed; there is nobody left to tell.
+  if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+}
+
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+struct Common {
+  bool quiet = false, verbose = false, json = false, help = false, version = false;
+  std::string progress = "auto", device = "cpu";
+  int threads = 0;
+  uint64_t seed = 0;
+  bool man = false, completion = false;
+};
+
+void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
+  table.group("Common options");
+  if (info.computes) {
+    table.add("device", "NAME", c.device, "what computes: cpu or cuda[:N]");
+    table.add("threads", "N", c.threads, "threads; 0: all that may be used").range(0, 4096);
+    table.add("seed", "N", c.seed, "seed of everything random");
+  }
+  if (info.reports) table.flag("json", c.json, "report as JSON");
+  table.add("progress", "WHEN", c.progress, "progress on standard error")
+      .choices({"auto", "always", "never"});
+  table.flag("quiet", c.quiet, "only errors on standard error").short_name('q');
+  table.flag("verbose", c.verbose, "say more").short_name('v');
+  table.flag("help", c.help, "this text").short_name('h');
+  table.flag("version", c.version, "print the version");
+  table.flag("print-man", c.man, "print the man page").hidden();
+  table.flag("print-completion", c.completion, "print bash completion").hidden();
+}
+
+int run_checked(int argc, char** argv, const ToolInfo& info,
+                const std::function<void(OptionTable&)>& declare,
+                const std::function<int(ToolContext&)>& run) {
+  OptionTable table;
+  Common common;
+  declare(table);
+  declare_common(table, info, common);
+  // Help and version answer even where the rest of the line is incomplete.
+  for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i) {
+    const std::string_view word = argv[i];
+    const std::string text = word == "-h" || word == "--help" ? help_text(table, info)
+                             : word == "--version"            ? version_text(info)
+                             : word == "--print-man"          ? man_page(table, info)
+                             : word == "--print-completion"   ? bash_completion(table, info)
+                                                              : std::string();
+    if (text.empty()) continue;
+    write_stdout(text);
+    return 0;
+  }
+  parse_command_line(table, info, argc, argv);
+  set_threads(common.threads);
+  ToolContext context;
+  context.name = info.name;
+  context.command_line = info.name;
+  for (int i = 1; i < argc; ++i) context.command_line += " " + quoted(argv[i]);
+  context.table = &table;
+  context.quiet = common.quiet;
+  context.verbose = common.verbose;
+  context.json = common.json;
+  context.seed = common.seed;
+  context.device = common.device;
+  context.progress = common.progress == "always"  ? ToolContext::ProgressMode::kAlways
+                     : common.progress == "never" ? ToolContext::ProgressMode::kNever
+                                                  : ToolContext::ProgressMode::kAuto;
+  return run(context);
+}
+
+}  // namespace
+
+int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
+                          const std::function<void(OptionTable&)>& declare,
+                          const std::function<int(ToolContext&)>& run) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
+  const auto fail = [&](Exit code, const std::string& text) {
+    print_error(cat(info.name, ": ", text));
+    return static_cast<int>(code);
+  };
+  try {
+    return run_checked(argc, argv, info, declare, run);
+  } catch (const ClosedPipe&) {
+    return 128 + SIGPIPE;
+  } catch (const Error& error) {
+    return fail(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(Exit::kMemory, "out of memory; close other programs or ask for less");
+  } catch (const std::exception& error) {
+    return fail(Exit::kBug, cat(error.what(), "; this is a bug in nibble"));
+  }
+}
+
+void ToolContext::say(std::string_view text) const {
+  if (!quiet) print_error(cat(name, ": ", text));
+}
+void ToolContext::warn(std::string_view text) const { print_error(cat(name, ": ", text)); }
+void ToolContext::detail(std::string_view text) const {
+  if (verbose && !quiet) print_error(cat(name, ": ", text));
+}
+
+struct Progress::State {
+  bool active = false, terminal = false, open_line = false;
+  std::string prefix;
+  Clock::time_point last{};
+  Clock::duration interval{};
+};
+
+Progress::Progress(const ToolContext& context) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.terminal = ::isatty(STDERR_FILENO) == 1;
+  s.active = !context.quiet && context.progress != ToolContext::ProgressMode::kNever;
+  s.prefix = context.name + ": ";
+  s.interval = s.terminal ? std::chrono::milliseconds(250) : std::chrono::seconds(5);
+  s.last = Clock::now();
+}
+
+Progress::~Progress() {
+  if (state_->open_line) print_error("");
+}
+
+bool Progress::due() const { return state_->active && Clock::now() - state_->last >= state_->interval; }
+
+void Progress::show(const std::string& text) {
+  State& s = *state_;
+  if (!s.active) return;
+  s.last = Clock::now();
+  if (!s.terminal) return print_error(s.prefix + text);
+  const std::string line = cat("\r\x1b[K", s.prefix, text);
+  s.open_line = ::write(STDERR_FILENO, line.data(), line.size()) >= 0;
+}
+
+void Progress::finish(const std::string& text) {
+  show(text);
+  if (state_->open_line) print_error("");
+  state_->open_line = false;
+}
+
+void write_stdout(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EPIPE) throw ClosedPipe{};
+      throw IoError(cat("(standard output): cannot write: ", errno_text(errno),
+                        "; free some space and run again"));
+    }
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void refuse_terminal(std::string_view what) {
+  if (::isatty(STDOUT_FILENO) == 1)
+    throw UsageError(cat(what, " is binary and standard output is a terminal; use -o FILE"));
+}
+
+uint64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace nibble

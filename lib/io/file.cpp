@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/error.h"
+
+namespace nibble {
+namespace {
+
+constexpr size_t kBuffer = size_t{1} << 20;
+
+[[noreturn]] void throw_cannot_create(const fs::path& path, int error) {
+  const std::string remedy = error == EACCES || error == EPERM || error == EROFS
+                                 ? "choose a path that you may write"
+                             : error == ENOENT ? "create its folder first"
+                             : error == ENOSPC ? "free some space"
+                                               : "choose another path";
+  throw CannotCreateError(
+      cat(path.string(), ": cannot create: ", errno_text(error), "; ", remedy));
+}
+
+[[noreturn]] void throw_write_failed(const fs::path& path, int error) {
+  throw IoError(cat(path.string(), ": cannot write: ", errno_text(error),
+                    error == ENOSPC ? "; free some space and run again" : "; nothing was kept"));
+}
+
+void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
+  while (bytes > 0) {
+    const ssize_t n = ::write(fd, data, bytes);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      throw_write_failed(path, errno);
+    }
+    data += n;
+    bytes -= static_cast<size_t>(n);
+  }
+}
+
+fs::path temporary_name(const fs::path& path) {
+  return cat(path.string(), ".tmp-", static_cast<int64_t>(getpid()));
+}
+
+// A rename is durable once its folder is.
+void sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+fs::path without_trailing_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    const int error = errno;
+    throw NoInputError(cat(path.string(), ": cannot read: ", errno_text(error),
+                           error == ENOENT ? "; check the path" : "; check its permissions"));
+  }
+  struct stat info = {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    throw NoInputError(cat(path.string(), ": not a regular file; give the file itself"));
+  }
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ > 0) {
+    void* p = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) {
+      const int error = errno;
+      ::close(fd);
+      throw IoError(cat(path.string(), ": cannot map: ", errno_text(error), "; is memory short?"));
+    }
+    data_ = static_cast<const std::byte*>(p);
+  }
+  ::close(fd);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+void MappedFile::forget(size_t offset, size_t size) const {
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t begin = (offset + page - 1) / page * page;
+  const size_t end = std::min(size_, offset + size) / page * page;
+  if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
+  struct stat info = {};
+  const bool exists = ::stat(path.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode))
+    throw CannotCreateError(cat(path.string(), ": is a folder; name a file"));
+  const bool direct = exists && !S_ISREG(info.st_mode);
+  if (!direct) temporary_ = temporary_name(path);
+  fd_ = direct ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
+               : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw_cannot_create(path, errno);
+  buffer_.reserve(kBuffer);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      buffer_(std::move(other.buffer_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::flush_buffer() {
+  write_all(fd_, buffer_.data(), buffer_.size(), path_);
+  buffer_.clear();
+}
+
+void AtomicFile::write(const void* data, size_t bytes) {
+  CHECK(fd_ >= 0);
+  if (buffer_.size() + bytes > kBuffer) flush_buffer();
+  if (bytes > kBuffer)
+    write_all(fd_, static_cast<const char*>(data), bytes, path_);
+  else
+    buffer_.append(static_cast<const char*>(data), bytes);
+  size_ += bytes;
+}
+
+void AtomicFile::write_at(size_t offset, const void* data, size_t bytes) {
+  CHECK(offset + bytes <= size_ && !temporary_.empty());
+  flush_buffer();
+  const char* p = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t n = ::pwrite(fd_, p, bytes, static_cast<off_t>(offset));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      throw_write_failed(path_, errno);
+    }
+    p += n;
+    offset += static_cast<size_t>(n);
+    bytes -= static_cast<size_t>(n);
+  }
+}
+
+void AtomicFile::commit() {
+  CHECK(fd_ >= 0);
+  flush_buffer();
+  if (!temporary_.empty() && ::fsync(fd_) != 0) throw_write_failed(path_, errno);
+  const int closed = ::close(std::exchange(fd_, -1));
+  if (temporary_.empty()) {
+    if (closed != 0) throw_write_failed(path_, errno);
+    return;
+  }
+  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    throw_write_failed(path_, error);
+  }
+  sync_folder(path_.parent_path());
+}
+
+AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
+    : path_(without_trailing_slash(path)), temporary_(temporary_name(path_)), replace_(replace) {
+  std::error_code error;
+  if (fs::exists(path_, error)) {
+    if (!fs::is_directory(path_, error))
+      throw CannotCreateError(cat(path_.string(), ": exists and is no folder; choose another"));
+    if (!replace_ && !fs::is_empty(path_, error))
+      throw CannotCreateError(
+          cat(path_.string(), ": exists and is not empty; remove it or choose another"));
+  }
+  fs::remove_all(temporary_, error);
+  if (!fs::create_directory(temporary_, error)) throw_cannot_create(path_, error.value());
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code error;
+  if (!temporary_.empty()) fs::remove_all(temporary_, error);
+}
+
+void AtomicFolder::commit() {
+  sync_folder(temporary_);
+  std::error_code error;
+  fs::path old;
+  if (fs::exists(path_, error)) {
+    old = cat(path_.string(), ".old-", static_cast<int64_t>(getpid()));
+    fs::rename(path_, old, error);
+    if (error) throw_write_failed(path_, error.value());
+  }
+  fs::rename(temporary_, path_, error);
+  if (error) {
+    const int code = error.value();
+    if (!old.empty()) fs::rename(old, path_, error);
+    throw_write_failed(path_, code);
+  }
+  temporary_.clear();
+  sync_folder(path_.parent_path());
+  if (!old.empty()) fs::remove_all(old, error);
+}
+
+std::string read_text_file(const fs::path& path, size_t limit) {
+  const MappedFile file(path);
+  if (file.bytes().size() > limit)
+    throw DataError(cat(path.string(), ": larger than ", limit, " bytes; is it the right file?"));
+  return std::string(file.text());
+}
+
+void write_text_file(const fs::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+}  // namespace nibble
