@@ -66,7 +66,7 @@ void add_option(CLI::App& app, OptionTable::Entry& e) {
   };
   CLI::Option* option = app.add_option(names, take, e.help);
   if (e.is_list && e.is_positional)
-    option->expected(0, CLI::detail::expected_max_vector_size);
+    option->expected(1, CLI::detail::expected_max_vector_size);
   else if (e.is_list)
     option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   else
@@ -82,14 +82,18 @@ void parse_command_line(OptionTable& table, const ToolInfo& info, int argc,
   app.set_help_flag();
   app.allow_extras();
   app.allow_config_extras(CLI::config_extras_mode::error);
-  for (const auto& e : table.impl().entries) add_option(app, *e);
+  for (const auto& e : table.impl().entries)
+    if (e->name != "config") add_option(app, *e);
   app.set_config("--config", "", "options by their long names", false);
   try {
     app.parse(argc, argv);
   } catch (const CLI::FileError&) {
     throw NoInputError("--config: cannot read the file; check the path");
   } catch (const CLI::ConfigError& error) {
-    throw UsageError(cat("--config: ", error.what(), "; it takes the options' long names"));
+    std::string text = error.what();
+    constexpr std::string_view kUnknown = "INI was not able to parse ";
+    if (text.starts_with(kUnknown)) unknown_option(table, "--" + text.substr(kUnknown.size()));
+    throw UsageError(cat("--config: ", text, "; it takes the options' long names"));
   } catch (const CLI::ParseError& error) {
     throw UsageError(cat(error.what(), "; see --help"));
   }

@@ -39,7 +39,7 @@ std::string quoted(const std::string& word) {
 
 struct Common {
   bool quiet = false, verbose = false, json = false, help = false, version = false;
-  std::string progress = "auto", device = "cpu";
+  std::string progress = "auto", device = "cpu", config;
   int threads = 0;
   uint64_t seed = 0;
   bool man = false, completion = false;
@@ -53,6 +53,7 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
     table.add("seed", "N", c.seed, "seed of everything random");
   }
   if (info.reports) table.flag("json", c.json, "report as JSON");
+  table.add("config", "FILE", c.config, "a TOML file of options by their long names");
   table.add("progress", "WHEN", c.progress, "progress on standard error")
       .choices({"auto", "always", "never"});
   table.flag("quiet", c.quiet, "only errors on standard error").short_name('q');
