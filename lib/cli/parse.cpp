@@ -66,7 +66,7 @@ void add_option(CLI::App& app, OptionTable::Entry& e) {
   };
   CLI::Option* option = app.add_option(names, take, e.help);
   if (e.is_list && e.is_positional)
-    option->expected(1, CLI::detail::expected_max_vector_size);
+    option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
   else if (e.is_list)
     option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   else
