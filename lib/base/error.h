@@ -50,10 +50,14 @@ using IoError = ErrorOf<Exit::kIo>;
 using StoppedError = ErrorOf<Exit::kStopped>;
 
 namespace detail {
-inline void append(std::string& out, std::string_view s) { out += s; }
-inline void append(std::string& out, char c) { out += c; }
+inline void append(std::string& out, std::string_view s) {
+  out += s;
+}
+inline void append(std::string& out, char c) {
+  out += c;
+}
 template <class T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void append(std::string& out, T value) {
   char buffer[48];
   out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
@@ -75,8 +79,8 @@ std::string errno_text(int error);
 }  // namespace nibble
 
 /// An invariant of ours; throws BugError naming the place.
-#define CHECK(condition)                                                 \
-  do {                                                                   \
-    if (!(condition)) [[unlikely]]                                       \
-      ::nibble::detail::check_failed(__FILE__, __LINE__, #condition);    \
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) [[unlikely]]                                    \
+      ::nibble::detail::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -15,8 +15,12 @@ struct f16 {
   uint16_t bits = 0;
 };
 
-inline float to_float(float x) { return x; }
-inline float to_float(bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+inline float to_float(float x) {
+  return x;
+}
+inline float to_float(bf16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+}
 
 /// Round to nearest even; a NaN stays a (quiet) NaN.
 inline bf16 to_bf16(float x) {

@@ -30,7 +30,9 @@ inline std::array<uint32_t, 4> philox(uint64_t seed, uint64_t stream, uint64_t c
 }
 
 /// Uniform in [0, 1) with 24 bits.
-inline float unit_float(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+inline float unit_float(uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
 
 /// A sequential reader of one stream, for code that draws one number after another.
 class Rng {

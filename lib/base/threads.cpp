@@ -42,7 +42,9 @@ void set_threads(int count) {
   omp_set_num_threads(count > 0 ? count : available_threads());
 }
 
-int threads() { return omp_get_max_threads(); }
+int threads() {
+  return omp_get_max_threads();
+}
 
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (n <= 0) return;
@@ -50,7 +52,7 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
   const int64_t parts = std::min<int64_t>(threads(), units);
   if (parts <= 1 || omp_in_parallel()) return body(0, n);
   std::exception_ptr failure;
-#pragma omp parallel num_threads(static_cast<int>(parts))
+#pragma omp parallel num_threads(static_cast <int>(parts))
   {
     const int64_t part = omp_get_thread_num(), team = omp_get_num_threads();
     const int64_t begin = units * part / team * grain;

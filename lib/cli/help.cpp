@@ -105,7 +105,9 @@ std::string roff(std::string_view text) {
 
 }  // namespace
 
-std::string version_text(const ToolInfo& info) { return cat(info.name, " ", NIBBLE_VERSION, "\n"); }
+std::string version_text(const ToolInfo& info) {
+  return cat(info.name, " ", NIBBLE_VERSION, "\n");
+}
 
 std::string help_text(const OptionTable& table, const ToolInfo& info) {
   std::string out = cat("Usage: ", info.name, " ", info.synopsis, "\n");
@@ -145,7 +147,8 @@ std::string help_text(const OptionTable& table, const ToolInfo& info) {
   }
   out += "\nExit codes:\n ";
   std::string codes;
-  for (const auto& [code, what] : exit_codes(info)) codes += cat(codes.empty() ? "" : ", ", code, " ", what);
+  for (const auto& [code, what] : exit_codes(info))
+    codes += cat(codes.empty() ? "" : ", ", code, " ", what);
   out += ' ';
   wrap(out, codes, 2, 2);
   return out;
@@ -155,7 +158,8 @@ std::string man_page(const OptionTable& table, const ToolInfo& info) {
   std::string upper = info.name;
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  std::string out = cat(".TH ", upper, " 1 \"\" \"nibble ", NIBBLE_VERSION, "\" \"User Commands\"\n");
+  std::string out =
+      cat(".TH ", upper, " 1 \"\" \"nibble ", NIBBLE_VERSION, "\" \"User Commands\"\n");
   out += cat(".SH NAME\n", roff(info.name), " \\- ", roff(info.summary), "\n.SH SYNOPSIS\n.B ",
              roff(info.name), "\n", roff(info.synopsis), "\n");
   if (!info.description.empty()) out += cat(".SH DESCRIPTION\n", roff(info.description), "\n");
@@ -175,7 +179,8 @@ std::string man_page(const OptionTable& table, const ToolInfo& info) {
   for (const auto& [command, what] : info.examples)
     out += cat(".TP\n.B ", roff(command), "\n", roff(what), "\n");
   out += ".SH EXIT STATUS\n";
-  for (const auto& [code, what] : exit_codes(info)) out += cat(".TP\n.B ", code, "\n", roff(what), "\n");
+  for (const auto& [code, what] : exit_codes(info))
+    out += cat(".TP\n.B ", code, "\n", roff(what), "\n");
   return out;
 }
 
@@ -188,17 +193,20 @@ std::string bash_completion(const OptionTable& table, const ToolInfo& info) {
     if (e->choices.empty()) continue;
     std::string values;
     for (const std::string& c : e->choices) values += (values.empty() ? "" : " ") + c;
-    cases += cat("    --", e->name, ") COMPREPLY=($(compgen -W '", values, "' -- \"$cur\")); return ;;\n");
+    cases += cat("    --", e->name, ") COMPREPLY=($(compgen -W '", values,
+                 "' -- \"$cur\")); return ;;\n");
   }
   std::string function = "_" + info.name;
   std::replace(function.begin(), function.end(), '-', '_');
-  return cat(function, "() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n",
-             "  if [ \"$cur\" = = ]; then cur=; elif [ \"$prev\" = = ]; then ",
-             "prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n  case $prev in\n", cases,
-             "  esac\n  case $cur in\n    -*) COMPREPLY=($(compgen -W '", words.substr(words.empty() ? 0 : 1),
-             "' -- \"$cur\")); [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n",
-             "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F ", function,
-             " ", info.name, "\n");
+  return cat(
+      function, "() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n",
+      "  if [ \"$cur\" = = ]; then cur=; elif [ \"$prev\" = = ]; then ",
+      "prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n  case $prev in\n", cases,
+      "  esac\n  case $cur in\n    -*) COMPREPLY=($(compgen -W '",
+      words.substr(words.empty() ? 0 : 1),
+      "' -- \"$cur\")); [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace ;;\n",
+      "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F ",
+      function, " ", info.name, "\n");
 }
 
 }  // namespace nibble

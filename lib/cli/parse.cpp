@@ -45,7 +45,8 @@ size_t distance(const std::string& a, const std::string& b) {
     }
   }
   const std::string shown = argument.substr(0, argument.find('='));
-  if (nearest) throw UsageError(cat(shown, ": no such option; did you mean --", nearest->name, "?"));
+  if (nearest)
+    throw UsageError(cat(shown, ": no such option; did you mean --", nearest->name, "?"));
   throw UsageError(cat(shown, ": no such option; see --help"));
 }
 
@@ -76,8 +77,7 @@ void add_option(CLI::App& app, OptionTable::Entry& e) {
 
 }  // namespace
 
-void parse_command_line(OptionTable& table, const ToolInfo& info, int argc,
-                        char** argv) {
+void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char** argv) {
   CLI::App app(info.summary, info.name);
   app.set_help_flag();
   app.allow_extras();
@@ -97,10 +97,10 @@ void parse_command_line(OptionTable& table, const ToolInfo& info, int argc,
   } catch (const CLI::ParseError& error) {
     throw UsageError(cat(error.what(), "; see --help"));
   }
-  for (const std::string& extra : app.remaining()) unknown_option(table, extra);
+  for (const std::string& extra : app.remaining())
+    if (extra != "--") unknown_option(table, extra);
   for (const auto& e : table.impl().entries)
-    if (e->is_required && !e->given)
-      throw UsageError(cat(e->label(), " is required; see --help"));
+    if (e->is_required && !e->given) throw UsageError(cat(e->label(), " is required; see --help"));
 }
 
 }  // namespace nibble

@@ -29,11 +29,12 @@ struct Unit {
   std::string_view name;
   double factor;
 };
-constexpr Unit kSizeUnits[] = {
-    {"", 1},           {"B", 1},          {"kB", 1e3},       {"KB", 1e3},     {"MB", 1e6},
-    {"GB", 1e9},       {"TB", 1e12},      {"KiB", 0x1p10},   {"MiB", 0x1p20}, {"GiB", 0x1p30},
-    {"TiB", 0x1p40},   {"K", 0x1p10},     {"M", 0x1p20},     {"G", 0x1p30},   {"T", 0x1p40}};
-constexpr Unit kCountUnits[] = {{"", 1}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"B", 1e9}};
+constexpr Unit kSizeUnits[] = {{"", 1},         {"B", 1},        {"kB", 1e3},     {"KB", 1e3},
+                               {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},    {"KiB", 0x1p10},
+                               {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}, {"K", 0x1p10},
+                               {"M", 0x1p20},   {"G", 0x1p30},   {"T", 0x1p40}};
+constexpr Unit kCountUnits[] = {{"", 1},    {"k", 1e3}, {"K", 1e3},
+                                {"M", 1e6}, {"G", 1e9}, {"B", 1e9}};
 
 template <size_t kUnits>
 double parse_with_unit(std::string_view text, const Unit (&units)[kUnits], const char* what) {
@@ -113,7 +114,9 @@ const OptionTable::Entry* OptionTable::Impl::find(std::string_view name) const {
 OptionTable::OptionTable() : impl_(std::make_unique<Impl>()) {}
 OptionTable::~OptionTable() = default;
 
-void OptionTable::group(std::string title) { impl_->current_group = std::move(title); }
+void OptionTable::group(std::string title) {
+  impl_->current_group = std::move(title);
+}
 
 OptionTable::Entry& OptionTable::add_entry(std::string name, std::string value_name, Target target,
                                            std::string help) {
@@ -179,16 +182,21 @@ std::vector<std::pair<std::string, std::string>> OptionTable::settings() const {
 }
 
 OptionTable::Target OptionTable::bind(std::string& target) {
-  return {.set = [&target](const std::string& s) { target = s; }, .get = [&target] { return target; }};
+  return {.set = [&target](const std::string& s) { target = s; },
+          .get = [&target] { return target; }};
 }
 OptionTable::Target OptionTable::bind(int64_t& target) {
   return bind_number(target, "a whole number");
 }
-OptionTable::Target OptionTable::bind(int& target) { return bind_number(target, "a whole number"); }
+OptionTable::Target OptionTable::bind(int& target) {
+  return bind_number(target, "a whole number");
+}
 OptionTable::Target OptionTable::bind(uint64_t& target) {
   return bind_number(target, "a whole number from 0");
 }
-OptionTable::Target OptionTable::bind(double& target) { return bind_number(target, "a number"); }
+OptionTable::Target OptionTable::bind(double& target) {
+  return bind_number(target, "a number");
+}
 OptionTable::Target OptionTable::bind(Size& target) {
   return {.set = [&target](const std::string& s) { target = parse_size(s); },
           .get = [&target] { return cat(target.bytes); }};

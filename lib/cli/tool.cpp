@@ -127,7 +127,9 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
 void ToolContext::say(std::string_view text) const {
   if (!quiet) print_error(cat(name, ": ", text));
 }
-void ToolContext::warn(std::string_view text) const { print_error(cat(name, ": ", text)); }
+void ToolContext::warn(std::string_view text) const {
+  print_error(cat(name, ": ", text));
+}
 void ToolContext::detail(std::string_view text) const {
   if (verbose && !quiet) print_error(cat(name, ": ", text));
 }
@@ -152,7 +154,9 @@ Progress::~Progress() {
   if (state_->open_line) print_error("");
 }
 
-bool Progress::due() const { return state_->active && Clock::now() - state_->last >= state_->interval; }
+bool Progress::due() const {
+  return state_->active && Clock::now() - state_->last >= state_->interval;
+}
 
 void Progress::show(const std::string& text) {
   State& s = *state_;

@@ -135,9 +135,9 @@ struct ToolInfo {
   std::string synopsis;  // "--model=DIR [FILE...] -o OUT.nbp"
   std::string description;
   std::vector<std::pair<std::string, std::string>> examples;  // command, what it does
-  std::vector<std::pair<int, std::string>> exit_codes;  // besides the common ones
-  bool computes = false;  // has --threads, --seed and --device
-  bool reports = false;   // has --json
+  std::vector<std::pair<int, std::string>> exit_codes;        // besides the common ones
+  bool computes = false;                                      // has --threads, --seed and --device
+  bool reports = false;                                       // has --json
 };
 
 /// What every tool is given.

@@ -22,8 +22,7 @@ constexpr size_t kBuffer = size_t{1} << 20;
                              : error == ENOENT ? "create its folder first"
                              : error == ENOSPC ? "free some space"
                                                : "choose another path";
-  throw CannotCreateError(
-      cat(path.string(), ": cannot create: ", errno_text(error), "; ", remedy));
+  throw CannotCreateError(cat(path.string(), ": cannot create: ", errno_text(error), "; ", remedy));
 }
 
 [[noreturn]] void throw_write_failed(const fs::path& path, int error) {

@@ -112,8 +112,12 @@ const Json::Object& Json::as_object() const {
   if (const Object* v = std::get_if<Object>(&value_)) return *v;
   wrong_kind("an object", *this);
 }
-Json::Array& Json::as_array() { return const_cast<Array&>(std::as_const(*this).as_array()); }
-Json::Object& Json::as_object() { return const_cast<Object&>(std::as_const(*this).as_object()); }
+Json::Array& Json::as_array() {
+  return const_cast<Array&>(std::as_const(*this).as_array());
+}
+Json::Object& Json::as_object() {
+  return const_cast<Object&>(std::as_const(*this).as_object());
+}
 
 const Json* Json::find(std::string_view name) const {
   if (const Object* object = std::get_if<Object>(&value_))
@@ -200,13 +204,27 @@ void append_json_string(std::string& out, std::string_view text) {
     }
     ++i;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (byte >= 0x20 && byte != 0x7f) {
           out += c;

@@ -20,7 +20,9 @@ constexpr size_t kChunk = size_t{1} << 18;
 constexpr size_t kPadding = 64;
 constexpr unsigned char kZstdMagic[4] = {0x28, 0xb5, 0x2f, 0xfd};
 
-bool is_standard(const std::string& path) { return path.empty() || path == "-"; }
+bool is_standard(const std::string& path) {
+  return path.empty() || path == "-";
+}
 
 struct DecompressDelete {
   void operator()(ZSTD_DStream* s) const { ZSTD_freeDStream(s); }
@@ -36,11 +38,11 @@ struct LineReader::State {
   int fd = 0;
   bool owns = false;
   int64_t number = 0;
-  std::vector<char> raw;      // compressed input, when zstd
+  std::vector<char> raw;  // compressed input, when zstd
   ZSTD_inBuffer in{nullptr, 0, 0};
   std::unique_ptr<ZSTD_DStream, DecompressDelete> zstd;
-  size_t frame_left = 0;  // what ZSTD_decompressStream returned last; 0 between frames
-  std::vector<char> buffer;   // decoded text: [begin, end) is unread
+  size_t frame_left = 0;     // what ZSTD_decompressStream returned last; 0 between frames
+  std::vector<char> buffer;  // decoded text: [begin, end) is unread
   size_t begin = 0, end = 0;
   bool ended = false;
 
@@ -135,7 +137,8 @@ bool LineReader::next(std::string_view& line) {
     const void* newline =
         have > scanned ? std::memchr(start + scanned, '\n', have - scanned) : nullptr;
     if (newline || (s.ended && have > 0)) {
-      size_t length = newline ? static_cast<size_t>(static_cast<const char*>(newline) - start) : have;
+      size_t length =
+          newline ? static_cast<size_t>(static_cast<const char*>(newline) - start) : have;
       s.begin += newline ? length + 1 : length;
       ++s.number;
       if (length > 0 && start[length - 1] == '\r') --length;
@@ -151,9 +154,15 @@ bool LineReader::next(std::string_view& line) {
   }
 }
 
-int64_t LineReader::number() const { return state_->number; }
-std::string LineReader::place() const { return state_->place(); }
-const std::string& LineReader::name() const { return state_->name; }
+int64_t LineReader::number() const {
+  return state_->number;
+}
+std::string LineReader::place() const {
+  return state_->place();
+}
+const std::string& LineReader::name() const {
+  return state_->name;
+}
 
 struct LineWriter::State {
   std::string name;

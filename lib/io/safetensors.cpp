@@ -71,7 +71,8 @@ void read_file(const MappedFile& file, std::map<std::string, StoredTensor>& tens
         if (value.is_string()) metadata[key] = value.as_string();
       continue;
     }
-    const auto [at, added] = tensors.emplace(name, parse_entry(file, name, entry, 8 + header_bytes));
+    const auto [at, added] =
+        tensors.emplace(name, parse_entry(file, name, entry, 8 + header_bytes));
     if (!added) bad_tensor(file.path(), name, "stored twice");
     in_order.push_back(&at->second);
   }
@@ -143,8 +144,8 @@ TensorStore::TensorStore(const fs::path& path, const std::string& stem) : path_(
   }
   for (const std::string& shard : shards) {
     if (!fs::exists(path / shard, error))
-      throw NoInputError(cat((path / shard).string(), ": this shard, named by the index, is missing",
-                             "; fetch it"));
+      throw NoInputError(cat((path / shard).string(),
+                             ": this shard, named by the index, is missing", "; fetch it"));
     files_.push_back(std::make_unique<MappedFile>(path / shard));
     read_file(*files_.back(), tensors_, metadata_);
   }
@@ -161,8 +162,9 @@ const StoredTensor* TensorStore::find(const std::string& name) const {
 
 const StoredTensor& TensorStore::at(const std::string& name) const {
   if (const StoredTensor* t = find(name)) return *t;
-  throw DataError(cat(path_.string(), ": no tensor \"", name,
-                      "\"; the model is incomplete or of another family than its config.json says"));
+  throw DataError(
+      cat(path_.string(), ": no tensor \"", name,
+          "\"; the model is incomplete or of another family than its config.json says"));
 }
 
 std::vector<fs::path> TensorStore::files() const {
@@ -270,8 +272,8 @@ void TensorWriter::finish() {
       map.emplace_back(s.tensors[i].name, s.file_name(shard));
       total += s.tensors[i].bytes;
     }
-  const Json index = Json::object({{"metadata", Json::object({{"total_size", total}})},
-                                   {"weight_map", std::move(map)}});
+  const Json index = Json::object(
+      {{"metadata", Json::object({{"total_size", total}})}, {"weight_map", std::move(map)}});
   write_text_file(s.folder / (s.stem + ".safetensors.index.json"), index.dump(2) + "\n");
 }
 

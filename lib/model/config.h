@@ -36,14 +36,14 @@ struct QuantizationConfig {
 };
 
 struct ModelConfig {
-  std::string family;        // model_type: "llama", "mistral", "qwen2", "qwen3"
-  std::string architecture;  // "LlamaForCausalLM"
-  int64_t vocab_size = 0;    // V
-  int64_t hidden_size = 0;   // C
-  int64_t layers = 0;        // L
-  int64_t heads = 0;         // H
-  int64_t kv_heads = 0;      // K
-  int64_t head_dim = 0;      // D
+  std::string family;             // model_type: "llama", "mistral", "qwen2", "qwen3"
+  std::string architecture;       // "LlamaForCausalLM"
+  int64_t vocab_size = 0;         // V
+  int64_t hidden_size = 0;        // C
+  int64_t layers = 0;             // L
+  int64_t heads = 0;              // H
+  int64_t kv_heads = 0;           // K
+  int64_t head_dim = 0;           // D
   int64_t intermediate_size = 0;  // F
   int64_t max_position = 0;
   double norm_eps = 1e-6;
@@ -51,7 +51,7 @@ struct ModelConfig {
   bool tied_embeddings = false;
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
   bool qk_norm = false;
-  int64_t window = 0;                // sliding window, 0: none
+  int64_t window = 0;                 // sliding window, 0: none
   std::vector<int64_t> layer_window;  // by layer, where they differ (Qwen2 max_window_layers)
   Dtype dtype = Dtype::kBf16;
   std::optional<int32_t> bos, pad;

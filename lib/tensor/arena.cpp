@@ -9,7 +9,9 @@
 
 namespace nibble {
 
-void Arena::Unmap::operator()(std::byte* p) const { munmap(p, bytes); }
+void Arena::Unmap::operator()(std::byte* p) const {
+  munmap(p, bytes);
+}
 
 Arena::Arena(size_t bytes) : capacity_(std::max<size_t>(bytes, 64)) {
   void* p = mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -22,8 +24,7 @@ Arena::Arena(size_t bytes) : capacity_(std::max<size_t>(bytes, 64)) {
 
 Tensor Arena::take(Dtype dtype, std::initializer_list<int64_t> shape) {
   Tensor t = make_tensor(nullptr, dtype, shape);
-  const size_t bytes =
-      round_up<size_t>(static_cast<size_t>(t.elements()) * dtype_bytes(dtype), 64);
+  const size_t bytes = round_up<size_t>(static_cast<size_t>(t.elements()) * dtype_bytes(dtype), 64);
   if (!measuring()) {
     CHECK(used_ + bytes <= capacity_);
     t.data = memory_.get() + used_;

@@ -20,7 +20,8 @@ Device parse_device(std::string_view text) {
     valid = valid && error == std::errc() && end == rest.data() + rest.size() && device.index >= 0;
   }
   if (!valid) throw UsageError(cat("--device=", text, ": no such device; use cpu or cuda[:N]"));
-  throw UnavailableError(cat("--device=", text, ": nibble was built without CUDA; use --device=cpu"));
+  throw UnavailableError(
+      cat("--device=", text, ": nibble was built without CUDA; use --device=cpu"));
 }
 
 std::string device_name(const Device& device) {

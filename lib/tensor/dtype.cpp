@@ -34,9 +34,15 @@ const Row& row(Dtype dtype) {
 
 }  // namespace
 
-size_t dtype_bytes(Dtype dtype) { return row(dtype).bytes; }
-std::string_view dtype_name(Dtype dtype) { return row(dtype).name; }
-std::string_view torch_name(Dtype dtype) { return row(dtype).torch; }
+size_t dtype_bytes(Dtype dtype) {
+  return row(dtype).bytes;
+}
+std::string_view dtype_name(Dtype dtype) {
+  return row(dtype).name;
+}
+std::string_view torch_name(Dtype dtype) {
+  return row(dtype).torch;
+}
 
 std::optional<Dtype> dtype_from_name(std::string_view name) {
   for (const Row& r : kRows)

@@ -25,15 +25,42 @@ std::optional<Dtype> dtype_from_torch_name(std::string_view name);
 
 template <class T>
 struct DtypeOf;
-template <> struct DtypeOf<double> { static constexpr Dtype value = Dtype::kF64; };
-template <> struct DtypeOf<float> { static constexpr Dtype value = Dtype::kF32; };
-template <> struct DtypeOf<bf16> { static constexpr Dtype value = Dtype::kBf16; };
-template <> struct DtypeOf<f16> { static constexpr Dtype value = Dtype::kF16; };
-template <> struct DtypeOf<int64_t> { static constexpr Dtype value = Dtype::kI64; };
-template <> struct DtypeOf<int32_t> { static constexpr Dtype value = Dtype::kI32; };
-template <> struct DtypeOf<int16_t> { static constexpr Dtype value = Dtype::kI16; };
-template <> struct DtypeOf<int8_t> { static constexpr Dtype value = Dtype::kI8; };
-template <> struct DtypeOf<uint8_t> { static constexpr Dtype value = Dtype::kU8; };
+template <>
+struct DtypeOf<double> {
+  static constexpr Dtype value = Dtype::kF64;
+};
+template <>
+struct DtypeOf<float> {
+  static constexpr Dtype value = Dtype::kF32;
+};
+template <>
+struct DtypeOf<bf16> {
+  static constexpr Dtype value = Dtype::kBf16;
+};
+template <>
+struct DtypeOf<f16> {
+  static constexpr Dtype value = Dtype::kF16;
+};
+template <>
+struct DtypeOf<int64_t> {
+  static constexpr Dtype value = Dtype::kI64;
+};
+template <>
+struct DtypeOf<int32_t> {
+  static constexpr Dtype value = Dtype::kI32;
+};
+template <>
+struct DtypeOf<int16_t> {
+  static constexpr Dtype value = Dtype::kI16;
+};
+template <>
+struct DtypeOf<int8_t> {
+  static constexpr Dtype value = Dtype::kI8;
+};
+template <>
+struct DtypeOf<uint8_t> {
+  static constexpr Dtype value = Dtype::kU8;
+};
 template <class T>
 inline constexpr Dtype dtype_of = DtypeOf<std::remove_const_t<T>>::value;
 

@@ -3,7 +3,9 @@
 
 namespace nibble {
 
-int64_t Tensor::elements() const { return rank == 0 ? 0 : dim(0) * row_elements(); }
+int64_t Tensor::elements() const {
+  return rank == 0 ? 0 : dim(0) * row_elements();
+}
 
 int64_t Tensor::row_elements() const {
   int64_t n = 1;
