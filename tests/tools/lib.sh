@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# What cases may use.
+
+# expect CODE COMMAND...: runs it and fails unless that is its exit code.
+expect() {
+  local want=$1 code=0
+  shift
+  "$@" || code=$?
+  [ "$code" = "$want" ] || fail "'$*' exited with $code, wanted $want"
+}
+
+# fail TEXT: ends the case.
+fail() {
+  echo "$*" >&2
+  exit 1
+}
+
+# one_line FILE...: fails unless each holds exactly one line, as an error message does.
+one_line() {
+  local file
+  for file; do
+    [ "$(wc -l <"$file")" = 1 ] || fail "$file: not one line: $(cat "$file")"
+  done
+}
+
+# empty_folder DIR: fails unless nothing is in it, temporaries included.
+empty_folder() {
+  [ -z "$(ls -A "$1")" ] || fail "$1 holds $(ls -A "$1")"
+}
+
+# need_data: skips the case without the folder of real data.
+need_data() {
+  [ -n "${NIBBLE_DATA:-}" ] || { echo "NIBBLE_DATA is not set" >&2; exit 77; }
+}
