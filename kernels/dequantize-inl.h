@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/float16.h"
 #include "kernels/dequantize.h"
@@ -106,6 +107,27 @@ HWY_INLINE void load_codes(D, const uint8_t* bytes, hn::Vec<BitsOf<D>>& high,
   low = hn::And(word, hn::Set(du, 15u));
 }
 
+/// Two bf16 a word, from and to memory aligned for bf16 alone.
+HWY_INLINE hn::Vec<BitsOf<Floats>> load_words(const bf16* in) {
+  const BitsOf<Floats> du;
+  if constexpr (HWY_LANES(float) == 1) {
+    uint32_t word;
+    std::memcpy(&word, in, sizeof word);
+    return hn::Set(du, word);
+  } else {
+    return hn::LoadU(du, reinterpret_cast<const uint32_t*>(in));
+  }
+}
+HWY_INLINE void store_words(hn::Vec<BitsOf<Floats>> words, bf16* out) {
+  const BitsOf<Floats> du;
+  if constexpr (HWY_LANES(float) == 1) {
+    const uint32_t word = hn::GetLane(words);
+    std::memcpy(static_cast<void*>(out), &word, sizeof word);
+  } else {
+    hn::StoreU(words, du, reinterpret_cast<uint32_t*>(out));
+  }
+}
+
 /// One float after another, a from lane 0 up then b: even[i], odd[i] interleaved.
 template <class D, class V>
 HWY_INLINE void store_pairs(D d, V even, V odd, float* out) {
@@ -115,8 +137,7 @@ HWY_INLINE void store_pairs(D d, V even, V odd, float* out) {
 template <class D, class V>
 HWY_INLINE void store_pairs(D, V even, V odd, bf16* out) {
   const BitsOf<D> du;
-  const auto pairs = hn::Or(hn::ShiftRight<16>(hn::BitCast(du, even)), hn::BitCast(du, odd));
-  hn::StoreU(pairs, du, reinterpret_cast<uint32_t*>(out));
+  store_words(hn::Or(hn::ShiftRight<16>(hn::BitCast(du, even)), hn::BitCast(du, odd)), out);
 }
 
 /// out = elements [begin, begin + count) of a 4-bit matrix, flattened.

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// quantized_matvec and dense_matvec. A vector of x meets a row of W in units of two registers; a
+// unit of 4-bit codes or of bf16 weights falls apart into even and odd elements with a shift and a
+// mask, so x is laid out that way once a call. An output is summed alike whatever M is and however
+// rows are shared out: a batch gives the bits that its members give alone.
+#include "kernels/dequantize.h"
+
+#include <vector>
+
+#include "base/threads.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/matvec.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/dequantize-inl.h"
+
+#ifndef NIBBLE_KERNELS_MATVEC_ONCE
+#define NIBBLE_KERNELS_MATVEC_ONCE
+namespace nibble {
+/// x as floats, a row every `stride`; units split into even and odd elements where `paired`.
+struct Vectors {
+  const float* x = nullptr;
+  int64_t stride = 0, count = 0, length = 0;
+};
+}  // namespace nibble
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+using V = hn::Vec<Floats>;
+constexpr int64_t kLanes = HWY_LANES(float);
+constexpr int64_t kUnit = 2 * kLanes;
+constexpr int64_t kChunk = 1024;  // floats of a row widened at a time where units do not fit
+
+int64_t unit_length() {
+  return kUnit;
+}
+
+// Weights as pairs of registers: load() gives elements [i, i + kUnit), at() one element.
+struct F32Row {
+  static constexpr bool kPaired = false;
+  const float* w;
+  HWY_INLINE void load(int64_t i, V& first, V& second) const {
+    first = hn::LoadU(Floats(), w + i);
+    second = hn::LoadU(Floats(), w + i + kLanes);
+  }
+  float at(int64_t i) const { return w[i]; }
+};
+struct F16Row {
+  static constexpr bool kPaired = false;
+  const f16* w;
+  HWY_INLINE void load(int64_t i, V& first, V& second) const {
+    const hn::Rebind<hwy::float16_t, Floats> dh;
+    const auto* p = reinterpret_cast<const hwy::float16_t*>(w);
+    first = hn::PromoteTo(Floats(), hn::LoadU(dh, p + i));
+    second = hn::PromoteTo(Floats(), hn::LoadU(dh, p + i + kLanes));
+  }
+  float at(int64_t i) const { return to_float(w[i]); }
+};
+struct Int8Row {
+  static constexpr bool kPaired = false;
+  const int8_t* w;
+  HWY_INLINE V widen(int64_t i) const {
+    const hn::RebindToSigned<Floats> di;
+    return hn::ConvertTo(Floats(),
+                         hn::PromoteTo(di, hn::LoadU(hn::Rebind<int8_t, Floats>(), w + i)));
+  }
+  HWY_INLINE void load(int64_t i, V& first, V& second) const {
+    first = widen(i);
+    second = widen(i + kLanes);
+  }
+  float at(int64_t i) const { return static_cast<float>(w[i]); }
+};
+struct Bf16Row {
+  static constexpr bool kPaired = true;
+  const bf16* w;
+  HWY_INLINE void load(int64_t i, V& even, V& odd) const {
+    const BitsOf<Floats> du;
+    const auto words = load_words(w + i);
+    even = hn::BitCast(Floats(), hn::ShiftLeft<16>(words));
+    odd = hn::BitCast(Floats(), hn::And(words, hn::Set(du, 0xffff0000u)));
+  }
+  float at(int64_t i) const { return to_float(w[i]); }
+};
+
+HWY_INLINE float horizontal_sum(V v) {
+  return hn::GetLane(hn::SumOfLanes(Floats(), v));
+}
+
+/// sums[r*M + m] = sum_i x[m,i] * row[r][i] over [0, length).
+template <int R, int M, class Row>
+HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t length,
+                         float* sums) {
+  const Floats d;
+  V first[R * M], second[R * M];
+  for (int k = 0; k < R * M; ++k) first[k] = second[k] = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + kUnit <= length; i += kUnit)
+    for (int r = 0; r < R; ++r) {
+      V w0, w1;
+      row[r].load(i, w0, w1);
+      for (int m = 0; m < M; ++m) {
+        first[r * M + m] = hn::MulAdd(w0, hn::LoadU(d, x + m * stride + i), first[r * M + m]);
+        second[r * M + m] =
+            hn::MulAdd(w1, hn::LoadU(d, x + m * stride + i + kLanes), second[r * M + m]);
+      }
+    }
+  for (int r = 0; r < R; ++r)
+    for (int m = 0; m < M; ++m) {
+      float sum = horizontal_sum(hn::Add(first[r * M + m], second[r * M + m]));
+      for (int64_t j = i; j < length; ++j) sum += x[m * stride + j] * row[r].at(j);
+      sums[r * M + m] = sum;
+    }
+}
+
+/// sums[m] = x[m] . row, all whole units inside blocks; codes of elements [begin, begin + length).
+template <int M>
+HWY_INLINE void dot_codes(const QuantizedMatrix& m, const CodeTable<Floats>& book, int64_t begin,
+                          const float* x, int64_t stride, int64_t length, float* sums) {
+  const Floats d;
+  V total[M];
+  for (int k = 0; k < M; ++k) total[k] = hn::Zero(d);
+  for (int64_t e = begin; e < begin + length;) {
+    const int64_t b = e / m.block;
+    const int64_t end = std::min(begin + length, (b + 1) * m.block);
+    const V scale = hn::Set(d, block_scale(m, b));
+    V even[M], odd[M];
+    for (int k = 0; k < M; ++k) even[k] = odd[k] = hn::Zero(d);
+    for (; e < end; e += kUnit) {
+      hn::Vec<BitsOf<Floats>> high, low;
+      load_codes(d, m.codes + (e >> 1), high, low);
+      const V w0 = book(high), w1 = book(low);
+      const float* unit = x + (e - begin);
+      for (int k = 0; k < M; ++k) {
+        even[k] = hn::MulAdd(w0, hn::LoadU(d, unit + k * stride), even[k]);
+        odd[k] = hn::MulAdd(w1, hn::LoadU(d, unit + k * stride + kLanes), odd[k]);
+      }
+    }
+    for (int k = 0; k < M; ++k) total[k] = hn::MulAdd(hn::Add(even[k], odd[k]), scale, total[k]);
+  }
+  for (int k = 0; k < M; ++k) sums[k] = horizontal_sum(total[k]);
+}
+
+void put(const Tensor& out, int64_t m, int64_t o, float value) {
+  const int64_t at = m * out.row_stride + o;
+  if (out.dtype == Dtype::kF32)
+    out.as<float>()[at] = value;
+  else
+    out.as<bf16>()[at] = to_bf16(value);
+}
+
+/// Calls body<tile>(m) over all vectors: tiles of 4, then one at a time.
+template <class Body>
+HWY_INLINE void for_tiles(int64_t count, const Body& body) {
+  int64_t m = 0;
+  for (; m + 4 <= count; m += 4) body(m, std::integral_constant<int, 4>());
+  for (; m < count; ++m) body(m, std::integral_constant<int, 1>());
+}
+
+/// Rows [begin, end) of a matrix whose row o is row_at(o); each sum times factor(o).
+template <class RowAt, class Factor>
+void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
+                const RowAt& row_at, const Factor& factor) {
+  using Row = decltype(row_at(0));
+  const auto tile = [&]<int R>(int64_t o, std::integral_constant<int, R>) {
+    Row row[R];
+    for (int r = 0; r < R; ++r) row[r] = row_at(o + r);
+    for_tiles(v.count, [&]<int M>(int64_t m, std::integral_constant<int, M>) {
+      float sums[R * M];
+      dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums);
+      for (int r = 0; r < R; ++r)
+        for (int k = 0; k < M; ++k) put(out, m + k, o + r, sums[r * M + k] * factor(o + r));
+    });
+  };
+  int64_t o = begin;
+  // Two rows at once hide the latency of a chain of additions; x is read once for both.
+  for (; o + 2 <= end; o += 2) tile(o, std::integral_constant<int, 2>());
+  if (o < end) tile(o, std::integral_constant<int, 1>());
+}
+
+/// Rows of codes that units do not divide: widened in chunks, then dotted as floats.
+void widened_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
+  float chunk[kChunk];
+  for (int64_t o = begin; o < end; ++o)
+    for (int64_t m = 0; m < v.count; ++m) {
+      float sum = 0.0f;
+      for (int64_t i = 0; i < v.length; i += kChunk) {
+        const int64_t n = std::min(kChunk, v.length - i);
+        widen_codes(op.matrix, o * v.length + i, n, chunk);
+        const F32Row row{chunk};
+        float part;
+        dot_tile<1, 1>(&row, v.x + m * v.stride + i, v.stride, n, &part);
+        sum += part;
+      }
+      put(op.out, m, o, sum);
+    }
+}
+
+bool codes_fit_units(const QuantizedMatrix& m) {
+  return m.in_features % kUnit == 0 && m.block % kUnit == 0;
+}
+
+void quantized_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
+  const QuantizedMatrix& m = op.matrix;
+  if (m.type == QuantType::kInt8) {
+    const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
+    dense_rows(
+        op.out, v, begin, end, [&](int64_t o) { return Int8Row{codes + o * v.length}; },
+        [&](int64_t o) { return m.row_scale[o] * kInt8Step; });
+    return;
+  }
+  if (!codes_fit_units(m)) return widened_rows(op, v, begin, end);
+  const CodeTable<Floats> book(m.code_book);
+  for (int64_t o = begin; o < end; ++o)
+    for_tiles(v.count, [&]<int M>(int64_t first, std::integral_constant<int, M>) {
+      float sums[M];
+      dot_codes<M>(m, book, o * v.length, v.x + first * v.stride, v.stride, v.length, sums);
+      for (int k = 0; k < M; ++k) put(op.out, first + k, o, sums[k]);
+    });
+}
+
+void weight_rows(const DenseMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
+  const auto one = [](int64_t) { return 1.0f; };
+  const auto run = [&]<class Row, class T>(const T* w) {
+    const auto at = [&](int64_t o) { return Row{w + o * op.weight.row_stride}; };
+    dense_rows(op.out, v, begin, end, at, one);
+  };
+  switch (op.weight.dtype) {
+    case Dtype::kBf16:
+      return run.template operator()<Bf16Row>(op.weight.as<bf16>());
+    case Dtype::kF16:
+      return run.template operator()<F16Row>(op.weight.as<f16>());
+    default:
+      return run.template operator()<F32Row>(op.weight.as<float>());
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+HWY_EXPORT(unit_length);
+HWY_EXPORT(codes_fit_units);
+HWY_EXPORT(quantized_rows);
+HWY_EXPORT(weight_rows);
+
+namespace {
+
+/// Copies x into this thread's buffer, which is kept between calls.
+Vectors lay_out(const Tensor& x, bool paired) {
+  static thread_local std::vector<float> memory;
+  const int64_t m = x.dim(0), length = x.dim(1);
+  const int64_t stride = (length + 15) / 16 * 16;
+  if (static_cast<int64_t>(memory.size()) < m * stride + 16)
+    memory.resize(static_cast<size_t>(m * stride + 16));
+  float* base = memory.data();
+  base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64 / sizeof(float);
+  const int64_t unit = HWY_DYNAMIC_DISPATCH(unit_length)();
+  const int64_t whole = paired ? length / unit * unit : 0;
+  for (int64_t r = 0; r < m; ++r) {
+    float* out = base + r * stride;
+    const auto copy = [&](const auto* in) {
+      for (int64_t u = 0; u < whole; u += unit)
+        for (int64_t i = 0; i < unit / 2; ++i) {
+          out[u + i] = to_float(in[u + 2 * i]);
+          out[u + unit / 2 + i] = to_float(in[u + 2 * i + 1]);
+        }
+      for (int64_t i = whole; i < length; ++i) out[i] = to_float(in[i]);
+    };
+    if (x.dtype == Dtype::kF32)
+      copy(x.as<float>() + r * x.row_stride);
+    else
+      copy(x.as<bf16>() + r * x.row_stride);
+  }
+  return {base, stride, m, length};
+}
+
+void check_vectors(const Tensor& out, const Tensor& x, int64_t out_features, int64_t in_features) {
+  CHECK(x.rank == 2 && out.rank == 2 && out.dim(0) == x.dim(0));
+  CHECK(x.dim(1) == in_features && out.dim(1) == out_features);
+  CHECK(x.dtype == Dtype::kF32 || x.dtype == Dtype::kBf16);
+  CHECK(out.dtype == Dtype::kF32 || out.dtype == Dtype::kBf16);
+}
+
+/// Rows of a thread's part: enough work to be worth handing out.
+int64_t rows_grain(int64_t in_features, int64_t vectors) {
+  return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, in_features * vectors));
+}
+
+}  // namespace
+
+namespace cpu {
+void quantized_matvec(const QuantizedMatvec& op) {
+  const bool paired =
+      op.matrix.type != QuantType::kInt8 && HWY_DYNAMIC_DISPATCH(codes_fit_units)(op.matrix);
+  const Vectors v = lay_out(op.x, paired);
+  parallel_for(op.matrix.out_features, rows_grain(v.length, v.count),
+               [&](int64_t begin, int64_t end) {
+                 HWY_DYNAMIC_DISPATCH(quantized_rows)(op, v, begin, end);
+               });
+}
+void dense_matvec(const DenseMatvec& op) {
+  const Vectors v = lay_out(op.x, op.weight.dtype == Dtype::kBf16);
+  parallel_for(op.weight.dim(0), rows_grain(v.length, v.count), [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(weight_rows)(op, v, begin, end);
+  });
+}
+}  // namespace cpu
+
+void quantized_matvec(const QuantizedMatvec& op, Stream) {
+  check_matrix(op.matrix);
+  check_vectors(op.out, op.x, op.matrix.out_features, op.matrix.in_features);
+  if (op.out.device.kind != DeviceKind::kCpu)
+    throw UnavailableError("quantized_matvec: nibble was built without CUDA; use --device=cpu");
+  if (op.out.elements() > 0) cpu::quantized_matvec(op);
+}
+
+void dense_matvec(const DenseMatvec& op, Stream) {
+  CHECK(op.weight.rank == 2);
+  CHECK(op.weight.dtype == Dtype::kF32 || op.weight.dtype == Dtype::kBf16 ||
+        op.weight.dtype == Dtype::kF16);
+  check_vectors(op.out, op.x, op.weight.dim(0), op.weight.dim(1));
+  if (op.out.device.kind != DeviceKind::kCpu)
+    throw UnavailableError("dense_matvec: nibble was built without CUDA; use --device=cpu");
+  if (op.out.elements() > 0) cpu::dense_matvec(op);
+}
+
+}  // namespace nibble
+#endif

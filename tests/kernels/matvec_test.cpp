@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// quantized_matvec and dense_matvec against sums in double, and the promise that a vector's result
+// depends neither on the others in its batch nor on the number of threads.
+#include <gtest/gtest.h>
+
+#include "base/threads.h"
+#include "kernels/dequantize.h"
+#include "support/op_harness.h"
+#include "support/random_quantized.h"
+#include "support/simd_targets.h"
+
+namespace nibble {
+namespace {
+
+struct Case {
+  QuantType type;
+  int64_t out, in, block;
+  bool nested;
+};
+const Case kCases[] = {
+    {QuantType::kNf4, 1, 1, 32, false},    {QuantType::kNf4, 5, 31, 32, true},
+    {QuantType::kNf4, 6, 33, 32, false},   {QuantType::kNf4, 7, 64, 32, true},
+    {QuantType::kFp4, 9, 96, 128, true},   {QuantType::kNf4, 5, 192, 64, true},
+    {QuantType::kNf4, 3, 1055, 64, false}, {QuantType::kFp4, 40, 576, 64, true},
+    {QuantType::kNf4, 4, 64, 4096, false}, {QuantType::kInt8, 7, 31, 0, false},
+    {QuantType::kInt8, 5, 193, 0, false},
+};
+constexpr int64_t kVectors[] = {1, 2, 3, 4, 5, 16};
+
+template <class Weight>
+std::vector<Bounded> products(const Buffer& x, int64_t out, int64_t in, const Weight& weight) {
+  std::vector<Bounded> want;
+  for (int64_t m = 0; m < x.tensor().dim(0); ++m)
+    for (int64_t o = 0; o < out; ++o) {
+      std::vector<Bounded> terms;
+      for (int64_t i = 0; i < in; ++i) terms.push_back(Bounded(x.at(m * in + i)) * weight(o, i));
+      want.push_back(sum(terms));
+    }
+  return want;
+}
+
+/// The element as the formula has it; its scale is rounded twice (nested) and the product once.
+Bounded element(const RandomMatrix& r, int64_t o, int64_t i) {
+  return Bounded(r.element(o, i)).rounded().rounded();
+}
+
+TEST(QuantizedMatvec, EqualsSumsInDouble) {
+  constexpr uint64_t kSeed = 11;
+  on_every_target([](const std::string& target) {
+    for (const Case& c : kCases)
+      for (const int64_t m : kVectors)
+        for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+          const RandomMatrix r(c.type, c.out, c.in, c.block, c.nested, kSeed);
+          OpCase op(
+              cat("quantized_matvec cpu ", target, " type ", static_cast<int>(c.type), " block ",
+                  c.block, " ", dtype_name(dtype), " (", m, ",", c.out, ",", c.in, ")"),
+              kSeed);
+          Buffer& x = op.input("x", dtype, {m, c.in}, 3);
+          Buffer& out = op.output("out", dtype, {m, c.out}, 1);
+          op.want(out,
+                  products(x, c.out, c.in, [&](int64_t o, int64_t i) { return element(r, o, i); }));
+          op.check(
+              [&] { quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrix = r.m}); });
+        }
+  });
+}
+
+TEST(DenseMatvec, EqualsSumsInDouble) {
+  constexpr uint64_t kSeed = 12;
+  const Shape shapes[] = {{1, 1}, {3, 7}, {2, 31}, {5, 64}, {33, 67}, {40, 576}};
+  on_every_target([&](const std::string& target) {
+    for (const Shape& s : shapes)
+      for (const int64_t m : kVectors)
+        for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16})
+          for (const Dtype weights : {Dtype::kF32, Dtype::kBf16, Dtype::kF16}) {
+            OpCase op(cat("dense_matvec cpu ", target, " ", dtype_name(dtype), " x ",
+                          dtype_name(weights), " (", m, ",", s[0], ",", s[1], ")"),
+                      kSeed);
+            Buffer& x = op.input("x", dtype, {m, s[1]}, 2);
+            Buffer& w = op.input("weight", weights, s, 1);
+            Buffer& out = op.output("out", dtype, {m, s[0]}, 1);
+            op.want(out, products(x, s[0], s[1], [&](int64_t o, int64_t i) {
+                      return Bounded(w.at(o * s[1] + i));
+                    }));
+            op.check([&] {
+              dense_matvec({.out = out.tensor(), .x = x.tensor(), .weight = w.tensor()});
+            });
+          }
+  });
+}
+
+/// Random (rows, columns) floats.
+std::vector<float> random_floats(int64_t count, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> v(static_cast<size_t>(count));
+  for (float& f : v) f = static_cast<float>(rng.uniform() * 2 - 1);
+  return v;
+}
+
+TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
+  constexpr int64_t kOut = 301, kIn = 576, kM = 7;
+  const RandomMatrix r(QuantType::kNf4, kOut, kIn, 64, true, 3);
+  std::vector<float> x = random_floats(kM * kIn, 4), w = random_floats(kOut * kIn, 5);
+  const int before = threads();
+  on_every_target([&](const std::string& target) {
+    const auto run = [&](int64_t first, int64_t count, int team, bool dense) {
+      set_threads(team);
+      std::vector<float> out(static_cast<size_t>(count * kOut));
+      const Tensor vectors = view(x.data() + first * kIn, {count, kIn});
+      if (dense)
+        dense_matvec({.out = view(out.data(), {count, kOut}),
+                      .x = vectors,
+                      .weight = view(w.data(), {kOut, kIn})});
+      else
+        quantized_matvec({.out = view(out.data(), {count, kOut}), .x = vectors, .matrix = r.m});
+      return out;
+    };
+    for (const bool dense : {false, true}) {
+      const std::vector<float> all = run(0, kM, 1, dense);
+      EXPECT_EQ(all, run(0, kM, 3, dense)) << target << " dense " << dense;
+      for (int64_t m = 0; m < kM; ++m)
+        EXPECT_EQ(std::vector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
+                  run(m, 1, 2, dense))
+            << target << " dense " << dense << " vector " << m;
+    }
+  });
+  set_threads(before);
+}
+
+TEST(Matvec, RefusesShapesThatDoNotMatch) {
+  const RandomMatrix r(QuantType::kNf4, 4, 64, 64, false, 1);
+  std::vector<float> memory(4 * 64);
+  const auto shaped = [&](int64_t m, int64_t n) { return view(memory.data(), {m, n}); };
+  EXPECT_THROW(quantized_matvec({.out = shaped(1, 4), .x = shaped(1, 63), .matrix = r.m}),
+               BugError);
+  EXPECT_THROW(quantized_matvec({.out = shaped(1, 5), .x = shaped(1, 64), .matrix = r.m}),
+               BugError);
+  EXPECT_THROW(quantized_matvec({.out = shaped(2, 4), .x = shaped(1, 64), .matrix = r.m}),
+               BugError);
+  EXPECT_THROW(dense_matvec({.out = shaped(1, 4), .x = shaped(1, 8), .weight = shaped(4, 7)}),
+               BugError);
+}
+
+}  // namespace
+}  // namespace nibble

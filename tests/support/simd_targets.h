@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a test once on every instruction set that was compiled in and that this machine has.
+#pragma once
+
+#include <hwy/targets.h>
+
+#include <string>
+
+namespace nibble {
+
+/// Calls body(name) with that target chosen; the machine's own choice is restored at the end.
+template <class Body>
+void on_every_target(const Body& body) {
+  struct Restore {
+    ~Restore() {
+      hwy::SetSupportedTargetsForTest(0);
+      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    }
+  } restore;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    body(std::string(hwy::TargetName(target)));
+  }
+}
+
+}  // namespace nibble
