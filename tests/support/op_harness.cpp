@@ -263,4 +263,23 @@ std::vector<double> central_differences(const std::function<double(const std::ve
   return out;
 }
 
+std::vector<Bounded> with_bounds_of(const std::vector<Bounded>& like,
+                                    const std::vector<double>& values) {
+  CHECK(like.size() == values.size());
+  std::vector<Bounded> out;
+  for (size_t i = 0; i < like.size(); ++i)
+    out.push_back({values[i], like[i].error + kDifferenceError});
+  return out;
+}
+
+double rounded_to(Dtype dtype, double x) {
+  const float f = static_cast<float>(x);
+  switch (dtype) {
+    case Dtype::kF32: return f;
+    case Dtype::kBf16: return to_float(to_bf16(f));
+    case Dtype::kF16: return to_float(to_f16(f));
+    default: return x;
+  }
+}
+
 }  // namespace nibble

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/args.h"
+
+#include <algorithm>
+
+namespace nibble {
+
+void Args::check(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
+                 std::initializer_list<int64_t> shape, RowStride stride) const {
+  const bool typed = std::find(dtypes.begin(), dtypes.end(), t.dtype) != dtypes.end();
+  const bool shaped = t.rank == static_cast<int>(shape.size()) &&
+                      std::equal(shape.begin(), shape.end(), t.shape.begin());
+  if (!typed || !shaped) {
+    std::string wanted;
+    for (const Dtype d : dtypes) wanted += cat(wanted.empty() ? "" : "|", dtype_name(d));
+    std::string dims;
+    for (const int64_t d : shape) dims += cat(dims.empty() ? "" : ",", d);
+    fail(cat(field, " is ", describe(t), ", want ", wanted, "(", dims, ")"));
+  }
+  if (t.data == nullptr && t.elements() != 0) fail(cat(field, " is absent"));
+  if (t.device != device_)
+    fail(cat(field, " is on ", device_name(t.device), ", the stream on ", device_name(device_)));
+  const bool strided = stride == RowStride::kFree && t.rank == 2 && t.row_stride >= t.dim(1);
+  if (!t.dense() && !strided) fail(cat(field, " has rows ", t.row_stride, " apart"));
+}
+
+void Args::fail(std::string_view what) const {
+  throw BugError(cat(op_, ": ", what));
+}
+
+void Args::refuse_cuda() const {
+  throw UnavailableError(cat(op_, ": nibble was built without CUDA; use --device=cpu"));
+}
+
+}  // namespace nibble
