@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/batch.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace nibble {
+
+void Batch::clear() {
+  for (auto* v : {&ids, &positions, &starts, &rows, &targets}) v->clear();
+  longest = 0;
+}
+
+void Batch::append(std::span<const int32_t> tokens, std::span<const uint8_t> trained) {
+  CHECK(trained.empty() || trained.size() == tokens.size());
+  if (tokens.empty()) return;
+  if (starts.empty()) starts.push_back(0);
+  const auto base = static_cast<int32_t>(ids.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    ids.push_back(tokens[i]);
+    positions.push_back(static_cast<int32_t>(i));
+    if (i == 0 || (!trained.empty() && !trained[i])) continue;
+    rows.push_back(base + static_cast<int32_t>(i) - 1);
+    targets.push_back(tokens[i]);
+  }
+  starts.push_back(static_cast<int32_t>(ids.size()));
+  longest = std::max(longest, static_cast<int64_t>(tokens.size()));
+}
+
+}  // namespace nibble

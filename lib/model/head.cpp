@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/head.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cross_entropy.h"
+#include "kernels/matmul.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rows.h"
+
+namespace nibble {
+namespace {
+
+constexpr int64_t kLogitBytes = int64_t{64} << 20;
+constexpr int64_t kPanelElements = int64_t{1} << 25;  // 128 MiB of f32
+
+int64_t chunk_rows(const ModelConfig& c, int64_t labelled) {
+  const int64_t fits = std::max<int64_t>(16, kLogitBytes / (4 * c.vocab_size) / 16 * 16);
+  return std::max<int64_t>(1, std::min({fits, labelled, int64_t{1024}}));
+}
+
+int64_t panel_rows(const ModelConfig& c) {
+  return std::min(c.vocab_size, std::max<int64_t>(1, kPanelElements / c.hidden_size));
+}
+
+// The head's weights, block by block of the vocabulary. A panel that holds them all is expanded
+// once and used for every chunk.
+class HeadWeights {
+ public:
+  HeadWeights(const Model& model, const HeadBuffers& buffers)
+      : model_(model), buffers_(buffers), rows_(panel_rows(model.config)) {}
+
+  template <class Body>
+  void for_blocks(const Body& body) {
+    const int64_t vocabulary = model_.config.vocab_size;
+    if (rows_ == vocabulary) {
+      if (!whole_) whole_ = rows_at(0, vocabulary);
+      body(whole_, 0);
+      return;
+    }
+    for (int64_t v = 0; v < vocabulary; v += rows_)
+      body(rows_at(v, std::min(rows_, vocabulary - v)), v);
+  }
+
+ private:
+  Tensor rows_at(int64_t begin, int64_t count) const {
+    return weight_rows(model_.head, model_.parameters, begin, count, buffers_.panel.dtype,
+                       buffers_.panel);
+  }
+  const Model& model_;
+  const HeadBuffers& buffers_;
+  int64_t rows_;
+  Tensor whole_;
+};
+
+void project(HeadWeights& weights, const Tensor& normed, const Tensor& logits,
+             const HeadBuffers& buffers) {
+  weights.for_blocks([&](const Tensor& block, int64_t v) {
+    matmul({.out = columns(logits, v, block.dim(0)),
+            .a = normed,
+            .b = block,
+            .b_transpose = Transpose::kYes,
+            .scratch = buffers.matmul_scratch});
+  });
+}
+
+}  // namespace
+
+HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled) {
+  const ModelConfig& c = model.config;
+  const int64_t m = chunk_rows(c, labelled), v = c.vocab_size, h = c.hidden_size;
+  const Dtype type = panel_dtype(s.compute);
+  HeadBuffers b;
+  b.hidden = arena.take(s.compute, {m, h});
+  b.normed = arena.take(s.compute, {m, h});
+  b.rstd = arena.take(Dtype::kF32, {m});
+  b.logits = arena.take(type, {m, v});
+  b.losses = arena.take(Dtype::kF32, {labelled});
+  if (s.training) {
+    b.dnormed = arena.take(s.compute, {m, h});
+    b.dhidden = arena.take(s.compute, {labelled, h});
+  }
+  const bool direct =
+      model.head.weight_parameter >= 0 || (model.head.weight && model.head.weight.dtype == type);
+  b.panel = arena.take(type, {direct ? 0 : panel_rows(c) * h});
+  const auto shape = [](Dtype t, int64_t r, int64_t k) { return make_tensor(nullptr, t, {r, k}); };
+  int64_t scratch = 0;
+  for (const Dtype weight : {type, s.compute})
+    scratch = std::max(scratch, matmul_scratch_elements({.out = shape(type, m, v),
+                                                         .a = shape(s.compute, m, h),
+                                                         .b = shape(weight, v, h),
+                                                         .b_transpose = Transpose::kYes}));
+  if (s.training) {
+    for (const Dtype weight : {type, s.compute})
+      scratch = std::max(scratch, matmul_scratch_elements({.out = shape(s.compute, m, h),
+                                                           .a = shape(type, m, v),
+                                                           .b = shape(weight, v, h)}));
+    scratch = std::max(scratch, matmul_scratch_elements({.out = shape(Dtype::kF32, v, h),
+                                                         .a = shape(type, m, v),
+                                                         .b = shape(s.compute, m, h),
+                                                         .a_transpose = Transpose::kYes}));
+  }
+  b.matmul_scratch = arena.take(Dtype::kF32, {scratch});
+  return b;
+}
+
+double run_head(const Model& model, const Batch& batch, const HeadRun& run, const HeadBuffers& b) {
+  const ParameterSet& parameters = model.parameters;
+  const Tensor weight = table_weight(model.norm, parameters);
+  const float eps = static_cast<float>(model.config.norm_eps);
+  const auto labelled = static_cast<int64_t>(batch.rows.size());
+  const Tensor index = view(batch.rows.data(), {labelled});
+  const Tensor targets = view(batch.targets.data(), {labelled});
+  HeadWeights weights(model, b);
+  double sum = 0.0;
+  for (int64_t begin = 0; begin < labelled; begin += b.hidden.dim(0)) {
+    const int64_t m = std::min(b.hidden.dim(0), labelled - begin);
+    const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
+    const Tensor rstd = rows(b.rstd, 0, m), logits = rows(b.logits, 0, m);
+    const Tensor losses = rows(b.losses, begin, m);
+    gather_rows({.out = hidden, .in = run.stream, .rows = rows(index, begin, m)});
+    rmsnorm_forward({.out = normed, .rstd = rstd, .in = hidden, .weight = weight, .eps = eps});
+    project(weights, normed, logits, b);
+    cross_entropy({.losses = losses,
+                   .dlogits = run.dstream ? logits : Tensor{},
+                   .logits = logits,
+                   .targets = rows(targets, begin, m),
+                   .grad_scale = run.grad_scale});
+    for (int64_t i = 0; i < m; ++i) sum += static_cast<double>(losses.as<float>()[i]);
+    if (!run.dstream) continue;
+
+    const Tensor dnormed = rows(b.dnormed, 0, m), dhidden = rows(b.dhidden, begin, m);
+    weights.for_blocks([&](const Tensor& block, int64_t v) {
+      matmul({.out = dnormed,
+              .a = columns(logits, v, block.dim(0)),
+              .b = block,
+              .beta = v == 0 ? 0.0f : 1.0f,
+              .scratch = b.matmul_scratch});
+    });
+    if (model.head.weight_parameter >= 0)
+      matmul({.out = parameters.gradient(model.head.weight_parameter),
+              .a = logits,
+              .b = normed,
+              .a_transpose = Transpose::kYes,
+              .beta = 1.0f,
+              .scratch = b.matmul_scratch});
+    std::memset(dhidden.data, 0,
+                static_cast<size_t>(dhidden.elements()) * dtype_bytes(dhidden.dtype));
+    rmsnorm_backward({.din = dhidden,
+                      .dweight = model.norm.parameter >= 0
+                                     ? parameters.gradient(model.norm.parameter)
+                                     : Tensor{},
+                      .dout = dnormed,
+                      .in = hidden,
+                      .rstd = rstd,
+                      .weight = weight});
+  }
+  if (run.dstream)
+    scatter_rows({.out = run.dstream, .in = rows(b.dhidden, 0, labelled), .rows = index});
+  return sum;
+}
+
+Tensor head_logits(const Model& model, const Tensor& stream, const Tensor& row_ids,
+                   const HeadBuffers& b) {
+  const int64_t m = row_ids.dim(0);
+  const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
+  const Tensor logits = rows(b.logits, 0, m);
+  gather_rows({.out = hidden, .in = stream, .rows = row_ids});
+  rmsnorm_forward({.out = normed,
+                   .rstd = rows(b.rstd, 0, m),
+                   .in = hidden,
+                   .weight = table_weight(model.norm, model.parameters),
+                   .eps = static_cast<float>(model.config.norm_eps)});
+  HeadWeights weights(model, b);
+  project(weights, normed, logits, b);
+  return logits;
+}
+
+}  // namespace nibble

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of the model: final norm, LM head and cross entropy over chunks of the labelled rows,
+// with their gradients in the same pass, so that full logits never exist.
+#pragma once
+
+#include "model/batch.h"
+#include "model/block.h"
+
+namespace nibble {
+
+struct HeadBuffers {
+  Tensor hidden, normed;  // (chunk,C) compute
+  Tensor rstd;            // (chunk) f32
+  Tensor logits;          // (chunk,V) f32, or bf16 where the processor multiplies it
+  Tensor dnormed;         // (chunk,C) compute; absent without gradients
+  Tensor dhidden;         // (M,C) compute; absent without gradients
+  Tensor losses;          // (M) f32
+  Tensor panel;           // head rows in the type that the matmul reads
+  Tensor matmul_scratch;
+};
+
+/// Buffers for up to `labelled` rows.
+HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& sizes, int64_t labelled);
+
+struct HeadRun {
+  Tensor stream;            // (N,C) compute: the residual stream after the last block
+  Tensor dstream;           // (N,C) compute written: its gradient; absent: loss only
+  float grad_scale = 0.0f;  // of every row's loss
+};
+
+/// Losses of the batch's labelled rows, in order, are left in buffers.losses; their sum is
+/// returned. Gradients of the final norm and the head, where trained, are added to.
+double run_head(const Model& model, const Batch& batch, const HeadRun& run,
+                const HeadBuffers& buffers);
+
+/// Logits (M,V) of rows of the stream, for generation. logits is (M,V) in buffers.logits.dtype,
+/// M at most the chunk.
+Tensor head_logits(const Model& model, const Tensor& stream, const Tensor& row_ids,
+                   const HeadBuffers& buffers);
+
+}  // namespace nibble

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/linear.h"
+
+#include <algorithm>
+
+#include "kernels/elementwise.h"
+#include "kernels/matmul.h"
+
+namespace nibble {
+namespace {
+
+constexpr int64_t kPanelElements = int64_t{1} << 24;  // 64 MiB of f32
+constexpr int64_t kMatvecRows = 16;
+
+// A part's rows of the group's outputs.
+struct Slice {
+  const Projection* part;
+  int64_t begin;  // first output column
+};
+
+std::vector<Slice> slices(const LinearGroup& group) {
+  std::vector<Slice> out;
+  int64_t at = 0;
+  for (const Projection& p : group.parts) {
+    out.push_back({&p, at});
+    at += p.out_features;
+  }
+  return out;
+}
+
+int64_t rank_of(const Projection& p, const ParameterSet& parameters) {
+  return p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
+}
+
+// The adapters' A one under another, where they lie so: (sum of ranks, I).
+Tensor joined_a(const LinearGroup& group, const ParameterSet& parameters, bool gradients) {
+  Tensor joined;
+  for (const Projection& p : group.parts) {
+    if (p.lora_a < 0) continue;
+    const Tensor a = gradients ? parameters.gradient(p.lora_a) : parameters.compute(p.lora_a);
+    if (!joined) {
+      joined = a;
+      continue;
+    }
+    const auto* end = static_cast<const std::byte*>(joined.data) +
+                      static_cast<size_t>(joined.elements()) * dtype_bytes(joined.dtype);
+    if (end != a.data) return {};
+    joined.shape[0] += a.dim(0);
+  }
+  return joined;
+}
+
+void expand(const Projection& p, int64_t begin, int64_t count, const Tensor& out) {
+  if (p.quantized)
+    dequantize({.out = out, .matrix = *p.quantized, .first_row = begin});
+  else
+    cast({.out = out, .in = rows(p.weight, begin, count)});
+}
+
+bool readable(const Projection& p, const ParameterSet& parameters, Dtype type) {
+  if (p.weight_parameter >= 0) return parameters.compute(p.weight_parameter).dtype == type;
+  return !p.quantized && p.weight.dtype == type;
+}
+
+// Calls body(weights (M,I), first output column) over all weights of the group, in wide blocks.
+template <class Body>
+void for_weight_blocks(const LinearGroup& group, const LinearContext& c, const Body& body) {
+  const ParameterSet& parameters = *c.parameters;
+  const Dtype type = panel_dtype(c.compute);
+  const int64_t in = group.in_features();
+  const int64_t room = c.panel ? c.panel.elements() / in : 0;
+  const auto panel_rows = [&](int64_t begin, int64_t count) {
+    Tensor t = make_tensor(nullptr, type, {count, in});
+    t.data =
+        static_cast<std::byte*>(c.panel.data) + static_cast<size_t>(begin * in) * dtype_bytes(type);
+    return t;
+  };
+  int64_t filled = 0, filled_begin = 0;  // expanded rows not yet used, and their first column
+  const auto flush = [&] {
+    if (filled > 0) body(panel_rows(0, filled), filled_begin);
+    filled = 0;
+  };
+  for (const Slice& s : slices(group)) {
+    const Projection& p = *s.part;
+    if (p.weight_parameter >= 0 || readable(p, parameters, type)) {
+      flush();
+      body(p.weight_parameter >= 0 ? parameters.compute(p.weight_parameter) : p.weight, s.begin);
+      continue;
+    }
+    CHECK(room > 0 && c.panel.dtype == type);
+    for (int64_t done = 0; done < p.out_features;) {
+      if (filled == room) flush();
+      if (filled == 0) filled_begin = s.begin + done;
+      const int64_t count = std::min(room - filled, p.out_features - done);
+      expand(p, done, count, panel_rows(filled, count));
+      filled += count;
+      done += count;
+    }
+  }
+  flush();
+}
+
+Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
+  CHECK(buffer && buffer.elements() >= n * width);
+  return make_tensor(buffer.data, buffer.dtype, {n, width});
+}
+
+Dropout mask_of(const Projection& p, const LinearContext& c, const Tensor& out, const Tensor& in) {
+  // Each micro-batch draws from its own range of counters, each layer from its own stream.
+  return {.out = out,
+          .in = in,
+          .p = c.dropout,
+          .seed = c.seed,
+          .stream = p.dropout_stream,
+          .counter = c.draw << 36};
+}
+
+// xa = dropout(X) A^T, one product for the group where there is no dropout.
+void project_down(const LinearGroup& group, const Tensor& xa, const Tensor& x,
+                  const LinearContext& c) {
+  const ParameterSet& parameters = *c.parameters;
+  const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
+  if (joined) {
+    matmul({.out = xa,
+            .a = x,
+            .b = joined,
+            .b_transpose = Transpose::kYes,
+            .scratch = c.matmul_scratch});
+    return;
+  }
+  int64_t at = 0;
+  for (const Projection& p : group.parts) {
+    if (p.lora_a < 0) continue;
+    Tensor in = x;
+    if (c.dropout > 0) {
+      in = as_rows(c.dropout_scratch, x.dim(0), x.dim(1));
+      dropout(mask_of(p, c, in, x));
+    }
+    const int64_t rank = rank_of(p, parameters);
+    matmul({.out = columns(xa, at, rank),
+            .a = in,
+            .b = parameters.compute(p.lora_a),
+            .b_transpose = Transpose::kYes,
+            .scratch = c.matmul_scratch});
+    at += rank;
+  }
+}
+
+// Gradients of A, and dx += dropout'(dxa A).
+void backward_down(const LinearGroup& group, const LinearBackward& io, const Tensor& dxa,
+                   const LinearContext& c) {
+  const ParameterSet& parameters = *c.parameters;
+  const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
+  if (joined) {
+    matmul({.out = joined_a(group, parameters, true),
+            .a = dxa,
+            .b = io.x,
+            .a_transpose = Transpose::kYes,
+            .beta = 1.0f,
+            .scratch = c.matmul_scratch});
+    if (io.dx)
+      matmul({.out = io.dx, .a = dxa, .b = joined, .beta = 1.0f, .scratch = c.matmul_scratch});
+    return;
+  }
+  int64_t at = 0;
+  for (const Projection& p : group.parts) {
+    if (p.lora_a < 0) continue;
+    const int64_t rank = rank_of(p, parameters);
+    const Tensor dpart = columns(dxa, at, rank);
+    at += rank;
+    Tensor in = io.x, dropped;
+    if (c.dropout > 0) {
+      dropped = as_rows(c.dropout_scratch, io.x.dim(0), io.x.dim(1));
+      dropout(mask_of(p, c, dropped, io.x));
+      in = dropped;
+    }
+    matmul({.out = parameters.gradient(p.lora_a),
+            .a = dpart,
+            .b = in,
+            .a_transpose = Transpose::kYes,
+            .beta = 1.0f,
+            .scratch = c.matmul_scratch});
+    if (!io.dx) continue;
+    const Tensor a = parameters.compute(p.lora_a);
+    if (c.dropout > 0) {
+      matmul({.out = dropped, .a = dpart, .b = a, .scratch = c.matmul_scratch});
+      Dropout mask = mask_of(p, c, io.dx, dropped);
+      mask.output = Dropout::Output::kAdd;
+      dropout(mask);
+    } else {
+      matmul({.out = io.dx, .a = dpart, .b = a, .beta = 1.0f, .scratch = c.matmul_scratch});
+    }
+  }
+}
+
+Tensor bias_of(const Projection& p, const ParameterSet& parameters) {
+  return p.bias_parameter >= 0 ? parameters.value(p.bias_parameter) : p.bias;
+}
+
+}  // namespace
+
+int64_t LinearGroup::out_features() const {
+  int64_t n = 0;
+  for (const Projection& p : parts) n += p.out_features;
+  return n;
+}
+
+int64_t LinearGroup::lora_width(const ParameterSet& parameters) const {
+  int64_t n = 0;
+  for (const Projection& p : parts) n += rank_of(p, parameters);
+  return n;
+}
+
+bool LinearGroup::adapted() const {
+  return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p.lora_a >= 0; });
+}
+
+Dtype panel_dtype(Dtype compute) {
+  return compute == Dtype::kBf16 && cpu_has_bf16_matmul() ? Dtype::kBf16 : Dtype::kF32;
+}
+
+int64_t linear_panel_elements(const LinearGroup& group) {
+  const int64_t in = group.in_features();
+  return std::min(group.out_features(), std::max<int64_t>(1, kPanelElements / in)) * in;
+}
+
+Tensor weight_rows(const Projection& p, const ParameterSet& parameters, int64_t begin,
+                   int64_t count, Dtype type, const Tensor& panel) {
+  if (p.weight_parameter >= 0) return rows(parameters.compute(p.weight_parameter), begin, count);
+  if (readable(p, parameters, type)) return rows(p.weight, begin, count);
+  const Tensor out = as_rows(panel, count, p.in_features);
+  CHECK(out.dtype == type);
+  expand(p, begin, count, out);
+  return out;
+}
+
+void linear_forward(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
+  const ParameterSet& parameters = *c.parameters;
+  const int64_t n = io.x.dim(0);
+  bool done = n <= kMatvecRows;
+  for (const Projection& p : group.parts) done = done && p.quantized && p.weight_parameter < 0;
+  if (done)
+    for (const Slice& s : slices(group))
+      quantized_matvec({.out = columns(io.y, s.begin, s.part->out_features),
+                        .x = io.x,
+                        .matrix = *s.part->quantized});
+  else
+    for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
+      matmul({.out = columns(io.y, begin, weight.dim(0)),
+              .a = io.x,
+              .b = weight,
+              .b_transpose = Transpose::kYes,
+              .scratch = c.matmul_scratch});
+    });
+  for (const Slice& s : slices(group))
+    if (const Tensor bias = bias_of(*s.part, parameters))
+      bias_forward({.inout = columns(io.y, s.begin, s.part->out_features), .bias = bias});
+  if (!group.adapted()) return;
+  project_down(group, io.xa, io.x, c);
+  int64_t at = 0;
+  for (const Slice& s : slices(group)) {
+    const Projection& p = *s.part;
+    if (p.lora_a < 0) continue;
+    const int64_t rank = rank_of(p, parameters);
+    matmul({.out = columns(io.y, s.begin, p.out_features),
+            .a = columns(io.xa, at, rank),
+            .b = parameters.compute(p.lora_b),
+            .b_transpose = Transpose::kYes,
+            .alpha = p.lora_scale,
+            .beta = 1.0f,
+            .scratch = c.matmul_scratch});
+    at += rank;
+  }
+}
+
+void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {
+  const ParameterSet& parameters = *c.parameters;
+  if (io.dx) {
+    float beta = 0.0f;
+    for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
+      matmul({.out = io.dx,
+              .a = columns(io.dy, begin, weight.dim(0)),
+              .b = weight,
+              .beta = beta,
+              .scratch = c.matmul_scratch});
+      beta = 1.0f;
+    });
+  }
+  for (const Slice& s : slices(group)) {
+    const Projection& p = *s.part;
+    const Tensor dy = columns(io.dy, s.begin, p.out_features);
+    if (p.weight_parameter >= 0)
+      matmul({.out = parameters.gradient(p.weight_parameter),
+              .a = dy,
+              .b = io.x,
+              .a_transpose = Transpose::kYes,
+              .beta = 1.0f,
+              .scratch = c.matmul_scratch});
+    if (p.bias_parameter >= 0)
+      bias_backward({.dbias = parameters.gradient(p.bias_parameter), .dout = dy});
+  }
+  if (!group.adapted()) return;
+  const int64_t width = group.lora_width(parameters);
+  const Tensor dxa = as_rows(c.lora_scratch, io.dy.dim(0), width);
+  int64_t at = 0;
+  for (const Slice& s : slices(group)) {
+    const Projection& p = *s.part;
+    if (p.lora_a < 0) continue;
+    const int64_t rank = rank_of(p, parameters);
+    const Tensor dy = columns(io.dy, s.begin, p.out_features);
+    matmul({.out = parameters.gradient(p.lora_b),
+            .a = dy,
+            .b = columns(io.xa, at, rank),
+            .a_transpose = Transpose::kYes,
+            .alpha = p.lora_scale,
+            .beta = 1.0f,
+            .scratch = c.matmul_scratch});
+    matmul({.out = columns(dxa, at, rank),
+            .a = dy,
+            .b = parameters.compute(p.lora_b),
+            .alpha = p.lora_scale,
+            .scratch = c.matmul_scratch});
+    at += rank;
+  }
+  backward_down(group, io, dxa, c);
+}
+
+int64_t linear_matmul_scratch(const LinearGroup& group, const ParameterSet& parameters, int64_t n,
+                              Dtype compute, bool training) {
+  const int64_t in = group.in_features(), out = group.out_features();
+  const int64_t width = group.lora_width(parameters);
+  const Dtype panel = panel_dtype(compute);
+  // Shapes without memory behind them: only sizes and types matter here.
+  const auto shape = [](Dtype type, int64_t r, int64_t c) {
+    return make_tensor(nullptr, type, {r, c});
+  };
+  int64_t most = 0;
+  const auto product = [&](Tensor o, Tensor a, Tensor b, Transpose at, Transpose bt) {
+    most = std::max(most, matmul_scratch_elements(
+                              {.out = o, .a = a, .b = b, .a_transpose = at, .b_transpose = bt}));
+  };
+  const auto no = Transpose::kNo, yes = Transpose::kYes;
+  for (const Dtype weight : {panel, compute}) {  // trained weights are read in the compute type
+    product(shape(compute, n, out), shape(compute, n, in), shape(weight, out, in), no, yes);
+    if (training)
+      product(shape(compute, n, in), shape(compute, n, out), shape(weight, out, in), no, no);
+  }
+  if (training)
+    product(shape(Dtype::kF32, out, in), shape(compute, n, out), shape(compute, n, in), yes, no);
+  if (width == 0) return most;
+  product(shape(compute, n, width), shape(compute, n, in), shape(compute, width, in), no, yes);
+  product(shape(compute, n, out), shape(compute, n, width), shape(compute, out, width), no, yes);
+  if (training) {
+    product(shape(Dtype::kF32, out, width), shape(compute, n, out), shape(compute, n, width), yes,
+            no);
+    product(shape(compute, n, width), shape(compute, n, out), shape(compute, out, width), no, no);
+    product(shape(Dtype::kF32, width, in), shape(compute, n, width), shape(compute, n, in), yes,
+            no);
+    product(shape(compute, n, in), shape(compute, n, width), shape(compute, width, in), no, no);
+  }
+  return most;
+}
+
+}  // namespace nibble

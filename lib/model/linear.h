@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linear layers: Y = X W^T + b + scale * dropout(X) A^T B^T, W dense or quantised, frozen or
+// trained, with or without a LoRA adapter (Hu et al. 2021). Projections that read the same X
+// (q/k/v, gate/up) form one group: their weights are one wide panel, their outputs lie side by side
+// and their adapters' A lie one under another, so that each is one product.
+//
+// Frozen weights that the matmul cannot read as they are (4-bit codes; bf16 where the processor has
+// no bf16 product) are expanded into a panel in scratch, block by block, forward and again
+// backward.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/dequantize.h"
+#include "model/parameters.h"
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+/// One linear layer. Tensors are views of mapped files; an index of -1 means "not trained".
+struct Projection {
+  std::string name;  // "model.layers.0.self_attn.q_proj"
+  int64_t out_features = 0, in_features = 0;
+  Tensor weight;  // (O,I) f32|bf16|f16; absent when quantised
+  std::optional<QuantizedMatrix> quantized;
+  Tensor bias;  // (O) f32|bf16|f16; absent: none
+  int weight_parameter = -1, bias_parameter = -1;
+  int lora_a = -1, lora_b = -1;  // (R,I), (O,R)
+  float lora_scale = 0.0f;
+  uint64_t dropout_stream = 0;  // names this layer's masks
+};
+
+struct LinearGroup {
+  std::vector<Projection> parts;
+  int64_t in_features() const { return parts.front().in_features; }
+  int64_t out_features() const;
+  /// Sum of the adapters' ranks, 0 without adapters.
+  int64_t lora_width(const ParameterSet& parameters) const;
+  bool adapted() const;
+};
+
+/// How a group computes; the same for all layers of a model.
+struct LinearContext {
+  const ParameterSet* parameters = nullptr;
+  Dtype compute = Dtype::kBf16;
+  float dropout = 0.0f;         // of the adapters' inputs; 0 when not training
+  uint64_t seed = 0, draw = 0;  // of the dropout masks: draw names the micro-batch
+  Tensor panel;                 // (linear_panel_elements) in panel_dtype()
+  Tensor lora_scratch;          // (N, widest lora_width) compute: gradients of X A^T
+  Tensor dropout_scratch;       // (N, widest I) compute; absent without dropout
+  Tensor matmul_scratch;        // f32
+};
+
+/// What the matmul reads weights as on this machine: bf16 where it multiplies it and compute is
+/// bf16, else f32.
+Dtype panel_dtype(Dtype compute);
+/// Elements of panel that a group needs: all of it up to a bound, then whole rows.
+int64_t linear_panel_elements(const LinearGroup& group);
+
+/// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward.
+struct LinearForward {
+  Tensor y;   // (N, O of all parts) f32|bf16 written
+  Tensor xa;  // (N, lora_width); absent without adapters
+  Tensor x;   // (N, I)
+};
+void linear_forward(const LinearGroup& group, const LinearForward& io,
+                    const LinearContext& context);
+
+/// Gradients of whatever is trained are added to the parameters' gradients.
+struct LinearBackward {
+  Tensor dx;  // (N, I) written; absent: not wanted
+  Tensor dy;  // (N, O of all parts)
+  Tensor x;   // (N, I); used only where A, or the weight, is trained
+  Tensor xa;  // (N, lora_width) from forward
+};
+void linear_backward(const LinearGroup& group, const LinearBackward& io,
+                     const LinearContext& context);
+
+/// Rows [begin, begin + count) of a projection's weight in the type the matmul reads: the stored
+/// tensor where possible, else expanded into `panel`. f32 scratch of matmul that the layers need is
+/// bounded by linear_matmul_scratch.
+Tensor weight_rows(const Projection& projection, const ParameterSet& parameters, int64_t begin,
+                   int64_t count, Dtype type, const Tensor& panel);
+/// f32 elements of matmul scratch for any product that forward or backward of the group makes with
+/// up to n rows.
+int64_t linear_matmul_scratch(const LinearGroup& group, const ParameterSet& parameters, int64_t n,
+                              Dtype compute, bool training);
+
+}  // namespace nibble

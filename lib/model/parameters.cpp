@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/parameters.h"
+
+#include <cstring>
+
+#include "base/checked.h"
+#include "kernels/elementwise.h"
+
+namespace nibble {
+
+int ParameterSet::add(std::string name, std::vector<int64_t> shape, bool decays) {
+  CHECK(!values_ && (shape.size() == 1 || shape.size() == 2));
+  Parameter p{.name = std::move(name), .shape = std::move(shape), .decays = decays};
+  p.begin = extent_;
+  p.count = 1;
+  for (const int64_t d : p.shape) p.count *= d;
+  extent_ = round_up<int64_t>(p.begin + p.count, 16);
+  parameters_.push_back(std::move(p));
+  return static_cast<int>(parameters_.size()) - 1;
+}
+
+void ParameterSet::lay_out(Arena& arena, Dtype compute, bool with_gradients) {
+  values_ = arena.take(Dtype::kF32, {extent_});
+  if (with_gradients) gradients_ = arena.take(Dtype::kF32, {extent_});
+  compute_ = compute == Dtype::kF32 ? values_ : arena.take(compute, {extent_});
+}
+
+int64_t ParameterSet::trainable() const {
+  int64_t n = 0;
+  for (const Parameter& p : parameters_) n += p.count;
+  return n;
+}
+
+Tensor ParameterSet::slice(const Tensor& flat, int index) const {
+  const Parameter& p = parameters_.at(static_cast<size_t>(index));
+  Tensor t = rows(flat, p.begin, p.count);
+  t.rank = static_cast<int>(p.shape.size());
+  for (size_t i = 0; i < p.shape.size(); ++i) t.shape[i] = p.shape[i];
+  t.row_stride = t.row_elements();
+  return t;
+}
+
+void ParameterSet::refresh() const {
+  if (compute_.dtype != Dtype::kF32 && extent_ > 0) cast({.out = compute_, .in = values_});
+}
+
+void ParameterSet::zero_gradients() const {
+  if (extent_ > 0)
+    std::memset(gradients_.as<float>(), 0, static_cast<size_t>(extent_) * sizeof(float));
+}
+
+std::vector<Segment> ParameterSet::segments(float weight_decay) const {
+  std::vector<Segment> out;
+  for (const Parameter& p : parameters_)
+    out.push_back({p.begin, p.count, p.decays ? weight_decay : 0.0f});
+  return out;
+}
+
+}  // namespace nibble

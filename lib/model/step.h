@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// One micro-batch through the whole model: loss and gradients. All buffers are laid out beforehand;
+// a step allocates nothing. What is kept for backward is a choice (Chen et al. 2016):
+//   none   everything
+//   norm   the outputs of norms and of SwiGLU are made again from their inputs
+//   layer  each block's input; its activations are made again
+//   sqrt   the input of every segment of ceil(sqrt(L)) blocks
+// Every choice gives the same bits.
+#pragma once
+
+#include <string_view>
+
+#include "model/head.h"
+
+namespace nibble {
+
+enum class Recompute : uint8_t { kNone, kNorm, kLayer, kSqrt };
+Recompute parse_recompute(std::string_view name);  // throws UsageError
+
+struct StepOptions {
+  int64_t tokens = 0;    // N, at most
+  int64_t longest = 0;   // longest sequence, at most
+  int64_t labelled = 0;  // trained tokens of a micro-batch, at most
+  Dtype compute = Dtype::kBf16;
+  Recompute recompute = Recompute::kNone;
+  bool training = true;
+  float dropout = 0.0f;        // of adapters
+  float neftune_alpha = 0.0f;  // 0: off
+};
+
+struct StepBuffers {
+  BlockScratch scratch;
+  std::vector<BlockActivations> slots;  // block l uses slot l % slots
+  std::vector<Tensor> checkpoints;      // (N,C) input of every segment but the last
+  Tensor dstream;                       // (N,C) gradient of the residual stream
+  Tensor neftune_scales;                // (N) f32
+  HeadBuffers head;
+};
+
+/// Lays out everything a step needs. With a measuring arena this is the memory plan.
+StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOptions& options);
+
+class Step {
+ public:
+  /// `model` must outlive this and stay where it is; its parameters are laid out.
+  Step(const Model& model, const StepOptions& options, const RopeTable& rope, Arena& arena);
+
+  /// What the random draws of a micro-batch depend on.
+  struct Draw {
+    uint64_t seed = 0;
+    uint64_t micro_batch = 0;  // counted from the start of training
+  };
+
+  /// Adds gradients of grad_scale * (sum of losses) to the parameters'. Returns the sum of losses.
+  double forward_backward(const Batch& batch, float grad_scale, Draw draw);
+  /// The sum of losses, without dropout or noise.
+  double forward(const Batch& batch);
+  /// Losses of the labelled rows of the last batch (M) f32.
+  Tensor losses() const { return buffers_.head.losses; }
+
+ private:
+  void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
+  BlockActivations activations(int64_t block, int64_t n) const;
+  void check(const Batch& batch) const;
+  Tensor forward_stream(const BlockRun& run, float neftune_alpha, Draw draw);
+
+  const Model& model_;
+  StepOptions options_;
+  const RopeTable& rope_;
+  StepBuffers buffers_;
+  bool embedding_trained_ = false;
+  int64_t lowest_trained_ = 0;  // first block with anything trained
+};
+
+}  // namespace nibble

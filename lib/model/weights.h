@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a model as its folder stores them, mapped and not copied: embedding, blocks, final
+// norm and head, each linear layer dense or quantised.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "model/config.h"
+#include "model/linear.h"
+
+namespace nibble {
+
+/// A weight that is not a linear layer's: embedding table, norm.
+struct Table {
+  std::string name;  // "model.norm"
+  Tensor weight;
+  int parameter = -1;  // trained: its index
+};
+
+struct Block {
+  Table attention_norm, mlp_norm;
+  Table q_norm, k_norm;  // (D); absent but for q/k-normed families
+  LinearGroup qkv, output, gate_up, down;
+  int64_t window = 0;
+};
+
+struct Model {
+  ModelConfig config;
+  std::shared_ptr<TensorStore> store;  // owns what the tensors below look at
+  Table embedding;                     // (V,C)
+  std::vector<Block> blocks;
+  Table norm;       // (C)
+  Projection head;  // (V,C); looks at the embedding where tied
+  /// Small expanded tables (nested code books and the like) that quantised weights point to.
+  std::shared_ptr<void> quantized_storage;
+  ParameterSet parameters;  // what is trained; empty for plain inference
+
+  /// Every linear layer of the blocks, in order.
+  std::vector<Projection*> projections();
+  std::vector<const Projection*> projections() const;
+  /// All weights' numbers, as counted for a dense model.
+  int64_t parameter_count() const;
+};
+
+/// Loads config.json and the tensors, checking every shape and type. Throws DataError naming the
+/// tensor; NoInputError for missing files.
+Model load_model(const fs::path& folder);
+
+}  // namespace nibble
