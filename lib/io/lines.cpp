@@ -154,6 +154,20 @@ bool LineReader::next(std::string_view& line) {
   }
 }
 
+std::string_view LineReader::peek() {
+  State& s = *state_;
+  while (s.begin == s.end && !s.ended) s.fill();
+  return {s.buffer.data() + s.begin, s.end - s.begin};
+}
+
+void LineReader::skip(size_t bytes) {
+  State& s = *state_;
+  CHECK(bytes <= s.end - s.begin);
+  const char* from = s.buffer.data() + s.begin;
+  s.number += std::count(from, from + bytes, '\n');
+  s.begin += bytes;
+}
+
 int64_t LineReader::number() const {
   return state_->number;
 }

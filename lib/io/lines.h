@@ -26,7 +26,12 @@ class LineReader {
   /// behind it, as simdjson wants) is valid until the next call. Throws DataError for a line over
   /// kMaxLine or damaged zstd, IoError for a failed read.
   bool next(std::string_view& line);
-  /// 1-based number of the last line returned.
+  /// What has been read and not yet returned, a byte at least (more is not promised), padded as a
+  /// line is; empty at the end. For forms that are not lines. Valid until the next call.
+  std::string_view peek();
+  /// Passes over the first bytes of what peek() gave, counting the lines that end in them.
+  void skip(size_t bytes);
+  /// 1-based number of the last line returned; or how many lines have ended.
   int64_t number() const;
   /// "train.jsonl:812" or "(standard input):812", for messages.
   std::string place() const;
