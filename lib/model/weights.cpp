@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/weights.h"
+
+#include <algorithm>
+
+#include "quant/storage.h"
+
+namespace nibble {
+namespace {
+
+class Loader {
+ public:
+  Loader(const TensorStore& store, QuantizedTables& tables) : store_(store), tables_(tables) {}
+
+  /// A dense tensor of that shape, in place.
+  Tensor dense(const std::string& name, std::initializer_list<int64_t> shape) const {
+    const StoredTensor& t = store_.at(name);
+    if (!std::equal(shape.begin(), shape.end(), t.info.shape.begin(), t.info.shape.end()))
+      throw DataError(cat(t.file->path().string(), ": tensor \"", name, "\" has shape (",
+                          text(t.info.shape), "), config.json says (", text(shape),
+                          "); they belong to different models"));
+    const Dtype d = t.info.dtype;
+    if (d != Dtype::kF32 && d != Dtype::kBf16 && d != Dtype::kF16)
+      throw DataError(cat(t.file->path().string(), ": tensor \"", name, "\" is ", dtype_name(d),
+                          ", not F32, F16 or BF16; import the model again"));
+    return make_tensor(const_cast<std::byte*>(t.bytes.data()), d, shape);
+  }
+
+  Table table(const std::string& module, std::initializer_list<int64_t> shape) const {
+    return {.name = module, .weight = dense(module + ".weight", shape)};
+  }
+
+  Projection projection(const std::string& module, int64_t out, int64_t in, bool bias) const {
+    Projection p{.name = module, .out_features = out, .in_features = in};
+    const std::string weight = module + ".weight";
+    if (is_quantized(store_, weight))
+      p.quantized = load_quantized(store_, weight, out, in, tables_);
+    else
+      p.weight = dense(weight, {out, in});
+    if (bias) p.bias = dense(module + ".bias", {out});
+    return p;
+  }
+
+ private:
+  template <class List>
+  static std::string text(const List& shape) {
+    std::string out;
+    for (const int64_t d : shape) out += cat(out.empty() ? "" : ",", d);
+    return out;
+  }
+  const TensorStore& store_;
+  QuantizedTables& tables_;
+};
+
+}  // namespace
+
+std::vector<Projection*> Model::projections() {
+  std::vector<Projection*> out;
+  for (Block& b : blocks)
+    for (LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down})
+      for (Projection& p : g->parts) out.push_back(&p);
+  return out;
+}
+
+std::vector<const Projection*> Model::projections() const {
+  const auto all = const_cast<Model*>(this)->projections();
+  return {all.begin(), all.end()};
+}
+
+int64_t Model::parameter_count() const {
+  int64_t n = 0;
+  for (const WeightSpec& w : model_weights(config)) {
+    int64_t product = 1;
+    for (const int64_t d : w.shape) product *= d;
+    n += product;
+  }
+  return n;
+}
+
+Model load_model(const fs::path& folder) {
+  Model m;
+  m.config = load_model_config(folder);
+  m.store = std::make_shared<TensorStore>(folder);
+  auto tables = std::make_shared<QuantizedTables>();
+  m.quantized_storage = tables;
+  const Loader load(*m.store, *tables);
+  const ModelConfig& c = m.config;
+  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  m.embedding = load.table("model.embed_tokens", {c.vocab_size, c.hidden_size});
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string layer = cat("model.layers.", l, ".");
+    const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
+    Block b{.window = c.window_of(l)};
+    b.attention_norm = load.table(layer + "input_layernorm", {c.hidden_size});
+    b.mlp_norm = load.table(layer + "post_attention_layernorm", {c.hidden_size});
+    if (c.qk_norm) {
+      b.q_norm = load.table(attention + "q_norm", {c.head_dim});
+      b.k_norm = load.table(attention + "k_norm", {c.head_dim});
+    }
+    b.qkv.parts = {load.projection(attention + "q_proj", q, c.hidden_size, c.qkv_bias),
+                   load.projection(attention + "k_proj", kv, c.hidden_size, c.qkv_bias),
+                   load.projection(attention + "v_proj", kv, c.hidden_size, c.qkv_bias)};
+    b.output.parts = {load.projection(attention + "o_proj", c.hidden_size, q, c.output_bias)};
+    b.gate_up.parts = {
+        load.projection(mlp + "gate_proj", c.intermediate_size, c.hidden_size, c.mlp_bias),
+        load.projection(mlp + "up_proj", c.intermediate_size, c.hidden_size, c.mlp_bias)};
+    b.down.parts = {
+        load.projection(mlp + "down_proj", c.hidden_size, c.intermediate_size, c.mlp_bias)};
+    m.blocks.push_back(std::move(b));
+  }
+  m.norm = load.table("model.norm", {c.hidden_size});
+  if (c.tied_embeddings)
+    m.head = {.name = "lm_head",
+              .out_features = c.vocab_size,
+              .in_features = c.hidden_size,
+              .weight = m.embedding.weight};
+  else
+    m.head = load.projection("lm_head", c.vocab_size, c.hidden_size, false);
+  return m;
+}
+
+}  // namespace nibble
