@@ -7,6 +7,16 @@ namespace nibble {
 
 void Args::check(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
                  std::initializer_list<int64_t> shape, RowStride stride) const {
+  check_against(field, t, dtypes, {shape.begin(), shape.size()}, stride);
+}
+
+void Args::check_like(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
+                      const Tensor& like, RowStride stride) const {
+  check_against(field, t, dtypes, {like.shape.data(), static_cast<size_t>(like.rank)}, stride);
+}
+
+void Args::check_against(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
+                         std::span<const int64_t> shape, RowStride stride) const {
   const bool typed = std::find(dtypes.begin(), dtypes.end(), t.dtype) != dtypes.end();
   const bool shaped = t.rank == static_cast<int>(shape.size()) &&
                       std::equal(shape.begin(), shape.end(), t.shape.begin());
@@ -30,6 +40,12 @@ void Args::fail(std::string_view what) const {
 
 void Args::refuse_cuda() const {
   throw UnavailableError(cat(op_, ": nibble was built without CUDA; use --device=cpu"));
+}
+
+bool all_below(const Tensor& indices, int64_t limit) {
+  const int32_t* index = indices.as<int32_t>();
+  return std::all_of(index, index + indices.elements(),
+                     [limit](int32_t i) { return i >= 0 && i < limit; });
 }
 
 }  // namespace nibble

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 
 #include "kernels/simd.h"
 #include "tensor/tensor.h"
@@ -21,6 +22,10 @@ class Args {
   void check(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
              std::initializer_list<int64_t> shape, RowStride stride = RowStride::kDense) const;
 
+  /// The same, of the shape that `like` has.
+  void check_like(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
+                  const Tensor& like, RowStride stride = RowStride::kDense) const;
+
   /// For what check() does not cover.
   void require(bool holds, const char* what) const {
     if (!holds) [[unlikely]]
@@ -32,6 +37,8 @@ class Args {
   [[noreturn]] void refuse_cuda() const;
 
  private:
+  void check_against(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
+                     std::span<const int64_t> shape, RowStride stride) const;
   [[noreturn]] void fail(std::string_view what) const;
 
   const char* op_;
@@ -53,6 +60,9 @@ class Args {
 
 /// The best version of a loop that HWY_EXPORT names, NIBBLE_CPU obeyed.
 #define NIBBLE_SIMD(loop) (::nibble::choose_simd_target(), HWY_DYNAMIC_DISPATCH(loop))
+
+/// Whether every element of `indices` (i32, dense, on the CPU) is in [0, limit).
+bool all_below(const Tensor& indices, int64_t limit);
 
 /// Rows a thread takes at least, so that a part is worth handing out.
 inline int64_t row_grain(int64_t width) {

@@ -13,7 +13,7 @@ struct Cast {
   Tensor in;
 };
 
-/// out = out * beta + in * alpha. Types f32|bf16, each its own.
+/// out = out * beta + in * alpha; with beta 0, out is not read. Types f32|bf16, each its own.
 struct Accumulate {
   Tensor out;  // (N,C), row stride free; read and written
   Tensor in;   // (N,C), row stride free
@@ -32,7 +32,8 @@ struct BiasBackward {
 };
 
 /// Inverted dropout (Srivastava et al. 2014): element i of the dense (N,C) index space is kept with
-/// probability 1-p, by word i%4 of philox(seed, stream, counter + i/4), and scaled by 1/(1-p).
+/// probability 1-p, namely where unit_float(word) >= p (base/rng.h) for word i%4 of
+/// philox(seed, stream, counter + i/4), and scaled by 1/(1-p); 0 <= p < 1.
 /// Its backward is itself, applied to the gradient.
 struct Dropout {
   Tensor out;  // (N,C) f32|bf16 written or, with accumulate, added to; may be `in`
@@ -42,9 +43,9 @@ struct Dropout {
   enum class Output : bool { kWrite, kAdd } output = Output::kWrite;
 };
 
-/// NEFTune (Jain et al. 2023): inout[n,c] += scales[n] * u, u uniform in [-1,1) by word i%4 of
-/// philox(seed, stream, counter + i/4). scales[n] is alpha / sqrt(length * C) of the sequence that
-/// row n belongs to.
+/// NEFTune (Jain et al. 2023): inout[n,c] += scales[n] * u, u = 2 unit_float(word) - 1 for word i%4
+/// of philox(seed, stream, counter + i/4). scales[n] is alpha / sqrt(length * C) of the sequence
+/// that row n belongs to.
 struct UniformNoise {
   Tensor inout;   // (N,C) f32|bf16 read and written
   Tensor scales;  // (N) f32

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rmsnorm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/threads.h"
@@ -106,29 +107,32 @@ void heads_backward(const RmsnormHeadsBackward& op, int64_t begin, int64_t end) 
 }
 
 /// dweight[c] += sum over rows of dout * x * rstd, for columns [begin, end): rows in order, 32 at a
-/// time in registers, so the bits depend on no thread. A row of dout and x holds `heads` rows here.
+/// time in a sum of their own, so the bits depend on no thread. A row of dout and x holds `heads`
+/// rows here.
 template <class T>
 void weight_gradient(const Tensor& dweight, const Tensor& dout, const Tensor& in, const float* rstd,
                      int64_t heads, int64_t begin, int64_t end) {
-  constexpr int64_t kBlock = 32;
+  constexpr int64_t kRows = 32, kColumns = 1024;  // 4 KiB of sums stay in the nearest cache
   const int64_t d = dweight.dim(0), rows = dout.dim(0) * heads;
-  float* out = dweight.as<float>() + begin;
-  for (int64_t first = 0; first < rows; first += kBlock) {
-    const int64_t count = std::min(kBlock, rows - first);
-    const T* g[kBlock];
-    const T* x[kBlock];
-    for (int64_t r = 0; r < count; ++r) {
-      const int64_t n = (first + r) / heads, column = (first + r) % heads * d + begin;
-      g[r] = dout.as<T>() + n * dout.row_stride + column;
-      x[r] = in.as<T>() + n * in.row_stride + column;
+  alignas(64) float sums[kColumns];
+  for (int64_t first = begin; first < end; first += kColumns) {
+    const int64_t width = std::min(kColumns, end - first);
+    float* out = dweight.as<float>() + first;
+    for (int64_t r = 0; r < rows; r += kRows) {
+      std::fill_n(sums, width, 0.0f);
+      for (int64_t k = r; k < std::min(rows, r + kRows); ++k) {
+        const int64_t n = k / heads, column = k % heads * d + first;
+        const T* g = dout.as<T>() + n * dout.row_stride + column;
+        const T* x = in.as<T>() + n * in.row_stride + column;
+        for_vectors(width, [&](int64_t i, auto part) {
+          const Vec product = hn::Mul(load(g + i, part), load(x + i, part));
+          store(hn::MulAdd(product, set(rstd[k]), load(sums + i, part)), sums + i, part);
+        });
+      }
+      for_vectors(width, [&](int64_t i, auto part) {
+        store(hn::Add(load(out + i, part), load(sums + i, part)), out + i, part);
+      });
     }
-    for_vectors(end - begin, [&](int64_t i, auto part) {
-      Vec total = zero();
-      for (int64_t r = 0; r < count; ++r)
-        total = hn::MulAdd(hn::Mul(load(g[r] + i, part), load(x[r] + i, part)),
-                           set(rstd[first + r]), total);
-      store(hn::Add(load(out + i, part), total), out + i, part);
-    });
   }
 }
 

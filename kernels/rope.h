@@ -3,7 +3,8 @@
 // d < D/2 and angle a = position[n] * frequency[d],
 //   out[d]       = x[d] * cos a - x[d + D/2] * sin a
 //   out[d + D/2] = x[d + D/2] * cos a + x[d] * sin a
-// scaled by `scale` (1 but for scaled variants). Backward rotates by -a.
+// cos a and sin a come from tables, which a scaled variant may have multiplied by its factor.
+// Backward rotates by -a, by the same tables.
 #pragma once
 
 #include "tensor/tensor.h"

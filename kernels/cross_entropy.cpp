@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/threads.h"
+#include "kernels/args.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cross_entropy.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// The greatest of x. A NaN may be passed over: the sum that follows becomes NaN by itself.
+template <class T>
+HWY_INLINE float row_maximum(const T* x, int64_t v) {
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  Vec greatest = set(kLowest), second = greatest;
+  const auto larger = [](Vec a, Vec b) { return hn::IfThenElse(hn::Gt(a, b), a, b); };
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= v; i += 2 * kLanes) {
+    greatest = larger(greatest, load(x + i, Whole{}));
+    second = larger(second, load(x + i + kLanes, Whole{}));
+  }
+  float lanes[kLanes];
+  hn::StoreU(larger(greatest, second), F32(), lanes);
+  float top = *std::max_element(lanes, lanes + kLanes);
+  for (; i < v; ++i) top = std::max(top, to_float(x[i]));
+  return top;
+}
+
+/// One row: its loss, and where dlogits is there, its gradient. The row stays in the cache between
+/// the passes: the maximum, the sum of exponentials, the gradient.
+template <class T>
+float row_loss(const T* logits, T* dlogits, int32_t target, float grad_scale, int64_t v) {
+  // Sums of 4096 terms in fp32, their total in double: long vocabularies lose nothing.
+  constexpr int64_t kChunk = 4096;
+  const float top = row_maximum(logits, v);
+  const float target_logit = to_float(logits[target]);
+  double total = 0.0;
+  for (int64_t first = 0; first < v; first += kChunk)
+    total += sum_vectors(std::min(kChunk, v - first), [&](int64_t i, auto part) {
+      return keep(exp(hn::Sub(load(logits + first + i, part), set(top))), part);
+    });
+  const float log_total = static_cast<float>(std::log(total));
+  if (dlogits) {
+    const Vec scale = set(static_cast<float>(grad_scale / total));
+    const float target_p = std::exp(target_logit - top) / static_cast<float>(total);
+    for_vectors(v, [&](int64_t i, auto part) {
+      const Vec e = exp(hn::Sub(load(logits + i, part), set(top)));
+      store(hn::Mul(e, scale), dlogits + i, part);
+    });
+    dlogits[target] = from_float<T>((target_p - 1.0f) * grad_scale);
+  }
+  return log_total + (top - target_logit);
+}
+
+template <class T>
+void losses(const CrossEntropy& op, int64_t begin, int64_t end) {
+  const int64_t v = op.logits.dim(1);
+  for (int64_t m = begin; m < end; ++m)
+    op.losses.as<float>()[m] =
+        row_loss(op.logits.as<T>() + m * v, op.dlogits ? op.dlogits.as<T>() + m * v : nullptr,
+                 op.targets.as<int32_t>()[m], op.grad_scale, v);
+}
+
+void loss_rows(const CrossEntropy& op, int64_t begin, int64_t end) {
+  with_float(op.logits.dtype, [&](auto t) { losses<decltype(t)>(op, begin, end); });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(loss_rows);
+}  // namespace
+
+namespace cpu {
+
+void cross_entropy(const CrossEntropy& op, Stream) {
+  CHECK(all_below(op.targets, op.logits.dim(1)));
+  parallel_for(op.logits.dim(0), row_grain(op.logits.dim(1)), [&op](int64_t begin, int64_t end) {
+    NIBBLE_SIMD(loss_rows)(op, begin, end);
+  });
+}
+
+}  // namespace cpu
+
+void cross_entropy(const CrossEntropy& op, Stream stream) {
+  const Args args("cross_entropy", stream);
+  args.require(op.logits.rank == 2, "logits is not a matrix");
+  const int64_t m = op.logits.dim(0), v = op.logits.dim(1);
+  args.check("logits", op.logits, NIBBLE_FLOATS, {m, v});
+  args.check("losses", op.losses, {Dtype::kF32}, {m});
+  args.check("targets", op.targets, {Dtype::kI32}, {m});
+  if (op.dlogits) args.check("dlogits", op.dlogits, {op.logits.dtype}, {m, v});
+  NIBBLE_CALL_TWIN(args, cross_entropy, op, stream);
+}
+
+}  // namespace nibble
+#endif  // HWY_ONCE
