@@ -48,8 +48,12 @@ HWY_INLINE Vec load(const bf16* p, Whole) {
   return hn::BitCast(F32(), hn::ShiftLeft<16>(hn::PromoteTo(U32(), bits)));
 }
 HWY_INLINE Vec load(const f16* p, Whole) {
+#if HWY_TARGET == HWY_SCALAR
+  return set(to_float(*p));  // Highway's own conversion takes infinities for numbers here
+#else
   const hn::Rebind<hwy::float16_t, F32> d;
   return hn::PromoteTo(F32(), hn::LoadU(d, reinterpret_cast<const hwy::float16_t*>(p)));
+#endif
 }
 
 HWY_INLINE void store(Vec v, float* p, Whole) {
