@@ -3,10 +3,15 @@
 // and `gradients`, a table of segments says where each is. One call updates them all.
 //   AdamW (Loshchilov & Hutter 2019), as torch.optim.AdamW: p -= lr*wd*p;
 //     m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr * (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps)
-//   AdamW 8-bit (Dettmers et al. 2022), as bitsandbytes' AdamW8bit: m and v are kept as codes of the
-//     dynamic map (signed for m, unsigned for v) with one absmax a block of 256, per segment;
-//     segments under 4096 elements keep fp32 state; decay after the update as bitsandbytes has it.
-//   SGD with momentum, as torch.optim.SGD.
+//   AdamW 8-bit (Dettmers et al. 2022), as bitsandbytes 0.50's AdamW8bit on the CPU: the same
+//     formula, m and v kept as codes of the dynamic map (signed for m, unsigned for v;
+//     kernels/dynamic_map.h) with one absmax a block of 256, per segment; segments under 4096
+//     elements keep fp32 state. Where the machine has fused multiply-add the state equals
+//     bitsandbytes' bit for bit, and the values but for torch's sqrt, which may err by an ulp.
+//   SGD with momentum, as torch.optim.SGD: b = beta b + (g + wd p), b = g + wd p at first; p -= lr
+//   b.
+// Hyperparameters are doubles, since 1 - beta is what counts. The bits of a result depend on the
+// instruction set but not on the number of threads; nothing is allocated.
 #pragma once
 
 #include <span>
@@ -27,19 +32,19 @@ struct AdamW {
   Tensor gradients;  // (P) f32
   Tensor m, v;       // (P) f32 read and written
   std::span<const Segment> segments;
-  float learning_rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   float gradient_scale = 1.0f;  // multiplies every gradient (clipping)
   int64_t step = 1;             // 1-based
 };
 
 /// 8-bit state. Blocks of 256 start anew at every segment.
 struct AdamW8bit {
-  Tensor values, gradients;        // (P) f32
-  Tensor m_codes, v_codes;         // (P) u8 read and written
-  Tensor m_absmax, v_absmax;       // (adamw8bit_blocks) f32 read and written
-  Tensor m_small, v_small;         // (adamw8bit_small) f32: state of segments under 4096 elements
+  Tensor values, gradients;   // (P) f32; values read and written
+  Tensor m_codes, v_codes;    // (P) u8 read and written
+  Tensor m_absmax, v_absmax;  // (adamw8bit_blocks) f32 read and written
+  Tensor m_small, v_small;    // (adamw8bit_small) f32: state of segments under 4096 elements
   std::span<const Segment> segments;
-  float learning_rate = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   float gradient_scale = 1.0f;
   int64_t step = 1;
 };
@@ -49,10 +54,10 @@ int64_t adamw8bit_small(std::span<const Segment> segments);
 void adamw8bit_reset(const AdamW8bit& op);
 
 struct Sgd {
-  Tensor values, gradients;  // (P) f32
+  Tensor values, gradients;  // (P) f32; values read and written
   Tensor momentum;           // (P) f32 read and written; absent: none
   std::span<const Segment> segments;
-  float learning_rate = 0, beta = 0.0f;
+  double learning_rate = 0, beta = 0.0;
   float gradient_scale = 1.0f;
   int64_t step = 1;
 };
@@ -61,7 +66,8 @@ void adamw(const AdamW& op, Stream stream = {});
 void adamw8bit(const AdamW8bit& op, Stream stream = {});
 void sgd(const Sgd& op, Stream stream = {});
 
-/// The 2-norm of a dense f32 tensor, summed in double in a fixed order whatever the thread count.
+/// The 2-norm of a dense f32 tensor, summed in double: the same bits whatever the thread count and
+/// the instruction set.
 double l2_norm(const Tensor& tensor, Stream stream = {});
 
 }  // namespace nibble

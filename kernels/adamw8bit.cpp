@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// adamw8bit. A block's moments are widened, updated and narrowed while they are in cache. The order
+// of every operation, fused or not, is that of bitsandbytes' CPU path (torch's elementwise ops):
+// codes are compared against it byte for byte.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/dynamic_map.h"
+#include "kernels/optimizer.h"
+#include "kernels/segment_blocks.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/adamw8bit.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using Floats = hn::ScalableTag<float>;
+using V = hn::Vec<Floats>;
+constexpr int64_t kLanes = HWY_LANES(float);
+
+/// One block's numbers, padded with zeros to the full block.
+struct Block {
+  HWY_ALIGN float p[kStateBlock], g[kStateBlock], m[kStateBlock], v[kStateBlock];
+};
+
+struct Factors {
+  double rate, correction1, correction2;  // learning rate, 1 - b1^t, sqrt(1 - b2^t)
+};
+
+V set(double x) {
+  return hn::Set(Floats(), static_cast<float>(x));
+}
+
+/// m, v and p of `count` elements (rounded up to registers) from g. The two forms round apart:
+/// bitsandbytes computes small tensors as m / (sqrt(v) + eps c2) times -lr c2/c1.
+template <bool kSmall>
+HWY_INLINE void update(const AdamW8bit& op, const Factors& f, double decay, int64_t count,
+                       Block& b) {
+  const Floats d;
+  const V scale = hn::Set(d, op.gradient_scale);
+  const V b1 = set(op.beta1), b2 = set(op.beta2), c1 = set(1.0 - op.beta1),
+          c2 = set(1.0 - op.beta2);
+  const V keep = set(1.0 - f.rate * decay), root_correction = set(f.correction2);
+  const V epsilon = set(kSmall ? op.epsilon * f.correction2 : op.epsilon);
+  const V rate = set(kSmall ? -f.rate * f.correction2 / f.correction1 : -f.rate / f.correction1);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const V g = hn::Mul(hn::Load(d, b.g + i), scale);
+    const V m = hn::MulAdd(c1, g, hn::Mul(hn::Load(d, b.m + i), b1));
+    const V v = hn::MulAdd(hn::Mul(c2, g), g, hn::Mul(hn::Load(d, b.v + i), b2));
+    V p = hn::Load(d, b.p + i);
+    if (decay > 0.0) p = hn::Mul(p, keep);
+    if constexpr (kSmall)
+      p = hn::MulAdd(rate, hn::Div(m, hn::Add(hn::Sqrt(v), epsilon)), p);
+    else
+      p = hn::Add(
+          p, hn::Div(hn::Mul(rate, m), hn::Add(hn::Div(hn::Sqrt(v), root_correction), epsilon)));
+    hn::Store(m, d, b.m + i);
+    hn::Store(v, d, b.v + i);
+    hn::Store(p, d, b.p + i);
+  }
+}
+
+void widen(const uint8_t* codes, float absmax, const std::array<float, 256>& map, int64_t count,
+           float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = map[codes[i]] * absmax;
+}
+
+/// Codes of x[0, count), which is padded with zeros; returns absmax. A block of zeros has codes 0.
+float narrow(const float* x, const std::array<uint8_t, 65536>& grid, int64_t count,
+             uint8_t* codes) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  V most = hn::Zero(d);
+  for (int64_t i = 0; i < kStateBlock; i += kLanes)
+    most = hn::Max(most, hn::Abs(hn::Load(d, x + i)));
+  const float absmax = hn::GetLane(hn::MaxOfLanes(d, most));
+  if (!(absmax > 0.0f)) {
+    std::memset(codes, 0, static_cast<size_t>(count));
+    return 0.0f;
+  }
+  HWY_ALIGN int32_t index[kStateBlock];
+  const V one = set(1.0), inverse = hn::Set(d, 1.0f / absmax);
+  for (int64_t i = 0; i < kStateBlock; i += kLanes) {
+    const V v = hn::Max(hn::Min(hn::Mul(hn::Load(d, x + i), inverse), one), hn::Neg(one));
+    const V place = hn::Add(hn::Mul(hn::Add(v, one), set(32767.5)), set(0.5));
+    hn::Store(hn::And(hn::ConvertTo(di, place), hn::Set(di, 0xffff)), di, index + i);
+  }
+  for (int64_t i = 0; i < count; ++i) codes[i] = grid[static_cast<size_t>(index[i])];
+  return absmax;
+}
+
+void adamw8bit_block_range(const AdamW8bit& op, int64_t begin, int64_t end) {
+  const auto t = static_cast<double>(op.step);
+  const Factors factors{.rate = op.learning_rate,
+                        .correction1 = 1.0 - std::pow(op.beta1, t),
+                        .correction2 = std::sqrt(1.0 - std::pow(op.beta2, t))};
+  const auto& m_map = dynamic_map(DynamicMap::kSigned);
+  const auto& v_map = dynamic_map(DynamicMap::kUnsigned);
+  const auto& m_grid = dynamic_grid(DynamicMap::kSigned);
+  const auto& v_grid = dynamic_grid(DynamicMap::kUnsigned);
+  Block b;
+  walk_blocks(op.segments, begin, end, [&](const BlockRun& run) {
+    const bool small = run.segment->count < kSmallSegment;
+    for (int64_t i = 0; i < run.count; i += kStateBlock) {
+      const int64_t count = std::min(kStateBlock, run.count - i), at = run.first + i;
+      const size_t bytes = static_cast<size_t>(count) * sizeof(float);
+      if (count < kStateBlock) std::memset(&b, 0, sizeof b);
+      std::memcpy(b.p, op.values.as<float>() + at, bytes);
+      std::memcpy(b.g, op.gradients.as<float>() + at, bytes);
+      if (small) {
+        float* m = op.m_small.as<float>() + run.small + i;
+        float* v = op.v_small.as<float>() + run.small + i;
+        std::memcpy(b.m, m, bytes);
+        std::memcpy(b.v, v, bytes);
+        update<true>(op, factors, run.segment->weight_decay, count, b);
+        std::memcpy(m, b.m, bytes);
+        std::memcpy(v, b.v, bytes);
+      } else {
+        const int64_t block = run.block + i / kStateBlock;
+        uint8_t* m_codes = op.m_codes.as<uint8_t>() + at;
+        uint8_t* v_codes = op.v_codes.as<uint8_t>() + at;
+        float& m_absmax = op.m_absmax.as<float>()[block];
+        float& v_absmax = op.v_absmax.as<float>()[block];
+        widen(m_codes, m_absmax, m_map, count, b.m);
+        widen(v_codes, v_absmax, v_map, count, b.v);
+        update<false>(op, factors, run.segment->weight_decay, count, b);
+        m_absmax = narrow(b.m, m_grid, count, m_codes);
+        v_absmax = narrow(b.v, v_grid, count, v_codes);
+      }
+      std::memcpy(op.values.as<float>() + at, b.p, bytes);
+    }
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+HWY_EXPORT(adamw8bit_block_range);
+
+int64_t adamw8bit_blocks(std::span<const Segment> segments) {
+  int64_t blocks = 0;
+  for (const Segment& s : segments)
+    if (s.count >= kSmallSegment) blocks += ceil_div(s.count, kStateBlock);
+  return blocks;
+}
+
+int64_t adamw8bit_small(std::span<const Segment> segments) {
+  int64_t elements = 0;
+  for (const Segment& s : segments)
+    if (s.count < kSmallSegment) elements += s.count;
+  return elements;
+}
+
+namespace {
+
+void check_state(const AdamW8bit& op) {
+  const auto sized = [&](const Tensor& t, Dtype dtype, int64_t count) {
+    CHECK(count == 0 || (t.rank == 1 && t.dtype == dtype && t.dim(0) >= count));
+    CHECK(count == 0 || t.device == op.values.device);
+  };
+  CHECK(op.values.rank == 1 && op.values.dtype == Dtype::kF32);
+  const int64_t elements = op.values.dim(0);
+  const int64_t blocks = adamw8bit_blocks(op.segments), small = adamw8bit_small(op.segments);
+  check_segments(op.segments, elements);
+  for (const Tensor* t : {&op.m_codes, &op.v_codes})
+    sized(*t, Dtype::kU8, blocks > 0 ? elements : 0);
+  for (const Tensor* t : {&op.m_absmax, &op.v_absmax}) sized(*t, Dtype::kF32, blocks);
+  for (const Tensor* t : {&op.m_small, &op.v_small}) sized(*t, Dtype::kF32, small);
+  if (op.values.device.kind != DeviceKind::kCpu)
+    throw UnavailableError("adamw8bit: nibble was built without CUDA; use --device=cpu");
+}
+
+}  // namespace
+
+namespace cpu {
+void adamw8bit(const AdamW8bit& op) {
+  parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(adamw8bit_block_range)(op, begin, end);
+  });
+}
+}  // namespace cpu
+
+void adamw8bit_reset(const AdamW8bit& op) {
+  check_state(op);
+  for (const Tensor* t :
+       {&op.m_codes, &op.v_codes, &op.m_absmax, &op.v_absmax, &op.m_small, &op.v_small})
+    if (*t) std::memset(t->data, 0, static_cast<size_t>(t->elements()) * dtype_bytes(t->dtype));
+}
+
+void adamw8bit(const AdamW8bit& op, Stream) {
+  check_state(op);
+  CHECK(op.gradients.rank == 1 && op.gradients.dtype == Dtype::kF32);
+  CHECK(op.gradients.dim(0) == op.values.dim(0) && op.step >= 1);
+  cpu::adamw8bit(op);
+}
+
+}  // namespace nibble
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/segment_blocks.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/optimizer.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using Floats = hn::ScalableTag<float>;
+constexpr int64_t kLanes = HWY_LANES(float);
+
+/// body(arrays) over whole registers; what is left passes through padded copies, so that every
+/// element is computed alike. Arrays may be null.
+template <size_t kArrays, class Body>
+HWY_INLINE void for_registers(std::array<float*, kArrays> arrays, int64_t count, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    std::array<float*, kArrays> at;
+    for (size_t a = 0; a < kArrays; ++a) at[a] = arrays[a] ? arrays[a] + i : nullptr;
+    body(at);
+  }
+  if (i == count) return;
+  HWY_ALIGN float padded[kArrays][kLanes] = {};
+  std::array<float*, kArrays> at;
+  for (size_t a = 0; a < kArrays; ++a) {
+    at[a] = arrays[a] ? padded[a] : nullptr;
+    if (arrays[a]) std::copy(arrays[a] + i, arrays[a] + count, padded[a]);
+  }
+  body(at);
+  for (size_t a = 0; a < kArrays; ++a)
+    if (arrays[a]) std::copy(padded[a], padded[a] + (count - i), arrays[a] + i);
+}
+
+void adamw_blocks(const AdamW& op, int64_t begin, int64_t end) {
+  const Floats d;
+  const auto t = static_cast<double>(op.step);
+  const double correction1 = 1.0 - std::pow(op.beta1, t);
+  const double correction2 = std::sqrt(1.0 - std::pow(op.beta2, t));
+  const auto set = [&](double x) { return hn::Set(d, static_cast<float>(x)); };
+  const auto scale = hn::Set(d, op.gradient_scale);
+  const auto b1 = set(op.beta1), b2 = set(op.beta2), c1 = set(1.0 - op.beta1),
+             c2 = set(1.0 - op.beta2);
+  const auto root_correction = set(correction2), epsilon = set(op.epsilon);
+  const auto rate = set(-op.learning_rate / correction1);
+  walk_blocks(op.segments, begin, end, [&](const BlockRun& run) {
+    const auto keep = set(1.0 - op.learning_rate * run.segment->weight_decay);
+    const auto at = [&](const Tensor& x) { return x.as<float>() + run.first; };
+    for_registers<4>({at(op.values), at(op.gradients), at(op.m), at(op.v)}, run.count,
+                     [&](const std::array<float*, 4>& a) {
+                       const auto g = hn::Mul(hn::LoadU(d, a[1]), scale);
+                       const auto m = hn::MulAdd(c1, g, hn::Mul(b1, hn::LoadU(d, a[2])));
+                       const auto v =
+                           hn::MulAdd(hn::Mul(c2, g), g, hn::Mul(b2, hn::LoadU(d, a[3])));
+                       const auto root = hn::Div(hn::Sqrt(v), root_correction);
+                       const auto p = hn::Mul(hn::LoadU(d, a[0]), keep);
+                       const auto change = hn::Div(hn::Mul(rate, m), hn::Add(root, epsilon));
+                       hn::StoreU(m, d, a[2]);
+                       hn::StoreU(v, d, a[3]);
+                       hn::StoreU(hn::Add(p, change), d, a[0]);
+                     });
+  });
+}
+
+void sgd_blocks(const Sgd& op, int64_t begin, int64_t end) {
+  const Floats d;
+  const auto scale = hn::Set(d, op.gradient_scale);
+  const auto rate = hn::Set(d, static_cast<float>(-op.learning_rate));
+  const auto beta = hn::Set(d, static_cast<float>(op.beta));
+  const bool first = op.step == 1;
+  walk_blocks(op.segments, begin, end, [&](const BlockRun& run) {
+    const auto decay = hn::Set(d, run.segment->weight_decay);
+    const auto at = [&](const Tensor& x) { return x ? x.as<float>() + run.first : nullptr; };
+    for_registers<3>({at(op.values), at(op.gradients), at(op.momentum)}, run.count,
+                     [&](const std::array<float*, 3>& a) {
+                       const auto p = hn::LoadU(d, a[0]);
+                       auto change = hn::MulAdd(decay, p, hn::Mul(hn::LoadU(d, a[1]), scale));
+                       if (a[2] != nullptr) {
+                         if (!first) change = hn::MulAdd(beta, hn::LoadU(d, a[2]), change);
+                         hn::StoreU(change, d, a[2]);
+                       }
+                       hn::StoreU(hn::MulAdd(rate, change, p), d, a[0]);
+                     });
+  });
+}
+
+/// The sum of squares of x[0, count), in eight lanes whatever the register. A square of a float is
+/// exact in double, so fused and separate arithmetic agree.
+double sum_of_squares(const float* x, int64_t count) {
+  constexpr int64_t kSums = 8;
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<float, decltype(d)> df;
+  constexpr int64_t kWidth = HWY_MIN(HWY_LANES(double), kSums);
+  hn::Vec<decltype(d)> sum[kSums / kWidth];
+  for (auto& s : sum) s = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int64_t k = 0; k < kSums / kWidth; ++k) {
+      const auto v = hn::PromoteTo(d, hn::LoadU(df, x + i + k * kWidth));
+      sum[k] = hn::MulAdd(v, v, sum[k]);
+    }
+  double lanes[kSums];
+  for (int64_t k = 0; k < kSums / kWidth; ++k) hn::StoreU(sum[k], d, lanes + k * kWidth);
+  for (int64_t k = 0; i < count; ++i, ++k) lanes[k] += static_cast<double>(x[i]) * x[i];
+  double total = 0.0;
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+HWY_EXPORT(adamw_blocks);
+HWY_EXPORT(sgd_blocks);
+HWY_EXPORT(sum_of_squares);
+
+namespace {
+
+void check_flat(const Tensor& tensor, const Tensor& values) {
+  CHECK(tensor.rank == 1 && tensor.dtype == Dtype::kF32 && tensor.device == values.device);
+  CHECK(tensor.dim(0) == values.dim(0));
+}
+
+void refuse_cuda(const Tensor& tensor, const char* op) {
+  if (tensor.device.kind != DeviceKind::kCpu)
+    throw UnavailableError(cat(op, ": nibble was built without CUDA; use --device=cpu"));
+}
+
+}  // namespace
+
+namespace cpu {
+void adamw(const AdamW& op) {
+  parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(adamw_blocks)(op, begin, end);
+  });
+}
+void sgd(const Sgd& op) {
+  parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(sgd_blocks)(op, begin, end);
+  });
+}
+double l2_norm(const Tensor& tensor) {
+  // A fixed number of parts, summed in order: threads only share them out.
+  constexpr int64_t kParts = 64;
+  const float* x = tensor.as<float>();
+  const int64_t n = tensor.elements();
+  const int64_t length = std::max<int64_t>(4096, ceil_div(n, kParts));
+  const int64_t parts = ceil_div(n, length);
+  std::array<double, kParts> sums{};
+  const auto body = [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      sums[static_cast<size_t>(p)] =
+          HWY_DYNAMIC_DISPATCH(sum_of_squares)(x + p * length, std::min(length, n - p * length));
+  };
+  parallel_for(parts, 1, std::cref(body));
+  double total = 0.0;
+  for (const double s : sums) total += s;
+  return std::sqrt(total);
+}
+}  // namespace cpu
+
+void adamw(const AdamW& op, Stream) {
+  check_flat(op.values, op.values);
+  for (const Tensor* t : {&op.gradients, &op.m, &op.v}) check_flat(*t, op.values);
+  check_segments(op.segments, op.values.dim(0));
+  CHECK(op.step >= 1);
+  refuse_cuda(op.values, "adamw");
+  cpu::adamw(op);
+}
+
+void sgd(const Sgd& op, Stream) {
+  check_flat(op.values, op.values);
+  check_flat(op.gradients, op.values);
+  if (op.momentum) check_flat(op.momentum, op.values);
+  CHECK(op.momentum || op.beta == 0.0);
+  check_segments(op.segments, op.values.dim(0));
+  CHECK(op.step >= 1);
+  refuse_cuda(op.values, "sgd");
+  cpu::sgd(op);
+}
+
+double l2_norm(const Tensor& tensor, Stream) {
+  CHECK(tensor.dtype == Dtype::kF32 && tensor.dense());
+  refuse_cuda(tensor, "l2_norm");
+  return tensor.elements() > 0 ? cpu::l2_norm(tensor) : 0.0;
+}
+
+}  // namespace nibble
+#endif
