@@ -35,6 +35,7 @@ void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
     const ssize_t n = ::write(fd, data, bytes);
     if (n < 0) {
       if (errno == EINTR) continue;
+      if (errno == EPIPE) throw ClosedPipe{};
       throw_write_failed(path, errno);
     }
     data += n;
@@ -109,6 +110,13 @@ void MappedFile::forget(size_t offset, size_t size) const {
 }
 
 AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
+  buffer_.reserve(kBuffer);
+  if (path == "-" || path == "/dev/stdout") {  // the latter may be a link to a regular file
+    path_ = "(standard output)";
+    fd_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (fd_ < 0) throw_cannot_create(path_, errno);
+    return;
+  }
   struct stat info = {};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode))
@@ -118,7 +126,6 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   fd_ = direct ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
                : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_cannot_create(path, errno);
-  buffer_.reserve(kBuffer);
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept

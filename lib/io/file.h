@@ -15,6 +15,9 @@ namespace nibble {
 
 namespace fs = std::filesystem;
 
+/// Thrown when the reader of our output has gone; run_tool ends quietly on it.
+struct ClosedPipe {};
+
 /// A file mapped read-only. Pages are shared with the page cache and read on first touch.
 class MappedFile {
  public:
@@ -38,8 +41,8 @@ class MappedFile {
 };
 
 /// Writes PATH.tmp-PID, then fsyncs and renames it to PATH in commit(). Destroyed without commit,
-/// the temporary is removed. PATH may also be an existing device or FIFO (/dev/full, /dev/stdout),
-/// which is written directly.
+/// the temporary is removed. PATH may also be an existing device or FIFO (/dev/full), or "-" for
+/// standard output: these are written directly.
 class AtomicFile {
  public:
   explicit AtomicFile(const fs::path& path);

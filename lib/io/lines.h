@@ -61,7 +61,4 @@ class LineWriter {
   std::unique_ptr<State> state_;
 };
 
-/// Thrown when standard output's reader has gone; run_tool ends quietly on it.
-struct ClosedPipe {};
-
 }  // namespace nibble
