@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Spool: token rows put away in a nameless temporary file, to be read back in another order. Eight
+// bytes a row stay in memory, whatever the rows' lengths.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/token_rows.h"
+
+namespace nibble {
+
+class TokenSpool {
+ public:
+  /// The file is made in $TMPDIR, or /tmp. Throws CannotCreateError.
+  TokenSpool();
+  ~TokenSpool();
+  TokenSpool(const TokenSpool&) = delete;
+  TokenSpool& operator=(const TokenSpool&) = delete;
+
+  void add(const TokenRow& row);
+  int64_t size() const { return std::ssize(offsets_); }
+  /// Row i, in the order of adding. Throws IoError.
+  void read(int64_t i, TokenRow& row);
+
+ private:
+  void flush();
+
+  std::string folder_;
+  int fd_ = -1;
+  uint64_t written_ = 0;
+  std::string buffer_;
+  std::vector<uint64_t> offsets_;
+};
+
+}  // namespace nibble
