@@ -36,7 +36,6 @@ struct GgmlTypeInfo {
   std::string_view name;  // "Q4_0", "BF16"
   int64_t block;          // elements of a block; a row is a whole number of blocks
   size_t bytes;           // of a block
-  bool decodes, encodes;  // whether the functions below take it
 };
 
 /// What is known of a type code; nullptr for a code that ggml does not define. Types that cannot
@@ -45,6 +44,9 @@ const GgmlTypeInfo* ggml_type_info(uint32_t code);
 inline const GgmlTypeInfo& ggml_type_info(GgmlType type) {
   return *ggml_type_info(static_cast<uint32_t>(type));
 }
+/// Whether decode_blocks and encode_blocks take the type.
+bool ggml_decodes(GgmlType type);
+bool ggml_encodes(GgmlType type);
 /// By name, any case: "q8_0".
 std::optional<GgmlType> ggml_type_from_name(std::string_view name);
 

@@ -42,8 +42,6 @@ ScaleMin scale_min(const uint8_t* packed, int group) {
   return {(low & 15) | ((packed[group - 4] >> 6) << 4), (low >> 4) | ((packed[group] >> 6) << 4)};
 }
 
-}  // namespace
-
 void decode_f32(const uint8_t* in, float* out) {
   std::memcpy(out, in, sizeof *out);
 }
@@ -190,6 +188,50 @@ void decode_iq4_xs(const uint8_t* in, float* out) {
       out[g * 32 + 16 + j] = dl * real(kSteps[codes[j] >> 4]);
     }
   }
+}
+
+// kOne on every block of a run.
+template <auto kOne, int64_t kElements, size_t kBytes>
+void each(const uint8_t* in, float* out, int64_t blocks) {
+  for (int64_t i = 0; i < blocks; ++i, in += kBytes, out += kElements) kOne(in, out);
+}
+
+}  // namespace
+
+Decoder decoder(GgmlType type) {
+  switch (type) {
+    case GgmlType::kF32:
+      return each<decode_f32, 1, 4>;
+    case GgmlType::kF16:
+      return each<decode_f16, 1, 2>;
+    case GgmlType::kBf16:
+      return each<decode_bf16, 1, 2>;
+    case GgmlType::kQ4_0:
+      return each<decode_q4_0, 32, 18>;
+    case GgmlType::kQ4_1:
+      return each<decode_q4_1, 32, 20>;
+    case GgmlType::kQ5_0:
+      return each<decode_q5_0, 32, 22>;
+    case GgmlType::kQ5_1:
+      return each<decode_q5_1, 32, 24>;
+    case GgmlType::kQ8_0:
+      return each<decode_q8_0, 32, 34>;
+    case GgmlType::kQ2_K:
+      return each<decode_q2_k, 256, 84>;
+    case GgmlType::kQ3_K:
+      return each<decode_q3_k, 256, 110>;
+    case GgmlType::kQ4_K:
+      return each<decode_q4_k, 256, 144>;
+    case GgmlType::kQ5_K:
+      return each<decode_q5_k, 256, 176>;
+    case GgmlType::kQ6_K:
+      return each<decode_q6_k, 256, 210>;
+    case GgmlType::kIq4Nl:
+      return each<decode_iq4_nl, 32, 18>;
+    case GgmlType::kIq4Xs:
+      return each<decode_iq4_xs, 256, 136>;
+  }
+  return nullptr;
 }
 
 }  // namespace nibble::ggml

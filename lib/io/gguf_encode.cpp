@@ -31,8 +31,6 @@ uint8_t nibble_of(float x) {
   return static_cast<uint8_t>(std::min(x, 15.0f));
 }
 
-}  // namespace
-
 void encode_f32(const float* in, uint8_t* out) {
   std::memcpy(out, in, sizeof *in);
 }
@@ -75,6 +73,33 @@ void encode_q8_0(const float* in, uint8_t* out) {
   for (int j = 0; j < 32; ++j) {
     const float code = std::clamp(std::round(in[j] * id), -127.0f, 127.0f);
     out[2 + j] = std::bit_cast<uint8_t>(static_cast<int8_t>(code));
+  }
+}
+
+// kOne on every block of a run.
+template <auto kOne, int64_t kElements, size_t kBytes>
+void each(const float* in, uint8_t* out, int64_t blocks) {
+  for (int64_t i = 0; i < blocks; ++i, in += kElements, out += kBytes) kOne(in, out);
+}
+
+}  // namespace
+
+Encoder encoder(GgmlType type) {
+  switch (type) {
+    case GgmlType::kF32:
+      return each<encode_f32, 1, 4>;
+    case GgmlType::kF16:
+      return each<encode_f16, 1, 2>;
+    case GgmlType::kBf16:
+      return each<encode_bf16, 1, 2>;
+    case GgmlType::kQ4_0:
+      return each<encode_q4_0, 32, 18>;
+    case GgmlType::kQ4_1:
+      return each<encode_q4_1, 32, 20>;
+    case GgmlType::kQ8_0:
+      return each<encode_q8_0, 32, 34>;
+    default:
+      return nullptr;
   }
 }
 

@@ -91,7 +91,8 @@ TEST(GgufBlocks, EncodesTheSmallestFloats) {
 
 TEST(GgufBlocks, KnowsTypesItCannotDecode) {
   EXPECT_EQ(ggml_type_info(19)->name, "IQ1_S");
-  EXPECT_FALSE(ggml_type_info(19)->decodes);
+  EXPECT_FALSE(ggml_decodes(ggml_type_info(19)->type));
+  EXPECT_FALSE(ggml_encodes(GgmlType::kQ6_K));
   EXPECT_EQ(ggml_type_info(4), nullptr);  // removed from ggml
   EXPECT_EQ(ggml_type_info(1000), nullptr);
   EXPECT_EQ(ggml_type_from_name("q8_0"), GgmlType::kQ8_0);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/import.h"
+
+#include <fstream>
+
+#include "base/error.h"
+#include "model/import_sources.h"
+
+namespace nibble {
+namespace {
+
+bool is_gguf(const fs::path& path) {
+  std::string magic(4, '\0');
+  std::ifstream(path, std::ios::binary).read(magic.data(), 4);
+  return magic == "GGUF";
+}
+
+}  // namespace
+
+OutgoingTensor converted(std::string name, Dtype dtype, std::vector<int64_t> shape, FloatRows rows,
+                         const MappedFile& file, std::span<const std::byte> bytes) {
+  const auto offset = static_cast<size_t>(bytes.data() - file.bytes().data());
+  return {.info = tensor_info(std::move(name), dtype, std::move(shape)),
+          .copy = [rows = std::move(rows), to = ggml_type_of(dtype), &file, offset,
+                   size = bytes.size()](const ByteSink& sink) {
+            copy_rows(rows, to, sink);
+            file.forget(offset, size);
+          }};
+}
+
+void write_tensors(const std::vector<OutgoingTensor>& tensors, const fs::path& folder,
+                   const ImportOptions& options, ImportReport& report) {
+  std::vector<TensorInfo> infos;
+  for (const OutgoingTensor& t : tensors) infos.push_back(t.info);
+  TensorWriter writer(folder, infos, {{"format", "pt"}}, options.max_shard_bytes);
+  for (const OutgoingTensor& t : tensors) {
+    if (options.progress) options.progress(report.tensors, tensors.size(), t.info.name);
+    t.copy([&](const void* data, size_t bytes) { writer.write(data, bytes); });
+    ++report.tensors;
+    report.bytes += t.info.bytes;
+  }
+  writer.finish();
+}
+
+ModelConfig write_config(Json config, std::optional<int32_t> bos, const std::vector<int32_t>& stops,
+                         std::optional<int32_t> pad, const fs::path& folder,
+                         const std::string& source) {
+  Json generation = Json::object({{"_from_model_config", true}});
+  const auto set = [&](std::string_view name, Json value) {
+    config.set(name, value);
+    generation.set(name, std::move(value));
+  };
+  if (bos) set("bos_token_id", int64_t{*bos});
+  if (stops.size() == 1) set("eos_token_id", int64_t{stops[0]});
+  if (stops.size() > 1) set("eos_token_id", Json::Array(stops.begin(), stops.end()));
+  if (pad) set("pad_token_id", int64_t{*pad});
+  // Parsed first: what cannot be run is refused by the source's name.
+  ModelConfig parsed = parse_model_config(config, source);
+  write_text_file(folder / "config.json", config.dump(2) + "\n");
+  write_text_file(folder / "generation_config.json", generation.dump(2) + "\n");
+  return parsed;
+}
+
+void copy_side_files(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  for (const char* name :
+       {"generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+        "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+        "chat_template.jinja", "chat_template.json", "README.md", "LICENSE", "LICENSE.txt",
+        "LICENSE.md", "NOTICE", "NOTICE.txt"})
+    if (fs::exists(from / name, error)) write_text_file(to / name, MappedFile(from / name).text());
+}
+
+ImportReport import_model(const fs::path& source, const fs::path& out,
+                          const ImportOptions& options) {
+  std::error_code error;
+  if (!fs::exists(source, error))
+    throw NoInputError(cat(source.string(), ": no such file or folder; check the path"));
+  AtomicFolder folder(out);
+  const bool is_folder = fs::is_directory(source, error);
+  ImportReport report = is_folder         ? import_folder(source, folder.working(), options)
+                        : is_gguf(source) ? import_gguf(source, folder.working(), options)
+                                          : import_llama2c(source, folder.working(), options);
+  folder.commit();
+  return report;
+}
+
+}  // namespace nibble

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/quote.h"
+#include "model/import_sources.h"
+#include "quant/storage.h"
+
+namespace nibble {
+namespace {
+
+constexpr size_t kPart = size_t{4} << 20;
+
+// Buffers and copies that transformers itself ignores: rotary frequencies, a tied head.
+bool ignorable(const std::string& name, const ModelConfig& config) {
+  return name.ends_with("rotary_emb.inv_freq") ||
+         (config.tied_embeddings && name == "lm_head.weight");
+}
+
+// The weight whose companion `name` is: "x.weight.absmax", "x.SCB", "x.weight_format" of
+// "x.weight".
+std::string owner(const std::string& name) {
+  if (const size_t at = name.find(".weight"); at != std::string::npos)
+    return name.substr(0, at) + ".weight";
+  const size_t dot = name.rfind('.');
+  return (dot == std::string::npos ? name : name.substr(0, dot)) + ".weight";
+}
+
+OutgoingTensor verbatim(const StoredTensor& t) {
+  return {.info = t.info, .copy = [&t](const ByteSink& sink) {
+            for (size_t at = 0; at < t.bytes.size(); at += kPart)
+              sink(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+            t.file->forget(t.offset, t.bytes.size());
+          }};
+}
+
+OutgoingTensor dense(const StoredTensor& t, const WeightSpec& spec, const ImportOptions& options) {
+  const std::string what = cat(t.file->path().string(), ": tensor ", quote(spec.name));
+  if (t.info.dtype != Dtype::kF32 && t.info.dtype != Dtype::kF16 && t.info.dtype != Dtype::kBf16)
+    throw UnavailableError(cat(what, " is of type ", dtype_name(t.info.dtype),
+                               ", which is not supported; F32, F16 and BF16 are"));
+  if (t.info.shape != spec.shape)
+    throw DataError(cat(what, " is ", describe_shape(t.info.shape), ", not ",
+                        describe_shape(spec.shape), " as config.json says; fetch both again"));
+  const int64_t width = spec.shape.back();
+  const int64_t rows = spec.shape.size() == 1 ? 1 : spec.shape[0];
+  return converted(spec.name, options.dtype.value_or(t.info.dtype), spec.shape,
+                   stored_rows(what, ggml_type_of(t.info.dtype), t.bytes.data(), rows, width),
+                   *t.file, t.bytes);
+}
+
+void refuse_other_storage(const fs::path& source) {
+  std::error_code error;
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json"})
+    if (fs::exists(source / name, error)) return;
+  for (const char* name : {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
+                           "flax_model.msgpack", "consolidated.00.pth"})
+    if (fs::exists(source / name, error))
+      throw UnavailableError(cat((source / name).string(),
+                                 ": not supported; fetch the model's safetensors files instead"));
+}
+
+}  // namespace
+
+ImportReport import_folder(const fs::path& source, const fs::path& folder,
+                           const ImportOptions& options) {
+  ImportReport report;
+  report.source = "Hugging Face folder";
+  report.config = load_model_config(source);
+  ModelConfig& config = report.config;
+  if (config.quantization && options.dtype)
+    throw UsageError(cat(source.string(),
+                         ": is quantised and passed through as it is; leave out "
+                         "--dtype, or dequantise it with nibble-export"));
+  refuse_other_storage(source);
+  const TensorStore store(source);
+  QuantizedTables tables;
+  std::vector<OutgoingTensor> tensors;
+  std::set<std::string> used, quantized;
+  for (const WeightSpec& spec : model_weights(config)) {
+    const StoredTensor& t = store.at(spec.name);
+    used.insert(spec.name);
+    if (config.quantization && spec.linear && is_quantized(store, spec.name)) {
+      load_quantized(store, spec.name, spec.shape[0], spec.shape[1], tables);  // checks every part
+      quantized.insert(spec.name);
+      tensors.push_back(verbatim(t));
+      for (const auto& [name, companion] : store.tensors())
+        if (is_quantization_companion(name) && owner(name) == spec.name) {
+          used.insert(name);
+          tensors.push_back(verbatim(companion));
+        }
+    } else {
+      tensors.push_back(dense(t, spec, options));
+    }
+  }
+  for (const auto& [name, t] : store.tensors())
+    if (!used.contains(name) && !ignorable(name, config))
+      throw UnavailableError(cat(t.file->path().string(), ": tensor ", quote(name),
+                                 " has no place in this family of models, which is not supported"));
+  if (config.quantization) report.source += ", quantised by bitsandbytes";
+
+  Json document = config.raw;
+  if (options.dtype) {
+    const bool newer = document.find("dtype") != nullptr;
+    document.set(newer ? "dtype" : "torch_dtype", torch_name(*options.dtype));
+    config.dtype = *options.dtype;
+  }
+  write_text_file(folder / "config.json", document.dump(2) + "\n");
+  copy_side_files(source, folder);
+  write_tensors(tensors, folder, options, report);
+  return report;
+}
+
+}  // namespace nibble

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/pretokenizers.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace nibble {
+namespace {
+
+// What the families' own tokenizer.json files hold. `split` is one regular expression whose matches
+// are words (empty: the GPT-2 expression that ByteLevel has built in).
+struct Row {
+  std::string_view name;     // the one written
+  std::string_view aliases;  // read as well, separated by spaces
+  std::string_view split;
+  bool digits, nfc, ignore_merges, add_bos;
+};
+constexpr std::string_view kLlama3 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kQwen2 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kTekken =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::array kRows = {
+    Row{"llama-bpe", "llama3 llama-v3", kLlama3, false, false, true, true},
+    Row{"qwen2", "deepseek-r1-qwen", kQwen2, false, true, false, false},
+    Row{"smollm", "", "", true, false, false, false},
+    Row{"gpt-2", "", "", false, false, false, false},
+    Row{"tekken", "", kTekken, false, false, true, true},
+};
+
+Json byte_level(bool use_regex) {
+  return Json::object({{"type", "ByteLevel"},
+                       {"add_prefix_space", false},
+                       {"trim_offsets", true},
+                       {"use_regex", use_regex}});
+}
+
+Json pre_tokenizer(const Row& row) {
+  Json::Array steps;
+  if (row.digits) steps.push_back(Json::object({{"type", "Digits"}, {"individual_digits", true}}));
+  if (!row.split.empty())
+    steps.push_back(Json::object({{"type", "Split"},
+                                  {"pattern", Json::object({{"Regex", row.split}})},
+                                  {"behavior", "Isolated"},
+                                  {"invert", false}}));
+  steps.push_back(byte_level(row.split.empty()));
+  if (steps.size() == 1) return steps[0];
+  return Json::object({{"type", "Sequence"}, {"pretokenizers", std::move(steps)}});
+}
+
+bool names(const Row& row, std::string_view name) {
+  if (row.name == name) return true;
+  const std::string padded = cat(' ', row.aliases, ' ');
+  return !name.empty() && padded.find(cat(' ', name, ' ')) != std::string::npos;
+}
+
+}  // namespace
+
+std::optional<Pretokenizer> find_pretokenizer(std::string_view name) {
+  for (const Row& row : kRows)
+    if (names(row, name))
+      return Pretokenizer{.pre_tokenizer = pre_tokenizer(row),
+                          .nfc = row.nfc,
+                          .ignore_merges = row.ignore_merges,
+                          .add_bos = row.add_bos};
+  return std::nullopt;
+}
+
+std::string known_pretokenizers() {
+  std::string out;
+  for (const Row& row : kRows) out += cat(out.empty() ? "" : ", ", row.name);
+  return out;
+}
+
+}  // namespace nibble
