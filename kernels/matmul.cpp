@@ -2,37 +2,25 @@
 #include "kernels/matmul.h"
 
 #include "dnnl.hpp"
+#include "kernels/args.h"
 #include "kernels/matmul_cpu.h"
 
 namespace nibble {
 namespace {
-
-bool is_float(const Tensor& t) {
-  return t.dtype == Dtype::kF32 || t.dtype == Dtype::kBf16;
-}
-
-void check_operand(const Tensor& t) {
-  CHECK(t.rank == 2 && is_float(t));
-  CHECK(t.dim(0) <= 1 || t.row_stride >= t.dim(1));
-  CHECK(t.data || t.elements() == 0);
-}
-
-void check_shapes(const Matmul& op) {
-  const auto [m, n, k] = cpu::matmul_size(op);
-  const bool at = op.a_transpose == Transpose::kYes, bt = op.b_transpose == Transpose::kYes;
-  CHECK(op.out.rank == 2 && op.a.rank == 2 && op.b.rank == 2);
-  CHECK(op.a.dim(at ? 1 : 0) == m && op.a.dim(at ? 0 : 1) == k);
-  CHECK(op.b.dim(bt ? 1 : 0) == k && op.b.dim(bt ? 0 : 1) == n);
-  CHECK(is_float(op.out) && is_float(op.a) && is_float(op.b));
-}
 
 bool runs_native(const Matmul& op) {
   return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 && cpu_has_bf16_matmul() &&
          cpu::native_supports(op);
 }
 
+void check_ranks(const Args& args, const Matmul& op) {
+  args.require(op.out.rank == 2, "out is not a matrix");
+  args.require(op.a.rank == 2, "a is not a matrix");
+}
+
+/// What is left of the product where K is 0.
 template <class T>
-void scale_rows(const Tensor& out, float beta) {
+void scale(const Tensor& out, float beta) {
   for (int64_t i = 0; i < out.dim(0); ++i) {
     T* row = out.as<T>() + i * out.row_stride;
     for (int64_t j = 0; j < out.dim(1); ++j)
@@ -42,47 +30,58 @@ void scale_rows(const Tensor& out, float beta) {
 
 }  // namespace
 
-cpu::MatmulSize cpu::matmul_size(const Matmul& op) {
+namespace cpu {
+
+MatmulSize matmul_size(const Matmul& op) {
   return {op.out.dim(0), op.out.dim(1), op.a.dim(op.a_transpose == Transpose::kYes ? 0 : 1)};
 }
+
+void matmul(const Matmul& op, Stream) {
+  const auto [m, n, k] = matmul_size(op);
+  if (m == 0 || n == 0) return;
+  if (k == 0)
+    return op.out.dtype == Dtype::kF32 ? scale<float>(op.out, op.beta)
+                                       : scale<bf16>(op.out, op.beta);
+  runs_native(op) ? matmul_native(op) : matmul_widened(op);
+}
+
+}  // namespace cpu
 
 bool cpu_has_bf16_matmul() {
   static const bool has = [] {
     const auto isa = dnnl::get_effective_cpu_isa();
-    return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+    return simd_target_name() == "AVX-512" &&
+           (isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx);
   }();
   return has;
 }
 
 int64_t matmul_scratch_elements(const Matmul& op) {
-  check_shapes(op);
+  const Args args("matmul_scratch_elements", {op.out.device});
+  check_ranks(args, op);
   const auto [m, n, k] = cpu::matmul_size(op);
   if (m == 0 || n == 0 || k == 0) return 0;
   return runs_native(op) ? cpu::native_scratch_elements(op) : cpu::widened_scratch_elements(op);
 }
 
 void matmul(const Matmul& op, Stream stream) {
-  check_shapes(op);
-  for (const Tensor* t : {&op.out, &op.a, &op.b}) {
-    check_operand(*t);
-    CHECK(t->device == stream.device);
-  }
-  if (stream.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("matmul: nibble was built without CUDA; use --device=cpu");
+  const Args args("matmul", stream);
+  check_ranks(args, op);
   const auto [m, n, k] = cpu::matmul_size(op);
-  if (m == 0 || n == 0) return;
-  if (k == 0 || op.alpha == 0.0f) {
-    if (op.out.dtype == Dtype::kF32) return scale_rows<float>(op.out, op.beta);
-    return scale_rows<bf16>(op.out, op.beta);
+  args.check("out", op.out, NIBBLE_FLOATS, {m, n}, RowStride::kFree);
+  if (op.a_transpose == Transpose::kYes)
+    args.check("a", op.a, NIBBLE_FLOATS, {k, m}, RowStride::kFree);
+  else
+    args.check("a", op.a, NIBBLE_FLOATS, {m, k}, RowStride::kFree);
+  if (op.b_transpose == Transpose::kYes)
+    args.check("b", op.b, NIBBLE_FLOATS, {n, k}, RowStride::kFree);
+  else
+    args.check("b", op.b, NIBBLE_FLOATS, {k, n}, RowStride::kFree);
+  if (const int64_t need = matmul_scratch_elements(op); need > 0) {
+    args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
+    args.require(op.scratch.elements() >= need, "scratch is too small");
   }
-  const bool native = runs_native(op);
-  const int64_t need =
-      native ? cpu::native_scratch_elements(op) : cpu::widened_scratch_elements(op);
-  if (need > 0) {
-    CHECK(op.scratch.dtype == Dtype::kF32 && op.scratch.dense() && op.scratch.data);
-    CHECK(op.scratch.elements() >= need);
-  }
-  native ? cpu::matmul_native(op) : cpu::matmul_widened(op);
+  NIBBLE_CALL_TWIN(args, matmul, op, stream);
 }
 
 }  // namespace nibble

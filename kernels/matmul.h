@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix product: out = alpha * op(a) * op(b) + beta * out, accumulated in fp32, rounded once to
-// out's type. On the CPU through oneDNN: f32 always, bf16 where the processor multiplies it
-// (AVX-512-BF16, AMX), elsewhere operands are widened to f32 in the caller's scratch first.
+// out's type. On the CPU, bf16 by bf16 goes through oneDNN where the processor multiplies bf16
+// (AVX-512-BF16, AMX; ONEDNN_MAX_CPU_ISA is obeyed). All else is computed in f32: operands are
+// widened while they are packed for the cache, with the same bits on any number of threads.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -21,12 +22,13 @@ struct Matmul {
   Tensor scratch = {};  // (matmul_scratch_elements) f32; absent where that is 0
 };
 
-/// f32 elements of scratch that the product may need on this machine, at most.
+/// f32 elements of scratch that the product needs with as many threads as are set now. Tensors may
+/// point nowhere yet.
 int64_t matmul_scratch_elements(const Matmul& op);
 
 void matmul(const Matmul& op, Stream stream = {});
 
-/// Whether this processor multiplies bf16 natively; where not, weights are best dequantised to f32.
+/// Whether this processor multiplies bf16 natively, and may (NIBBLE_CPU, ONEDNN_MAX_CPU_ISA).
 bool cpu_has_bf16_matmul();
 
 }  // namespace nibble

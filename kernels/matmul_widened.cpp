@@ -1,95 +1,205 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products in f32. Panels of bf16 operands are widened to f32 in scratch, a panel of the result
-// is made there and rounded once; operands that are f32 already are read where they are.
+// Products in f32. The result is cut into a grid of parts, one a thread; a thread packs blocks of
+// the right operand, widened, into its share of the scratch, reads the left one row by row,
+// widening where needed, and rounds what it has made once. Threads share nothing, nothing is
+// allocated.
 #include <algorithm>
 
 #include "base/checked.h"
 #include "base/threads.h"
-#include "dnnl.h"
-#include "kernels/matmul_cpu.h"
+#include "kernels/args.h"
+#include "kernels/matmul_plan.h"
 
-namespace nibble::cpu {
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/matmul_widened.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/gemm-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kRows = 1024;      // of op(a) in a panel
-constexpr int64_t kDepth = 8192;     // of K in a panel
-constexpr int64_t kPanel = 1 << 22;  // elements of op(b) in a panel, at most
+using cpu::Plan, cpu::Block, cpu::at;
 
-struct Blocks {
-  int64_t m, n, k;
-};
-
-Blocks blocks(const Matmul& op) {
-  const auto [m, n, k] = matmul_size(op);
-  const int64_t kb = std::min(k, kDepth);
-  return {std::min(m, kRows), std::min(n, std::max<int64_t>(64, kPanel / kb)), kb};
+/// The right operand of a block, as panels of kTileCols columns.
+template <class T>
+void pack_right(const Plan& p, const Block& b, float* to) {
+  for (int64_t j = 0; j < b.cols; j += kTileCols, to += b.depth * kTileCols) {
+    const int64_t width = std::min(kTileCols, b.cols - j);
+    if (p.right_transposed)
+      widen_transposed(at<const T>(p.right, b.n + j, b.k), p.right.row_stride, width, b.depth, to,
+                       kTileCols, kTileCols);
+    else
+      widen_rows(at<const T>(p.right, b.k, b.n + j), p.right.row_stride, b.depth, width, to,
+                 kTileCols, kTileCols);
+  }
 }
 
-// Rows [r0, r0+rn) x columns [c0, c0+cn) of a stored matrix as f32 with its leading dimension.
-struct Panel {
+/// Rows on the left, ready for tile_product.
+struct Left {
   const float* data;
   int64_t stride;
 };
-Panel widen(const Tensor& t, int64_t r0, int64_t rn, int64_t c0, int64_t cn, float* scratch) {
-  const int64_t stride = t.dim(0) > 1 ? t.row_stride : t.dim(1);
-  if (t.dtype == Dtype::kF32) return {t.as<float>() + r0 * stride + c0, stride};
-  const bf16* from = t.as<bf16>() + r0 * stride + c0;
-  parallel_for(rn, std::max<int64_t>(1, 16384 / cn), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      for (int64_t c = 0; c < cn; ++c) scratch[r * cn + c] = to_float(from[r * stride + c]);
-  });
-  return {scratch, cn};
+
+template <class T>
+Left pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
+  if (p.left_depth_major) {
+    const int64_t width = round_up(rows, kTileRows);
+    widen_rows(at<const T>(p.left, k, m), p.left.row_stride, depth, rows, to, width, width);
+    return {to, width};
+  }
+  const T* from = at<const T>(p.left, m, k);
+  if constexpr (std::is_same_v<T, float>)
+    if (rows % kFewTileRows == 0) return {from, p.left.row_stride};
+  const int64_t stride = round_up(depth, cpu::kPad) + cpu::kPad;
+  widen_rows(from, p.left.row_stride, rows, depth, to, stride, depth);
+  for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, depth, 0.0f);
+  return {to, stride};
 }
 
-void round_panel(const Tensor& out, int64_t r0, int64_t rn, int64_t c0, int64_t cn, float beta,
-                 const float* panel) {
-  bf16* to = out.as<bf16>() + r0 * out.row_stride + c0;
-  parallel_for(rn, std::max<int64_t>(1, 16384 / cn), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      for (int64_t c = 0; c < cn; ++c) {
-        bf16& y = to[r * out.row_stride + c];
-        const float x = panel[r * cn + c];
-        y = to_bf16(beta == 0.0f ? x : x + beta * to_float(y));
+/// out = alpha * x + beta * out, rounded once.
+template <class T, class P>
+HWY_INLINE void finish(Vec x, float alpha, float beta, T* out, P part) {
+  Vec y = hn::Mul(set(alpha), x);
+  if (beta != 0.0f) y = hn::MulAdd(set(beta), load(out, part), y);
+  store(y, out, part);
+}
+
+template <class T>
+void finish_tile(const Plan& p, const float* c, int64_t ldc, const Block& b, float beta) {
+  if (p.out_turned) {
+    for (int64_t j = 0; j < b.cols; ++j) {
+      T* out = at<T>(p.out, b.n + j, b.m);
+      for (int64_t r = 0; r < b.rows; ++r) {
+        const float x = p.alpha * c[r * ldc + j];
+        out[r] = from_float<T>(beta == 0.0f ? x : x + beta * to_float(out[r]));
       }
+    }
+    return;
+  }
+  for (int64_t r = 0; r < b.rows; ++r) {
+    T* out = at<T>(p.out, b.m + r, b.n);
+    for_vectors(b.cols, [&](int64_t i, auto part) {
+      finish(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
+    });
+  }
+}
+
+/// A whole tile, straight from the registers to out.
+template <Order kOrder, class B, class T>
+HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const float* a, int64_t lda,
+                              const B* b, int64_t ldb, float beta) {
+  T* out = at<T>(p.out, block.m, block.n);
+  const int64_t stride = p.out.row_stride;
+  const float alpha = p.alpha;
+  tile_sums<kTileRows, 2, kOrder>(block.depth, a, lda, b, ldb, [&](int r, int v, Vec x) {
+    finish(x, alpha, beta, out + r * stride + v * kLanes, Whole{});
   });
 }
 
-}  // namespace
-
-int64_t widened_scratch_elements(const Matmul& op) {
-  const Blocks b = blocks(op);
-  return (op.a.dtype == Dtype::kBf16 ? b.m * b.k : 0) +
-         (op.b.dtype == Dtype::kBf16 ? b.n * b.k : 0) +
-         (op.out.dtype == Dtype::kBf16 ? b.m * b.n : 0);
+template <Order kOrder, class B>
+void multiply_tile(const Plan& p, const Block& block, const float* a, int64_t lda, const B* b,
+                   int64_t ldb, float* sums) {
+  if (sums) {
+    const Sum sum = block.k > 0 ? Sum::kAdd : Sum::kSet;
+    return tile_product<kOrder>(block.rows, block.cols, block.depth, a, lda, b, ldb, sums,
+                                p.block_n, sum);
+  }
+  const float beta = block.k > 0 ? 1.0f : p.beta;
+  const bool whole = block.rows == kTileRows && block.cols == kTileCols && !p.out_turned;
+  with_float(p.out.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (whole) return tile_to_out<kOrder, B, T>(p, block, a, lda, b, ldb, beta);
+    HWY_ALIGN float tile[kTileRows * kTileCols];
+    tile_product<kOrder>(block.rows, block.cols, block.depth, a, lda, b, ldb, tile, kTileCols,
+                         Sum::kSet);
+    finish_tile<T>(p, tile, kTileCols, block, beta);
+  });
 }
 
-void matmul_widened(const Matmul& op) {
-  const auto [m, n, k] = matmul_size(op);
-  const Blocks size = blocks(op);
-  const bool at = op.a_transpose == Transpose::kYes, bt = op.b_transpose == Transpose::kYes;
-  const bool rounds = op.out.dtype == Dtype::kBf16;
-  float* const a_scratch = op.scratch.data ? op.scratch.as<float>() : nullptr;
-  float* const b_scratch = a_scratch + (op.a.dtype == Dtype::kBf16 ? size.m * size.k : 0);
-  float* const out_scratch = b_scratch + (op.b.dtype == Dtype::kBf16 ? size.n * size.k : 0);
-  for (int64_t n0 = 0; n0 < n; n0 += size.n) {
-    const int64_t nb = std::min(size.n, n - n0);
-    for (int64_t m0 = 0; m0 < m; m0 += size.m) {
-      const int64_t mb = std::min(size.m, m - m0);
-      float* c = rounds ? out_scratch : op.out.as<float>() + m0 * op.out.row_stride + n0;
-      const int64_t c_stride = rounds ? nb : (m > 1 ? op.out.row_stride : n);
-      for (int64_t k0 = 0; k0 < k; k0 += size.k) {
-        const int64_t kb = std::min(size.k, k - k0);
-        const Panel a =
-            at ? widen(op.a, k0, kb, m0, mb, a_scratch) : widen(op.a, m0, mb, k0, kb, a_scratch);
-        const Panel b =
-            bt ? widen(op.b, n0, nb, k0, kb, b_scratch) : widen(op.b, k0, kb, n0, nb, b_scratch);
-        const float beta = k0 > 0 ? 1.0f : rounds ? 0.0f : op.beta;
-        CHECK(dnnl_sgemm(at ? 'T' : 'N', bt ? 'T' : 'N', mb, nb, kb, op.alpha, a.data, a.stride,
-                         b.data, b.stride, beta, c, c_stride) == dnnl_success);
+/// All tiles of a block; `right` holds its packed panels, or the last narrow one alone.
+template <Order kOrder>
+void multiply_block(const Plan& p, const Block& b, float* right, float* left, float* sums) {
+  const int64_t step = kOrder == Order::kDepthMajor ? cpu::kWideRows : kTileRows;
+  const int64_t whole = b.cols / kTileCols * kTileCols;  // columns
+  for (int64_t i0 = 0, some; i0 < b.rows; i0 += some) {
+    some = kOrder == Order::kDepthMajor ? std::min(step, b.rows - i0) : next_rows(b.rows - i0);
+    Left a{};
+    with_float(p.left.dtype, [&](auto element) {
+      using T = decltype(element);
+      a = pack_left<T>(p, b.m + i0, some, b.k, b.depth, left);
+    });
+    for (int64_t i = i0, rows; i < i0 + some; i += rows) {
+      rows = next_rows(i0 + some - i);
+      for (int64_t j = 0; j < b.cols; j += kTileCols) {
+        const Block tile{b.m + i, rows, b.n + j, std::min(kTileCols, b.cols - j), b.k, b.depth};
+        float* to = sums ? sums + i * p.block_n + j : nullptr;
+        const float* from = a.data + (i - i0);
+        if (p.packs_right || j == whole) {
+          const float* panel = right + (p.packs_right ? j * b.depth : 0);
+          multiply_tile<kOrder>(p, tile, from, a.stride, panel, kTileCols, to);
+        } else {
+          with_float(p.right.dtype, [&](auto element) {
+            using T = decltype(element);
+            multiply_tile<kOrder>(p, tile, from, a.stride, at<const T>(p.right, b.k, b.n + j),
+                                  p.right.row_stride, to);
+          });
+        }
       }
-      if (rounds) round_panel(op.out, m0, mb, n0, nb, op.beta, out_scratch);
     }
   }
 }
 
-}  // namespace nibble::cpu
+void multiply_part(const Plan& p, int64_t part) {
+  const Block all = cpu::part_of(p, part);
+  float* const right = p.scratch + part * p.part_elements();
+  float* const left = right + p.right_elements;
+  float* const sums = p.sums_apart ? left + p.left_elements : nullptr;
+  Block b;
+  for (b.n = all.n; b.n < all.n + all.cols; b.n += b.cols) {
+    b.cols = std::min(p.block_n, all.n + all.cols - b.n);
+    for (b.m = all.m; b.m < all.m + all.rows; b.m += b.rows) {
+      b.rows = std::min(p.block_m, all.m + all.rows - b.m);
+      for (b.k = 0; b.k < p.k; b.k += b.depth) {
+        b.depth = std::min(p.block_k, p.k - b.k);
+        Block packed = b;
+        if (!p.packs_right) {
+          packed.n += b.cols / kTileCols * kTileCols;
+          packed.cols = b.cols % kTileCols;
+        }
+        with_float(p.right.dtype,
+                   [&](auto element) { pack_right<decltype(element)>(p, packed, right); });
+        p.left_depth_major ? multiply_block<Order::kDepthMajor>(p, b, right, left, sums)
+                           : multiply_block<Order::kRowMajor>(p, b, right, left, sums);
+      }
+      if (sums)
+        with_float(p.out.dtype, [&](auto element) {
+          finish_tile<decltype(element)>(p, sums, p.block_n, b, p.beta);
+        });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(multiply_part);
+}
+
+void cpu::matmul_widened(const Matmul& op) {
+  const Plan plan = make_plan(op);
+  // One pointer captured: std::function keeps that without allocating.
+  parallel_for(plan.parts(), 1, [&plan](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) NIBBLE_SIMD(multiply_part)(plan, part);
+  });
+}
+
+}  // namespace nibble
+#endif  // HWY_ONCE

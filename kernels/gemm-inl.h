@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner part of f32 products, compiled once an instruction set: a tile of kTileRows rows by one
+// or two vectors of columns held in registers (Goto and van de Geijn, "Anatomy of High-Performance
+// Matrix Multiplication", 2008), and the packing of operands for it. A result is the sum over k in
+// ascending order, whatever tile it falls in: its bits depend on its row and column alone.
+// Included inside Highway's foreach_target only.
+#if defined(NIBBLE_KERNELS_GEMM_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef NIBBLE_KERNELS_GEMM_INL_H
+#undef NIBBLE_KERNELS_GEMM_INL_H
+#else
+#define NIBBLE_KERNELS_GEMM_INL_H
+#endif
+
+#include <algorithm>
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+// Accumulators fill the register file: 24 of 32 on AVX-512, 12 of 16 elsewhere.
+constexpr int64_t kTileRows = HWY_TARGET == HWY_AVX3 ? 12 : 6;
+constexpr int64_t kTileCols = 2 * kLanes;
+// Tiles of fewer rows that there is code for.
+constexpr int64_t kSomeTileRows = kTileRows * 2 / 3, kFewTileRows = kTileRows / 3;
+
+/// How the rows of the left operand lie: element (r,k) is a[r*lda + k] or a[k*lda + r].
+enum class Order { kRowMajor, kDepthMajor };
+
+/// emit(r, v, x) for every row r < kRows and vector v < kVecs of a (kRows, depth) b (depth,
+/// kVecs*kLanes). b is f32 or bf16, which is widened on the way.
+template <int kRows, int kVecs, Order kOrder, class B, class Emit>
+HWY_INLINE void tile_sums(int64_t depth, const float* HWY_RESTRICT a, int64_t lda,
+                          const B* HWY_RESTRICT b, int64_t ldb, const Emit& emit) {
+  Vec acc[kRows][kVecs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
+  // Every third row has a pointer: the two between are reached by the addressing modes.
+  constexpr int kPointers = (kRows + 2) / 3;
+  const float* third[kPointers];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPointers; ++i) third[i] = a + 3 * i * lda;
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec right[kVecs];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVecs; ++v) right[v] = load(b + v * kLanes, Whole{});
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec left = set(kOrder == Order::kDepthMajor ? a[r] : third[r / 3][r % 3 * lda + k]);
+#pragma GCC unroll 2
+      for (int v = 0; v < kVecs; ++v) acc[r][v] = hn::MulAdd(left, right[v], acc[r][v]);
+    }
+    b += ldb;
+    if (kOrder == Order::kDepthMajor) a += lda;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVecs; ++v) emit(r, v, acc[r][v]);
+}
+
+/// What a tile of a panel becomes: the product, or what it was plus the product.
+enum class Sum : bool { kSet, kAdd };
+
+template <int kRows, int kVecs, Order kOrder, class B>
+HWY_NOINLINE void tile_product(int64_t depth, const float* a, int64_t lda, const B* b, int64_t ldb,
+                               float* c, int64_t ldc, Sum sum) {
+  tile_sums<kRows, kVecs, kOrder>(depth, a, lda, b, ldb, [&](int r, int v, Vec x) {
+    float* to = c + r * ldc + v * kLanes;
+    store(sum == Sum::kAdd ? hn::Add(load(to, Whole{}), x) : x, to, Whole{});
+  });
+}
+
+/// The same for rows <= kTileRows and cols <= kTileCols. Fewer rows or columns are rounded up to
+/// what there is code for, so all of a tile of a, b and c must exist.
+template <Order kOrder, class B>
+HWY_INLINE void tile_product(int64_t rows, int64_t cols, int64_t depth, const float* a, int64_t lda,
+                             const B* b, int64_t ldb, float* c, int64_t ldc, Sum sum) {
+  constexpr int kFull = kTileRows, kSome = kSomeTileRows, kFew = kFewTileRows;
+  const bool narrow = cols <= kLanes;
+  if (rows > kSome)
+    narrow ? tile_product<kFull, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
+           : tile_product<kFull, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+  else if (rows > kFew)
+    narrow ? tile_product<kSome, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
+           : tile_product<kSome, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+  else
+    narrow ? tile_product<kFew, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
+           : tile_product<kFew, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+}
+
+/// How many of `rows` the next tile takes: 16 rows are faster as 8 + 8 than as 12 + 4.
+HWY_INLINE int64_t next_rows(int64_t rows) {
+  return rows > kTileRows && rows <= 2 * kSomeTileRows ? kSomeTileRows : std::min(rows, kTileRows);
+}
+
+/// to (rows, width), row stride `ldt` = from (rows, cols), widened; columns from cols on are 0.
+template <class T>
+HWY_INLINE void widen_rows(const T* from, int64_t ldf, int64_t rows, int64_t cols, float* to,
+                           int64_t ldt, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for_vectors(cols, [&](int64_t i, auto part) {
+      store(load(from + r * ldf + i, part), to + r * ldt + i, part);
+    });
+    std::fill(to + r * ldt + cols, to + r * ldt + width, 0.0f);
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+using Quad = hn::CappedTag<float, 4>;
+
+/// (k, k+1, k+2, k+3) of four rows become four rows over k.
+HWY_INLINE void transpose_quad(hn::VFromD<hn::Repartition<uint32_t, Quad>> (&q)[4]) {
+  const hn::Repartition<uint32_t, Quad> d;
+  const hn::Repartition<uint64_t, Quad> d2;
+  const auto low01 = hn::BitCast(d2, hn::InterleaveLower(d, q[0], q[1]));
+  const auto low23 = hn::BitCast(d2, hn::InterleaveLower(d, q[2], q[3]));
+  const auto up01 = hn::BitCast(d2, hn::InterleaveUpper(d, q[0], q[1]));
+  const auto up23 = hn::BitCast(d2, hn::InterleaveUpper(d, q[2], q[3]));
+  q[0] = hn::BitCast(d, hn::InterleaveLower(d2, low01, low23));
+  q[1] = hn::BitCast(d, hn::InterleaveUpper(d2, low01, low23));
+  q[2] = hn::BitCast(d, hn::InterleaveLower(d2, up01, up23));
+  q[3] = hn::BitCast(d, hn::InterleaveUpper(d2, up01, up23));
+}
+
+/// Four rows of `from` at columns [0, depth) to columns [0,4) of `to`; how many k were done.
+HWY_INLINE int64_t transpose_four(const float* from, int64_t ldf, int64_t depth, float* to,
+                                  int64_t ldt) {
+  const hn::Repartition<uint32_t, Quad> d;
+  int64_t k = 0;
+  for (; k + 4 <= depth; k += 4) {
+    hn::VFromD<decltype(d)> q[4];
+    for (int64_t i = 0; i < 4; ++i) q[i] = hn::BitCast(d, hn::LoadU(Quad(), from + i * ldf + k));
+    transpose_quad(q);
+    for (int64_t i = 0; i < 4; ++i)
+      hn::StoreU(hn::BitCast(Quad(), q[i]), Quad(), to + (k + i) * ldt);
+  }
+  return k;
+}
+/// Two bf16 travel as one 32-bit element and part at the end.
+HWY_INLINE int64_t transpose_four(const bf16* from, int64_t ldf, int64_t depth, float* to,
+                                  int64_t ldt) {
+  const hn::Repartition<uint32_t, Quad> d;
+  const hn::Repartition<uint16_t, Quad> d16;
+  int64_t k = 0;
+  for (; k + 8 <= depth; k += 8) {
+    hn::VFromD<decltype(d)> q[4];
+    for (int64_t i = 0; i < 4; ++i)
+      q[i] = hn::BitCast(d, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(from + i * ldf + k)));
+    transpose_quad(q);
+    for (int64_t i = 0; i < 4; ++i) {
+      float* row = to + (k + 2 * i) * ldt;
+      hn::StoreU(hn::BitCast(Quad(), hn::ShiftLeft<16>(q[i])), Quad(), row);
+      const auto high = hn::And(q[i], hn::Set(d, 0xffff0000u));
+      hn::StoreU(hn::BitCast(Quad(), high), Quad(), row + ldt);
+    }
+  }
+  return k;
+}
+#endif
+
+/// to (depth, width), row stride `ldt` = the transpose of from (rows, depth), widened; columns from
+/// `rows` on are 0.
+template <class T>
+HWY_INLINE void widen_transposed(const T* from, int64_t ldf, int64_t rows, int64_t depth, float* to,
+                                 int64_t ldt, int64_t width) {
+  int64_t r = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; r + 4 <= rows; r += 4) {
+    int64_t k = transpose_four(from + r * ldf, ldf, depth, to + r, ldt);
+    for (; k < depth; ++k)
+      for (int64_t i = r; i < r + 4; ++i) to[k * ldt + i] = to_float(from[i * ldf + k]);
+  }
+#endif
+  for (; r < rows; ++r)
+    for (int64_t k = 0; k < depth; ++k) to[k * ldt + r] = to_float(from[r * ldf + k]);
+  if (rows < width)
+    for (int64_t k = 0; k < depth; ++k) std::fill(to + k * ldt + rows, to + k * ldt + width, 0.0f);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#endif  // NIBBLE_KERNELS_GEMM_INL_H

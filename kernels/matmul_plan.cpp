@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/matmul_plan.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/threads.h"
+
+namespace nibble::cpu {
+namespace {
+
+constexpr int64_t kMaxDepth = 1024;          // of a block of k
+constexpr int64_t kBlockElements = 1 << 18;  // of a packed block
+constexpr int64_t kBlockRows = 384;          // where blocks of k are summed in scratch
+constexpr int64_t kMinPart = 1 << 18;        // multiply-adds that pay for waking a thread
+constexpr int64_t kFewRows = 64;             // of out, for which the product is turned round
+constexpr int64_t kUnpackedRows = 24;        // that do not pay for packing the right operand
+
+/// The first of `n` things that part `i` of `parts` has, in multiples of `unit`.
+int64_t first_of_part(int64_t n, int64_t unit, int64_t i, int64_t parts) {
+  return std::min(n, ceil_div(n, unit) * i / parts * unit);
+}
+int64_t largest_part(int64_t n, int64_t unit, int64_t parts) {
+  return std::min(n, ceil_div(ceil_div(n, unit), parts) * unit);
+}
+
+/// The grid that makes the costliest part cheapest.
+void choose_grid(Plan& p, int64_t most_cols) {
+  const double work =
+      static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  const auto team =
+      static_cast<int64_t>(std::clamp(work / kMinPart, 1.0, static_cast<double>(threads())));
+  // Relative cost of a multiply-add, of packing an element and of widening one, per unit of k.
+  constexpr double kMultiply = 1.0, kPack = 10.0, kWiden = 4.0;
+  double best = 0;
+  for (int64_t rows = 1; rows <= team; ++rows) {
+    const int64_t cols = team / rows;
+    const int64_t m = largest_part(p.m, kMaxTileRows, rows);
+    const int64_t n = largest_part(p.n, kMaxTileCols, cols);
+    const int64_t again = p.sums_apart ? ceil_div(m, kBlockRows) : 1;
+    const double cost = static_cast<double>(m) * static_cast<double>(n) * kMultiply +
+                        static_cast<double>(n * again) * kPack +
+                        static_cast<double>(m * ceil_div(n, most_cols)) * kWiden;
+    if (best > 0 && cost >= best) continue;
+    best = cost;
+    p.part_rows = rows;
+    p.part_cols = cols;
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const Matmul& op) {
+  const auto [m, n, k] = matmul_size(op);
+  const bool a_transposed = op.a_transpose == Transpose::kYes;
+  const bool b_transposed = op.b_transpose == Transpose::kYes;
+  Plan p{.out = op.out, .left = op.a, .right = op.b, .alpha = op.alpha, .beta = op.beta, .k = k};
+  if (op.scratch) p.scratch = op.scratch.as<float>();
+  // Packing a transposed right operand costs as much as a few dozen rows of products. The
+  // transposed product has it on the left, where it is read as it lies.
+  p.out_turned = b_transposed && m <= kFewRows && m < n;
+  p.m = p.out_turned ? n : m;
+  p.n = p.out_turned ? m : n;
+  if (p.out_turned) std::swap(p.left, p.right);
+  p.left_depth_major = p.out_turned ? !b_transposed : a_transposed;
+  p.right_transposed = p.out_turned ? !a_transposed : b_transposed;
+
+  const int64_t depths = ceil_div(k, kMaxDepth);
+  p.block_k = depths == 1 ? k : round_up<int64_t>(ceil_div(k, depths), 16);
+  p.sums_apart = depths > 1 && (op.out.dtype != Dtype::kF32 || p.out_turned);
+  const int64_t most_cols =
+      std::max(kMaxTileCols, kBlockElements / p.block_k / kMaxTileCols * kMaxTileCols);
+  choose_grid(p, most_cols);
+  const int64_t part_m = largest_part(p.m, kMaxTileRows, p.part_rows);
+  const int64_t part_n = largest_part(p.n, kMaxTileCols, p.part_cols);
+  p.packs_right = p.right_transposed || part_m > kUnpackedRows;
+  p.block_n = round_up(ceil_div(part_n, ceil_div(part_n, most_cols)), kMaxTileCols);
+  p.block_m = p.sums_apart ? std::min(part_m, kBlockRows) : part_m;
+  p.right_elements = (p.packs_right ? p.block_n : kMaxTileCols) * p.block_k;
+  p.left_elements = p.left_depth_major
+                        ? std::min(kWideRows, round_up(part_m, kMaxTileRows)) * p.block_k
+                        : kMaxTileRows * (round_up(p.block_k, kPad) + kPad);
+  p.sum_elements = p.sums_apart ? round_up(p.block_m, kMaxTileRows) * p.block_n : 0;
+  return p;
+}
+
+Block part_of(const Plan& p, int64_t part) {
+  const int64_t i = part / p.part_cols, j = part % p.part_cols;
+  Block b{.m = first_of_part(p.m, kMaxTileRows, i, p.part_rows),
+          .n = first_of_part(p.n, kMaxTileCols, j, p.part_cols),
+          .depth = p.k};
+  b.rows = first_of_part(p.m, kMaxTileRows, i + 1, p.part_rows) - b.m;
+  b.cols = first_of_part(p.n, kMaxTileCols, j + 1, p.part_cols) - b.n;
+  return b;
+}
+
+int64_t widened_scratch_elements(const Matmul& op) {
+  const Plan plan = make_plan(op);
+  return plan.parts() * plan.part_elements();
+}
+
+}  // namespace nibble::cpu

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include "base/threads.h"
+#include "kernels/matmul_cpu.h"
+#include "support/op_harness.h"
+
+namespace nibble {
+namespace {
+
+struct Case {
+  int64_t m, n, k;
+  Dtype out = Dtype::kF32, a = Dtype::kF32, b = Dtype::kF32;
+  Transpose at = Transpose::kNo, bt = Transpose::kNo;
+  float alpha = 1.0f, beta = 0.0f;
+
+  std::string name(const char* op) const {
+    return cat(op, " ", dtype_name(out), " = ", alpha, " ", dtype_name(a),
+               at == Transpose::kYes ? "^T " : " ", dtype_name(b),
+               bt == Transpose::kYes ? "^T + " : " + ", beta, " out ", shape_name({m, n, k}));
+  }
+};
+
+std::vector<Bounded> reference(const Case& c, const std::vector<double>& a,
+                               const std::vector<double>& b, const std::vector<double>& out) {
+  std::vector<Bounded> want;
+  std::vector<Bounded> terms(static_cast<size_t>(c.k));
+  for (int64_t i = 0; i < c.m; ++i)
+    for (int64_t j = 0; j < c.n; ++j) {
+      for (int64_t k = 0; k < c.k; ++k) {
+        const int64_t left = c.at == Transpose::kYes ? k * c.m + i : i * c.k + k;
+        const int64_t right = c.bt == Transpose::kYes ? j * c.k + k : k * c.n + j;
+        terms[size_t(k)] = Bounded(a[size_t(left)]) * Bounded(b[size_t(right)]);
+      }
+      Bounded y = Bounded(c.alpha) * sum(terms);
+      if (c.beta != 0.0f) y = y + Bounded(c.beta) * Bounded(out[want.size()]);
+      want.push_back(y);
+    }
+  return want;
+}
+
+Shape stored(Transpose transpose, int64_t rows, int64_t cols) {
+  return transpose == Transpose::kYes ? Shape{cols, rows} : Shape{rows, cols};
+}
+
+/// One product by `call`, which is given scratch of the size that `elements` says.
+void check(const Case& c, const char* name, const std::function<int64_t(const Matmul&)>& elements,
+           const std::function<void(const Matmul&)>& call) {
+  OpCase op(c.name(name), 21);
+  Buffer& a = op.input("a", c.a, stored(c.at, c.m, c.k), 3);
+  Buffer& b = op.input("b", c.b, stored(c.bt, c.k, c.n), 1);
+  Buffer& out = c.beta == 0.0f ? op.output("out", c.out, {c.m, c.n}, 5)
+                               : op.in_place("out", c.out, {c.m, c.n}, 5);
+  op.want(out, reference(c, a.values(), b.values(), out.values()));
+  Matmul matmul_op{.out = out.tensor(),
+                   .a = a.tensor(),
+                   .b = b.tensor(),
+                   .a_transpose = c.at,
+                   .b_transpose = c.bt,
+                   .alpha = c.alpha,
+                   .beta = c.beta};
+  const int64_t scratch = elements(matmul_op);
+  if (scratch > 0) matmul_op.scratch = op.scratch(Dtype::kF32, {scratch}).tensor();
+  op.check([&] { call(matmul_op); });
+}
+void check(const Case& c) {
+  check(c, "matmul cpu", matmul_scratch_elements, [](const Matmul& op) { matmul(op); });
+}
+
+constexpr Transpose kTransposes[] = {Transpose::kNo, Transpose::kYes};
+
+/// Every combination of types, transposes and scaling of one shape.
+std::vector<Case> variants(int64_t m, int64_t n, int64_t k) {
+  std::vector<Case> out;
+  for (const Dtype to : kFloatTypes)
+    for (const Dtype a : kFloatTypes)
+      for (const Dtype b : kFloatTypes)
+        for (const Transpose at : kTransposes)
+          for (const Transpose bt : kTransposes)
+            for (const auto& [alpha, beta] : {std::pair{1.0f, 0.0f}, {0.5f, 1.0f}, {-2.0f, 0.3f}})
+              out.push_back({m, n, k, to, a, b, at, bt, alpha, beta});
+  return out;
+}
+
+class MatmulShapes : public testing::TestWithParam<std::array<int64_t, 3>> {};
+
+TEST_P(MatmulShapes, EqualsReference) {
+  const auto [m, n, k] = GetParam();
+  for (const Case& c : variants(m, n, k)) check(c);
+}
+
+INSTANTIATE_TEST_SUITE_P(Small, MatmulShapes,
+                         testing::ValuesIn(std::vector<std::array<int64_t, 3>>{{1, 1, 1},
+                                                                               {1, 7, 3},
+                                                                               {5, 1, 9},
+                                                                               {2, 3, 1},
+                                                                               {7, 5, 11},
+                                                                               {12, 32, 16},
+                                                                               {13, 33, 17},
+                                                                               {11, 31, 15},
+                                                                               {16, 16, 8},
+                                                                               {3, 67, 5},
+                                                                               {65, 3, 7},
+                                                                               {24, 48, 4},
+                                                                               {25, 15, 31},
+                                                                               {29, 65, 13},
+                                                                               {1, 97, 61},
+                                                                               {97, 1, 61},
+                                                                               {61, 64, 1},
+                                                                               {49, 47, 23}}));
+
+/// Shapes of several blocks in each direction; types and transposes that take different paths.
+TEST(Matmul, Blocks) {
+  const Transpose no = Transpose::kNo, yes = Transpose::kYes;
+  const Dtype f = Dtype::kF32, h = Dtype::kBf16;
+  const std::vector<Case> cases = {
+      {401, 37, 1031, h, h, h, no, yes}, {401, 37, 1031, f, f, h, no, yes},
+      {401, 37, 1031, h, f, f, yes, no}, {16, 193, 2053, f, h, h, yes, no},
+      {16, 193, 2053, h, h, h, yes, no}, {3, 331, 1025, h, h, h, no, yes, 0.5f, 1.0f},
+      {3, 331, 1025, f, f, f, yes, yes}, {193, 16, 2053, f, h, h, yes, no, 2.0f, 1.0f},
+      {70, 600, 600, h, h, h, no, yes},  {70, 600, 600, f, h, f, no, no, 1.0f, 1.0f},
+  };
+  for (const Case& c : cases) check(c);
+}
+
+/// The grid of parts differs with the number of threads, the bits do not.
+TEST(Matmul, AnyNumberOfThreads) {
+  struct Restore {
+    ~Restore() { set_threads(0); }
+  } restore;
+  for (const Case& c :
+       {Case{190, 515, 67, Dtype::kBf16, Dtype::kBf16, Dtype::kBf16},
+        Case{190, 16, 1100, Dtype::kBf16, Dtype::kF32, Dtype::kBf16},
+        Case{16, 515, 1100, Dtype::kF32, Dtype::kBf16, Dtype::kBf16, Transpose::kYes}}) {
+    std::vector<double> first;
+    for (const int count : {1, 2, 3, 7}) {
+      set_threads(count);
+      Rng rng(22);
+      Buffer a("a", Role::kInput, c.a, stored(c.at, c.m, c.k));
+      Buffer b("b", Role::kInput, c.b, {c.k, c.n});
+      Buffer out("out", Role::kOutput, c.out, {c.m, c.n});
+      a.fill_uniform(rng, -1, 1);
+      b.fill_uniform(rng, -1, 1);
+      Matmul op{.out = out.tensor(), .a = a.tensor(), .b = b.tensor(), .a_transpose = c.at};
+      Buffer scratch("scratch", Role::kScratch, Dtype::kF32, {matmul_scratch_elements(op) + 1});
+      op.scratch = scratch.tensor();
+      matmul(op);
+      if (first.empty()) first = out.values();
+      EXPECT_TRUE(out.values() == first) << c.name("matmul cpu") << " on " << count << " threads";
+    }
+  }
+}
+
+TEST(Matmul, EmptyDimensions) {
+  check({0, 3, 2});
+  check({3, 0, 2});
+  check({3, 2, 0});
+  check({.m = 3, .n = 2, .k = 0, .out = Dtype::kBf16, .beta = 0.5f});
+}
+
+/// What processors with bf16 products run; elsewhere oneDNN emulates it, slowly but alike.
+TEST(MatmulNative, EqualsReference) {
+  constexpr Dtype kHalf = Dtype::kBf16;
+  int run = 0;
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                                {7, 5, 11},
+                                {33, 16, 64},
+                                {16, 97, 130},
+                                {1, 64, 61},
+                                {65, 1, 7}})
+    for (const Dtype out : kFloatTypes)
+      for (const Transpose at : kTransposes)
+        for (const Transpose bt : kTransposes)
+          for (const auto& [alpha, beta] : {std::pair{1.0f, 0.0f}, {0.5f, 1.0f}, {-2.0f, 0.3f}}) {
+            const Case c{m, n, k, out, kHalf, kHalf, at, bt, alpha, beta};
+            bool supported = true;
+            check(
+                c, "matmul native",
+                [&](const Matmul& op) {
+                  supported = cpu::native_supports(op);
+                  return supported ? cpu::native_scratch_elements(op)
+                                   : cpu::widened_scratch_elements(op);
+                },
+                [&](const Matmul& op) {
+                  supported ? cpu::matmul_native(op) : cpu::matmul_widened(op);
+                });
+            run += supported;
+          }
+  if (run == 0) GTEST_SKIP() << "oneDNN has no bf16 products on this processor";
+}
+
+TEST(MatmulEntry, RefusesWrongArguments) {
+  OpCase op("matmul", 23);
+  const Tensor a = op.input("a", Dtype::kF32, {3, 4}).tensor();
+  const Tensor b = op.input("b", Dtype::kF32, {4, 5}).tensor();
+  const Tensor out = op.output("out", Dtype::kF32, {3, 5}).tensor();
+  Matmul good{.out = out, .a = a, .b = b};
+  good.scratch = op.scratch(Dtype::kF32, {matmul_scratch_elements(good)}).tensor();
+  const auto refused = [&](auto change) {
+    Matmul bad = good;
+    change(bad);
+    EXPECT_THROW(matmul(bad), BugError);
+  };
+  EXPECT_NO_THROW(matmul(good));
+  refused([&](auto& bad) { bad.b = a; });
+  refused([&](auto& bad) { bad.out = a; });
+  refused([&](auto& bad) { bad.a_transpose = Transpose::kYes; });
+  refused([&](auto& bad) { bad.b_transpose = Transpose::kYes; });
+  refused([&](auto& bad) { bad.a.dtype = Dtype::kF16; });
+  refused([&](auto& bad) { bad.a.data = nullptr; });
+  refused([&](auto& bad) { bad.scratch = {}; });
+  refused([&](auto& bad) { bad.scratch.shape[0] -= 1; });
+  refused([&](auto& bad) { bad.out.row_stride = 4; });
+}
+
+TEST(MatmulEntry, CudaIsNeverTheCpu) {
+  OpCase op("matmul", 24);
+  const Device cuda{.kind = DeviceKind::kCuda};
+  Tensor a = op.input("a", Dtype::kF32, {3, 0}).tensor();
+  Tensor b = op.input("b", Dtype::kF32, {0, 5}).tensor();
+  Tensor out = op.output("out", Dtype::kF32, {3, 5}).tensor();
+  a.device = b.device = out.device = cuda;
+  EXPECT_THROW(matmul({.out = out, .a = a, .b = b}, {.device = cuda}), UnavailableError);
+  EXPECT_THROW(matmul({.out = out, .a = a, .b = b}), BugError);  // tensors and stream disagree
+}
+
+}  // namespace
+}  // namespace nibble
