@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/optimizer.h"
+
+#include <cstring>
+
+namespace nibble {
+
+Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena)
+    : options_(options),
+      parameters_(parameters),
+      segments_(parameters.segments(static_cast<float>(options.weight_decay))) {
+  const int64_t n = parameters.extent();
+  const auto take = [&](const char* name, Dtype dtype, int64_t count) {
+    state_.emplace_back(name, arena.take(dtype, {count}));
+  };
+  if (options.name == "adamw") {
+    kind_ = Kind::kAdamW;
+    take("m", Dtype::kF32, n);
+    take("v", Dtype::kF32, n);
+  } else if (options.name == "adamw-8bit") {
+    kind_ = Kind::kAdamW8bit;
+    const int64_t blocks = adamw8bit_blocks(segments_), small = adamw8bit_small(segments_);
+    take("m_codes", Dtype::kU8, n);
+    take("v_codes", Dtype::kU8, n);
+    take("m_absmax", Dtype::kF32, blocks);
+    take("v_absmax", Dtype::kF32, blocks);
+    take("m_small", Dtype::kF32, small);
+    take("v_small", Dtype::kF32, small);
+  } else if (options.name == "sgd") {
+    kind_ = Kind::kSgd;
+    if (options.momentum > 0) take("momentum", Dtype::kF32, n);
+  } else {
+    throw UsageError(cat("--optimizer=", options.name, ": not one of adamw, adamw-8bit, sgd"));
+  }
+  if (!arena.measuring()) reset();
+}
+
+Tensor Optimizer::state(std::string_view name) const {
+  for (const auto& [key, tensor] : state_)
+    if (key == name) return tensor;
+  return {};
+}
+
+AdamW8bit Optimizer::adamw8bit_op() const {
+  return {.values = parameters_.values(),
+          .gradients = parameters_.gradients(),
+          .m_codes = state("m_codes"),
+          .v_codes = state("v_codes"),
+          .m_absmax = state("m_absmax"),
+          .v_absmax = state("v_absmax"),
+          .m_small = state("m_small"),
+          .v_small = state("v_small"),
+          .segments = segments_,
+          .beta1 = static_cast<float>(options_.beta1),
+          .beta2 = static_cast<float>(options_.beta2),
+          .epsilon = static_cast<float>(options_.epsilon)};
+}
+
+void Optimizer::reset() {
+  for (const auto& [name, tensor] : state_)
+    std::memset(tensor.data, 0, static_cast<size_t>(tensor.elements()) * dtype_bytes(tensor.dtype));
+  if (kind_ == Kind::kAdamW8bit) adamw8bit_reset(adamw8bit_op());
+}
+
+void Optimizer::update(int64_t step, double learning_rate, double gradient_scale) {
+  const auto rate = static_cast<float>(learning_rate), scale = static_cast<float>(gradient_scale);
+  switch (kind_) {
+    case Kind::kAdamW:
+      adamw({.values = parameters_.values(),
+             .gradients = parameters_.gradients(),
+             .m = state("m"),
+             .v = state("v"),
+             .segments = segments_,
+             .learning_rate = rate,
+             .beta1 = static_cast<float>(options_.beta1),
+             .beta2 = static_cast<float>(options_.beta2),
+             .epsilon = static_cast<float>(options_.epsilon),
+             .gradient_scale = scale,
+             .step = step});
+      break;
+    case Kind::kAdamW8bit: {
+      AdamW8bit op = adamw8bit_op();
+      op.learning_rate = rate;
+      op.gradient_scale = scale;
+      op.step = step;
+      adamw8bit(op);
+      break;
+    }
+    case Kind::kSgd:
+      sgd({.values = parameters_.values(),
+           .gradients = parameters_.gradients(),
+           .momentum = state("momentum"),
+           .segments = segments_,
+           .learning_rate = rate,
+           .beta = static_cast<float>(options_.momentum),
+           .gradient_scale = scale,
+           .step = step});
+      break;
+  }
+  parameters_.refresh();
+}
+
+}  // namespace nibble
