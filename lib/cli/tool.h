@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "io/memory.h"
 
 namespace nibble {
 
@@ -180,9 +181,6 @@ class Progress {
 void write_stdout(std::string_view text);
 /// Throws UsageError where standard output is a terminal: for binary output.
 void refuse_terminal(std::string_view what);
-
-/// Peak resident memory of this process, bytes (VmHWM).
-uint64_t peak_rss();
 
 namespace detail {
 int run_tool_impl(int argc, char** argv, const ToolInfo& info,

@@ -129,6 +129,7 @@ void prune_checkpoints(const fs::path& out, int64_t keep, int64_t best) {
   std::vector<fs::path> doomed;
   for (const auto& entry : fs::directory_iterator(out, error)) {
     const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
     if (name.find(".tmp-") != std::string::npos || name.find(".old-") != std::string::npos)
       doomed.push_back(entry.path());
   }

@@ -48,6 +48,7 @@ struct TrainOptions {
   bool keep_best = false;
   // go on
   std::optional<std::string> resume;  // "auto" or a checkpoint folder
+  bool deterministic = false;
 };
 
 }  // namespace nibble

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Polite stopping: SIGTERM and SIGUSR1 (what batch systems send) and SIGINT set a flag that long
+// work looks at between steps; a second SIGINT ends the process at once.
+#pragma once
+
+namespace nibble {
+
+void catch_stop_signals();
+
+/// The signal that asked to stop, or 0.
+int stop_signal();
+
+}  // namespace nibble

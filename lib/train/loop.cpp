@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+
+#include "base/signals.h"
+#include "io/memory.h"
+#include "kernels/optimizer.h"
+#include "model/adapter.h"
+#include "train/loop_state.h"
+
+namespace nibble {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A spike: far outside what the last steps scattered. Needs a history to judge by.
+constexpr size_t kHistory = 50, kHistoryNeeded = 20;
+
+bool is_spike(const std::vector<double>& recent, double loss) {
+  if (recent.size() < kHistoryNeeded) return false;
+  double mean = 0.0, square = 0.0;
+  for (const double x : recent) mean += x / static_cast<double>(recent.size());
+  for (const double x : recent)
+    square += (x - mean) * (x - mean) / static_cast<double>(recent.size());
+  return loss > 2.0 * mean && loss > mean + 10.0 * std::sqrt(square) && loss > mean + 1.0;
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A number with so many digits after the point.
+std::string fixed(double value, int digits) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+std::string duration(double seconds) {
+  const auto s = static_cast<int64_t>(seconds);
+  const auto two = [](int64_t n) { return cat(n < 10 ? "0" : "", n); };
+  if (s >= 3600) return cat(s / 3600, ":", two(s / 60 % 60), ":", two(s % 60));
+  return cat(s / 60, ":", two(s % 60));
+}
+
+std::string row_list(const std::vector<std::vector<int64_t>>& micro_batches) {
+  std::string out;
+  for (const auto& rows : micro_batches)
+    for (const int64_t row : rows) {
+      if (out.size() > 60) return out + ", ...";
+      out += cat(out.empty() ? "" : ", ", row);
+    }
+  return out;
+}
+
+}  // namespace
+
+// What must be the same for a resumed run to be the run that was interrupted.
+Json TrainingRun::State::settings() const {
+  const TrainOptions& o = options;
+  Json s = Json::object({{"data", train_shard.digest()},
+                         {"method", o.method},
+                         {"steps", total_steps},
+                         {"batch-size", o.batch_size},
+                         {"accumulate", o.accumulate},
+                         {"learning-rate", o.learning_rate},
+                         {"schedule", o.schedule},
+                         {"warmup", o.warmup},
+                         {"weight-decay", o.weight_decay},
+                         {"max-grad-norm", o.max_grad_norm},
+                         {"neftune", o.neftune_alpha},
+                         {"optimizer", o.optimizer},
+                         {"shuffle", o.shuffle},
+                         {"seed", o.seed},
+                         {"compute", torch_name(o.compute)}});
+  if (o.method == "lora") {
+    s.set("rank", o.lora.rank);
+    s.set("alpha", o.lora.alpha);
+    s.set("dropout", o.lora.dropout);
+  }
+  return s;
+}
+
+void TrainingRun::State::save_model(const fs::path& folder) const {
+  if (options.method == "full")
+    save_full_model(folder, model, options.model, model.config.dtype);
+  else
+    save_adapter(folder, model, options.lora);
+}
+
+void TrainingRun::State::start(const TrainReport& report) {
+  const fs::path out = options.out;
+  std::error_code error;
+  fs::create_directories(out, error);
+  if (error)
+    throw CannotCreateError(
+        cat(out.string(), ": cannot create: ", error.message(), "; choose another --out"));
+  const bool occupied = latest_checkpoint(out) || fs::exists(out / "adapter_config.json", error) ||
+                        fs::exists(out / "config.json", error);
+  if (occupied && !options.resume)
+    throw CannotCreateError(
+        cat(out.string(), ": holds an earlier run; --resume it or choose another --out"));
+  init_trained(model, options.lora, options.seed);
+  if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
+  model.parameters.refresh();
+  std::optional<fs::path> from;
+  if (options.resume) from = *options.resume == "auto" ? latest_checkpoint(out) : *options.resume;
+  if (from) {
+    at = load_checkpoint(*from, settings(), model.parameters, *optimizer);
+    saved_step = at.step;
+    report.say(cat("going on from ", from->string(), ", step ", at.step, " of ", total_steps));
+  } else if (options.resume) {
+    report.say(cat(out.string(), ": no checkpoint yet; starting at the beginning"));
+  }
+  prune_checkpoints(out, options.keep, options.keep_best ? at.best_step : 0);
+  metrics.emplace(options.metrics.empty() ? out / "metrics.jsonl" : fs::path(options.metrics),
+                  at.step);
+  batches.resize(static_cast<size_t>(options.accumulate));
+  started = Clock::now();
+}
+
+TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
+  StepResult result;
+  const auto& micro_batches = order->rows_of(index);
+  // All micro-batches are read first: the loss is divided once, by their trained tokens together.
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    fill_batch(train_shard, micro_batches[i], row, batches[i]);
+    result.tokens += batches[i].tokens();
+    result.trained += static_cast<int64_t>(batches[i].rows.size());
+  }
+  model.parameters.zero_gradients();
+  if (result.trained == 0) return result;
+  const float scale = 1.0f / static_cast<float>(result.trained);
+  double loss = 0.0;
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    if (stop_signal() != 0) {
+      result.stopped = true;
+      return result;
+    }
+    loss += step->forward_backward(
+        batches[i], scale,
+        {.seed = options.seed, .micro_batch = static_cast<uint64_t>(at.micro_batches) + i});
+  }
+  result.loss = loss / static_cast<double>(result.trained);
+  result.gradient_norm = l2_norm(model.parameters.gradients());
+  return result;
+}
+
+void TrainingRun::State::refuse_bad_step(int64_t index, const StepResult& r,
+                                         const TrainReport& report) {
+  const bool finite = std::isfinite(r.loss) && std::isfinite(r.gradient_norm);
+  if (finite && !is_spike(at.recent_losses, r.loss)) return;
+  save(report);
+  throw DataError(cat("step ", index + 1, ": the ",
+                      !finite ? cat("loss or its gradient is not finite (loss ", fixed(r.loss, 4),
+                                    ", norm ", fixed(r.gradient_norm, 4), ")")
+                              : cat("loss jumped to ", fixed(r.loss, 4)),
+                      " on rows ", row_list(order->rows_of(index)), " of ",
+                      train_shard.path().string(), "; look at these rows, or lower ",
+                      "--learning-rate; ", checkpoint_name(at.step), " is the last good state"));
+}
+
+double TrainingRun::State::validation_loss() {
+  double sum = 0.0;
+  int64_t trained = 0;
+  std::vector<int64_t> rows;
+  Batch batch;
+  for (int64_t begin = 0; begin < valid_shard->rows(); begin += options.batch_size) {
+    rows.clear();
+    for (int64_t i = begin; i < std::min(valid_shard->rows(), begin + options.batch_size); ++i)
+      rows.push_back(i);
+    fill_batch(*valid_shard, rows, row, batch);
+    if (batch.rows.empty()) continue;
+    sum += step->forward(batch);
+    trained += static_cast<int64_t>(batch.rows.size());
+  }
+  return trained > 0 ? sum / static_cast<double>(trained) : 0.0;
+}
+
+bool TrainingRun::State::evaluate(const TrainReport& report) {
+  const double loss = validation_loss();
+  metrics->write(Json::object({{"step", at.step}, {"validation_loss", loss}}));
+  const bool better = at.best_step == 0 || loss < at.best_loss;
+  report.say(cat("step ", at.step, ": validation loss ", fixed(loss, 4),
+                 better ? ", the best so far" : ""));
+  if (better) {
+    at.best_loss = loss;
+    at.best_step = at.step;
+    at.evaluations_since_best = 0;
+    if (options.keep_best) save(report);
+  } else {
+    ++at.evaluations_since_best;
+  }
+  return options.patience > 0 && at.evaluations_since_best >= options.patience;
+}
+
+void TrainingRun::State::save(const TrainReport&) {
+  if (saved_step == at.step) return;
+  save_checkpoint(options.out, at, settings(), model.parameters, *optimizer,
+                  [&](const fs::path& folder) { save_model(folder); });
+  saved_step = at.step;
+  prune_checkpoints(options.out, options.keep, options.keep_best ? at.best_step : 0);
+}
+
+bool TrainingRun::State::evaluation_due(int64_t done) const {
+  if (!valid_shard) return false;
+  const int64_t every = options.eval_every > 0 ? options.eval_every : order->steps_per_epoch();
+  return done % every == 0 || done == total_steps;
+}
+
+void TrainingRun::State::run(const TrainReport& report) {
+  while (at.step < total_steps) {
+    const auto begin = Clock::now();
+    const StepResult r = gradients(at.step);
+    if (r.stopped || stop_signal() != 0) {
+      save(report);
+      throw StoppedError(cat("stopped by signal ", stop_signal(), " after step ", at.step,
+                             "; go on with --resume"));
+    }
+    refuse_bad_step(at.step, r, report);
+    const double rate = schedule.rate(at.step + 1);
+    const double limit = options.max_grad_norm;
+    // As torch.nn.utils.clip_grad_norm_.
+    const double clip = limit > 0 ? std::min(1.0, limit / (r.gradient_norm + 1e-6)) : 1.0;
+    if (r.trained > 0) optimizer->update(at.step + 1, rate, clip);
+    at.micro_batches += static_cast<int64_t>(order->rows_of(at.step).size());
+    ++at.step;
+    at.tokens += r.tokens;
+    tokens_here += r.tokens;
+    at.recent_losses.push_back(r.loss);
+    if (at.recent_losses.size() > kHistory) at.recent_losses.erase(at.recent_losses.begin());
+    const double wall = seconds_since(begin), speed = static_cast<double>(r.tokens) / wall;
+    metrics->write(Json::object(
+        {{"step", at.step},
+         {"epoch", static_cast<double>(at.step) / static_cast<double>(order->steps_per_epoch())},
+         {"loss", r.loss},
+         {"learning_rate", rate},
+         {"grad_norm", r.gradient_norm},
+         {"tokens", r.tokens},
+         {"trained_tokens", r.trained},
+         {"tokens_per_second", speed},
+         {"peak_rss", peak_rss()}}));
+    if (report.progress_due()) {
+      const double average = static_cast<double>(tokens_here) / seconds_since(started);
+      const double left =
+          static_cast<double>(total_steps - at.step) * static_cast<double>(r.tokens);
+      report.progress(cat("step ", at.step, "/", total_steps, "  loss ", fixed(r.loss, 4), "  ",
+                          fixed(average, 0), " tok/s  ETA ", duration(left / average), "  ",
+                          peak_rss() >> 20, " MiB"));
+    }
+    bool enough = false;
+    if (evaluation_due(at.step)) enough = evaluate(report);
+    if (options.save_every > 0 && at.step % options.save_every == 0) save(report);
+    if (enough) {
+      report.say(cat("no better for ", options.patience, " evaluations; stopping early"));
+      break;
+    }
+  }
+}
+
+void TrainingRun::State::finish(const TrainReport& report) {
+  const fs::path out = options.out;
+  if (options.keep_best && at.best_step > 0 && at.best_step != at.step) {
+    load_checkpoint(out / checkpoint_name(at.best_step), settings(), model.parameters, *optimizer);
+    report.say(cat("keeping step ", at.best_step, ", validation loss ", fixed(at.best_loss, 4)));
+  }
+  save_model(out);
+}
+
+}  // namespace nibble

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training run holds, shared by its set-up (run.cpp) and its loop (loop.cpp).
+#pragma once
+
+#include <chrono>
+
+#include "train/run.h"
+
+namespace nibble {
+
+struct TrainingRun::State {
+  explicit State(const TrainOptions& options);
+  void lay_out();
+
+  /// Initial values, or those of a checkpoint; opens OUT and the metrics.
+  void start(const TrainReport& report);
+  void run(const TrainReport& report);
+  /// Writes the adapter or the model into OUT.
+  void finish(const TrainReport& report);
+
+  struct StepResult {
+    double loss = 0.0, gradient_norm = 0.0;  // loss: mean over trained tokens
+    int64_t tokens = 0, trained = 0;
+    bool stopped = false;  // a signal came before all micro-batches were done
+  };
+  StepResult gradients(int64_t step);
+  void refuse_bad_step(int64_t step, const StepResult& result, const TrainReport& report);
+  double validation_loss();
+  /// Evaluates, remembers the best; true when patience has run out.
+  bool evaluate(const TrainReport& report);
+  void save(const TrainReport& report);
+  void save_model(const fs::path& folder) const;
+  Json settings() const;
+  bool evaluation_due(int64_t step) const;
+
+  TrainOptions options;
+  Model model;
+  ShardReader train_shard;
+  std::optional<ShardReader> valid_shard;
+  std::optional<RowOrder> order;
+  Schedule schedule;
+  int64_t total_steps = 0;
+  StepOptions step_options;
+  RopeTable rope;
+  MemoryPlan plan;
+  Arena parameter_arena, optimizer_arena, step_arena;
+  std::optional<Optimizer> optimizer;
+  std::optional<Step> step;
+  std::optional<MetricsFile> metrics;
+  TrainerState at;
+  int64_t saved_step = -1;
+  std::vector<Batch> batches;
+  PackedRow row;
+  std::chrono::steady_clock::time_point started;
+  int64_t tokens_here = 0;  // of this process, for the rate
+};
+
+}  // namespace nibble

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/signals.h"
+#include "io/memory.h"
+#include "model/adapter.h"
+#include "text/tokenizer.h"
+#include "train/loop_state.h"
+
+namespace nibble {
+namespace {
+
+constexpr uint64_t kProgramBytes = uint64_t{48} << 20;  // code, libraries, stacks
+
+// Bytes of a shard's widest needs: rows may hold fewer tokens than their length, never more.
+int64_t most_tokens(const TrainOptions& o, const ShardInfo& train, const ShardInfo* valid) {
+  const int64_t length = std::max(train.row_length, valid ? valid->row_length : 0);
+  return std::min(o.batch_size * length, std::max(train.tokens, valid ? valid->tokens : 0));
+}
+
+void check_shard(const ShardReader& shard, const Model& model, const std::string& fingerprint) {
+  const ShardInfo& info = shard.info();
+  const std::string place = shard.path().string();
+  if (info.rows == 0) throw DataError(cat(place, ": no rows; is its input empty?"));
+  if (info.tokenizer != fingerprint)
+    throw DataError(cat(place, ": made with another tokenizer than the model's",
+                        "; tokenize and pack with --model of this model"));
+  if (info.vocab_size > model.config.vocab_size)
+    throw DataError(cat(place, ": ids up to ", info.vocab_size, ", but the model knows ",
+                        model.config.vocab_size, "; use its own tokenizer"));
+  if (info.row_length > model.config.max_position && info.mode != "pack")
+    throw DataError(cat(place, ": rows of ", info.row_length,
+                        " tokens, but the model's context is ", model.config.max_position,
+                        "; pack with --length=", model.config.max_position));
+}
+
+}  // namespace
+
+uint64_t MemoryPlan::total() const {
+  uint64_t sum = 0;
+  for (const auto& [name, bytes] : items) sum += bytes;
+  return sum;
+}
+
+TrainingRun::State::State(const TrainOptions& o)
+    : options(o), model(load_model(o.model)), train_shard(o.data) {
+  if (!o.validation.empty()) valid_shard.emplace(o.validation);
+  const auto tokenizer = load_tokenizer(o.model);
+  check_shard(train_shard, model, tokenizer->fingerprint);
+  if (valid_shard) check_shard(*valid_shard, model, tokenizer->fingerprint);
+  if (o.method == "full") {
+    attach_full(model);
+  } else {
+    if (!o.adapter.empty()) {
+      const LoraConfig from = load_adapter_config(o.adapter);
+      const double dropout = options.lora.dropout;
+      options.lora = from;
+      options.lora.dropout = dropout;
+    }
+    options.lora.base_model = o.model;
+    attach_lora(model, options.lora);
+  }
+
+  const ShardInfo& info = train_shard.info();
+  order.emplace(RowOrder::Options{.rows = info.rows,
+                                  .batch_size = o.batch_size,
+                                  .accumulate = o.accumulate,
+                                  .shuffle = o.shuffle,
+                                  .seed = o.seed});
+  total_steps =
+      o.steps ? *o.steps
+              : std::max<int64_t>(
+                    1, std::llround(o.epochs * static_cast<double>(order->steps_per_epoch())));
+  schedule = make_schedule(o.schedule, o.learning_rate, o.warmup, total_steps, o.decay_share,
+                           o.min_learning_rate);
+
+  const int64_t tokens = most_tokens(o, info, valid_shard ? &valid_shard->info() : nullptr);
+  const int64_t longest =
+      std::max(info.row_length, valid_shard ? valid_shard->info().row_length : 0);
+  step_options = {.tokens = tokens,
+                  .longest = std::min(longest, tokens),
+                  .labelled = tokens,
+                  .compute = o.compute,
+                  .recompute = o.recompute,
+                  .dropout = o.method == "full" ? 0.0f : static_cast<float>(options.lora.dropout),
+                  .neftune_alpha = static_cast<float>(o.neftune_alpha)};
+  rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
+  lay_out();
+}
+
+void TrainingRun::State::lay_out() {
+  const OptimizerOptions optimizer_options = {.name = options.optimizer,
+                                              .weight_decay = options.weight_decay,
+                                              .beta1 = options.beta1,
+                                              .beta2 = options.beta2,
+                                              .epsilon = options.epsilon,
+                                              .momentum = options.momentum};
+  Arena parameters_plan, optimizer_plan, step_plan;
+  model.parameters.lay_out(parameters_plan, options.compute, true);
+  Optimizer measured(optimizer_options, model.parameters, optimizer_plan);
+  take_step_buffers(step_plan, model, step_options);
+  uint64_t weights = 0;
+  for (const auto& [name, t] : model.store->tensors()) weights += t.info.bytes;
+  plan.items = {{"model weights (mapped)", weights},
+                {"trained parameters and gradients", parameters_plan.peak()},
+                {"optimizer state", optimizer_plan.peak()},
+                {"activations and scratch", step_plan.peak()},
+                {"program", kProgramBytes}};
+  if (options.memory_limit > 0 && plan.total() > options.memory_limit)
+    throw MemoryError(cat("the plan needs ", plan.total() >> 20, " MiB, --memory-limit allows ",
+                          options.memory_limit >> 20,
+                          "; lower --batch-size or use --recompute=layer"));
+  parameter_arena = Arena(parameters_plan.peak());
+  model.parameters.lay_out(parameter_arena, options.compute, true);
+  optimizer_arena = Arena(optimizer_plan.peak());
+  optimizer.emplace(optimizer_options, model.parameters, optimizer_arena);
+  step_arena = Arena(step_plan.peak());
+  step.emplace(model, step_options, rope, step_arena);
+}
+
+TrainingRun::TrainingRun(const TrainOptions& options) : state_(std::make_unique<State>(options)) {}
+TrainingRun::~TrainingRun() = default;
+
+const MemoryPlan& TrainingRun::plan() const {
+  return state_->plan;
+}
+int64_t TrainingRun::trainable() const {
+  return state_->model.parameters.trainable();
+}
+int64_t TrainingRun::parameters() const {
+  return state_->model.parameter_count();
+}
+int64_t TrainingRun::total_steps() const {
+  return state_->total_steps;
+}
+const ShardInfo& TrainingRun::data() const {
+  return state_->train_shard.info();
+}
+
+void TrainingRun::train(const TrainReport& report) {
+  state_->start(report);
+  state_->run(report);
+  state_->finish(report);
+}
+
+}  // namespace nibble
