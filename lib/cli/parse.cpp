@@ -75,6 +75,19 @@ void add_option(CLI::App& app, OptionTable::Entry& e) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
+// The arguments in reverse, as CLI11 takes them. An option whose value may be left out takes one
+// only after "=": in "--skip-bad FILE" the file is no value.
+std::vector<std::string> reversed_arguments(const OptionTable& table, int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (std::string& argument : arguments) {
+    if (argument == "--") break;
+    for (const auto& e : table.impl().entries)
+      if (e->bare_allowed && argument == "--" + e->name) argument += "=" + e->when_bare;
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 }  // namespace
 
 void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char** argv) {
@@ -86,7 +99,7 @@ void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char
     if (e->name != "config") add_option(app, *e);
   app.set_config("--config", "", "options by their long names", false);
   try {
-    app.parse(argc, argv);
+    app.parse(reversed_arguments(table, argc, argv));
   } catch (const CLI::FileError&) {
     throw NoInputError("--config: cannot read the file; check the path");
   } catch (const CLI::ConfigError& error) {

@@ -52,7 +52,7 @@ class RecordReader {
 /// What is to be done with records that cannot be read: throw, or count and go on.
 class BadRecords {
  public:
-  static constexpr int64_t kAll = INT64_MAX;
+  static constexpr int64_t kAll = 1'000'000'000'000'000'000;
   /// As many as `allowed` are passed over, each told to `say`.
   BadRecords(int64_t allowed, std::function<void(const std::string&)> say)
       : allowed_(allowed), say_(std::move(say)) {}
