@@ -48,14 +48,14 @@ float row_loss(const T* logits, T* dlogits, int32_t target, float grad_scale, in
   double total = 0.0;
   for (int64_t first = 0; first < v; first += kChunk)
     total += sum_vectors(std::min(kChunk, v - first), [&](int64_t i, auto part) {
-      return keep(exp(hn::Sub(load(logits + first + i, part), set(top))), part);
+      return keep(exp_up_to_88(hn::Sub(load(logits + first + i, part), set(top))), part);
     });
   const float log_total = static_cast<float>(std::log(total));
   if (dlogits) {
     const Vec scale = set(static_cast<float>(grad_scale / total));
     const float target_p = std::exp(target_logit - top) / static_cast<float>(total);
     for_vectors(v, [&](int64_t i, auto part) {
-      const Vec e = exp(hn::Sub(load(logits + i, part), set(top)));
+      const Vec e = exp_up_to_88(hn::Sub(load(logits + i, part), set(top)));
       store(hn::Mul(e, scale), dlogits + i, part);
     });
     dlogits[target] = from_float<T>((target_p - 1.0f) * grad_scale);

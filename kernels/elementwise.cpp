@@ -101,7 +101,15 @@ class Words {
  public:
   static constexpr int64_t kCount = 64;
 
-  Words(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {}
+  Words(uint64_t seed, uint64_t stream) : seed_(seed), stream_(stream) {
+    uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
+    for (auto& keys : keys_) {
+      keys[0] = k0;
+      keys[1] = k1;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+  }
 
   HWY_INLINE void draw(uint64_t counter) {
 #if HWY_TARGET == HWY_SCALAR
@@ -118,16 +126,13 @@ class Words {
       auto c0 = hn::Add(hn::Set(d, counter + j), hn::Iota(d, 0));
       auto c1 = hn::ShiftRight<32>(c0);
       auto c2 = hn::Set(d, stream_), c3 = hn::Set(d, stream_ >> 32);
-      uint32_t k0 = static_cast<uint32_t>(seed_), k1 = static_cast<uint32_t>(seed_ >> 32);
-      for (int round = 0; round < 10; ++round) {
+      for (const auto& keys : keys_) {
         const auto p0 = hn::MulEven(hn::BitCast(d32, c0), hn::Set(d32, 0xD2511F53u));
         const auto p1 = hn::MulEven(hn::BitCast(d32, c2), hn::Set(d32, 0xCD9E8D57u));
-        c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(d, k0));
-        c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(d, k1));
+        c0 = hn::Xor3(hn::ShiftRight<32>(p1), c1, hn::Set(d, keys[0]));
+        c2 = hn::Xor3(hn::ShiftRight<32>(p0), c3, hn::Set(d, keys[1]));
         c1 = p1;
         c3 = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
       }
       const auto first = hn::Or(hn::And(c0, low_half), hn::ShiftLeft<32>(c1));
       const auto second = hn::Or(hn::And(c2, low_half), hn::ShiftLeft<32>(c3));
@@ -144,6 +149,7 @@ class Words {
 
  private:
   uint64_t seed_, stream_;
+  uint64_t keys_[10][2];                              // a round each
   alignas(64) uint32_t words_[kCount + kLanes] = {};  // a part's vector may reach past the last
 };
 

@@ -64,10 +64,10 @@ HWY_INLINE void store(Vec v, bf16* p, Whole) {
   const U32 d;
   const auto bits = hn::BitCast(d, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fffu))));
-  const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(d, 0x40u));
-  const auto high = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
-  hn::StoreU(hn::DemoteTo(Half(), hn::BitCast(I32(), high)), Half(),
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(d, 0x7fffu)), odd);
+  const auto quiet = hn::Or(bits, hn::Set(d, 0x400000u));
+  const auto chosen = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
+  hn::StoreU(hn::DemoteTo(Half(), hn::BitCast(I32(), hn::ShiftRight<16>(chosen))), Half(),
              reinterpret_cast<uint16_t*>(p));
 }
 
@@ -118,11 +118,42 @@ HWY_INLINE float sum_vectors(int64_t n, const Term& term) {
   return hn::GetLane(hn::SumOfLanes(F32(), hn::Add(hn::Add(a, b), hn::Add(c, d))));
 }
 
-/// exp, within 2 ulp. Below -87.3 it is 0; from 88 on it stays at exp(88); a NaN stays a NaN.
+/// The larger and the smaller of x and a bound; a NaN stays a NaN.
+HWY_INLINE Vec at_least(float bound, Vec x) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Lt(x, set(bound)), set(bound), x);
+#else
+  return hn::Max(set(bound), x);  // maxps returns its second operand where one is NaN
+#endif
+}
+HWY_INLINE Vec at_most(float bound, Vec x) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Gt(x, set(bound)), set(bound), x);
+#else
+  return hn::Min(set(bound), x);
+#endif
+}
+
+/// p * 2^n, for p near 1 and n an integer no greater than 127; 0 for n below -127 (AVX-512: below
+/// what a subnormal holds). `shifted` is n + 1.5 * 2^23, which has n in its low bits.
+HWY_INLINE Vec scale_by_power(Vec p, Vec n, Vec shifted) {
+#if HWY_TARGET == HWY_AVX3
+  (void)shifted;
+  return Vec{_mm512_scalef_ps(p.raw, n.raw)};
+#else
+  const auto exponent =
+      hn::ShiftLeft<23>(hn::Add(hn::BitCast(U32(), shifted), hn::Set(U32(), 127u)));
+  const Vec scaled = hn::Mul(p, hn::BitCast(F32(), exponent));
+  return hn::IfThenElse(hn::Lt(n, set(-126.0f)), zero(), scaled);
+#endif
+}
+
+/// exp of x up to 88, within 2 ulp where the result is a normal number; below that it goes to 0. A
+/// NaN stays a NaN.
 /// exp(x) = 2^n exp(r), |r| <= ln(2)/2, exp(r) = 1 + r + r^2 q(r) with q fitted for the least
 /// greatest relative error (2^-28).
-HWY_INLINE Vec exp(Vec x) {
-  const Vec clamped = hn::IfThenElse(hn::Gt(x, set(88.0f)), set(88.0f), x);
+HWY_INLINE Vec exp_up_to_88(Vec x) {
+  const Vec clamped = at_least(-105.0f, x);
   const Vec magic = set(0x1.8p23f);  // adding it rounds to an integer, kept in the low bits
   const Vec shifted = hn::MulAdd(clamped, set(0x1.715476p0f), magic);
   const Vec n = hn::Sub(shifted, magic);
@@ -134,11 +165,13 @@ HWY_INLINE Vec exp(Vec x) {
   q = hn::MulAdd(q, r, set(0x1.5558f2p-5f));
   q = hn::MulAdd(q, r, set(0x1.555492p-3f));
   q = hn::MulAdd(q, r, set(0x1.fffffcp-2f));
-  const Vec p = hn::Add(hn::MulAdd(hn::Mul(q, r), r, r), set(1.0f));
-  const auto exponent =
-      hn::ShiftLeft<23>(hn::Add(hn::BitCast(U32(), shifted), hn::Set(U32(), 127u)));
-  const Vec scaled = hn::Mul(p, hn::BitCast(F32(), exponent));
-  return hn::IfThenElse(hn::Lt(x, set(-87.3f)), zero(), scaled);
+  const Vec p = hn::MulAdd(hn::MulAdd(q, r, set(1.0f)), r, set(1.0f));
+  return scale_by_power(p, n, shifted);
+}
+
+/// The same for any x: from 88 on it stays at exp(88).
+HWY_INLINE Vec exp(Vec x) {
+  return exp_up_to_88(at_most(88.0f, x));
 }
 
 /// 1/x within 2 ulp, for x of middling size. AVX-512 divides slowly but estimates to 14 bits, which
@@ -154,7 +187,7 @@ HWY_INLINE Vec reciprocal(Vec x) {
 
 /// 1 / (1 + exp(-x)), from exp(-|x|) so that nothing overflows and both tails are accurate.
 HWY_INLINE Vec sigmoid(Vec x) {
-  const Vec e = exp(hn::Neg(hn::Abs(x)));
+  const Vec e = exp_up_to_88(hn::Or(x, set(-0.0f)));
   const Vec r = reciprocal(hn::Add(set(1.0f), e));
   return hn::IfThenElse(hn::Lt(x, zero()), hn::Mul(e, r), r);
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run-time choice of instruction set for CPU loops, by Highway. A kernel file compiles its loops
-// once a target (SSE2, AVX2, AVX-512); the best one that the machine has runs. NIBBLE_CPU=sse2|
-// avx2|avx512 in the environment lowers it, for tests and for comparing machines.
+// once a target; the best one that the machine has runs. NIBBLE_CPU=sse2|avx2|avx512 in the
+// environment lowers it, for tests and for comparing machines. "SSE2" is what any x86-64 runs:
+// Highway's scalar target, one lane at a time, right but slow.
 #pragma once
 
 #include <string>
 
 namespace nibble {
 
-/// Applies NIBBLE_CPU, once, before the first kernel. Throws UsageError for an unknown name.
+/// Applies NIBBLE_CPU, once; every entry calls it before its loops (NIBBLE_SIMD in args.h). Throws UsageError for an unknown name.
 void choose_simd_target();
 
 /// "AVX-512", "AVX2" or "SSE2": what the loops run on.

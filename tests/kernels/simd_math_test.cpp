@@ -102,7 +102,7 @@ TEST(SimdMath, ExpAtItsEnds) {
   choose_simd_target();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const float payload = std::bit_cast<float>(0x7f800001u), odd = std::bit_cast<float>(0xffffffffu);
-  const std::vector<float> in = {0.0f,  -0.0f,     -87.31f,       -1e30f,  -kInfinity, 88.0f,
+  const std::vector<float> in = {0.0f,  -0.0f,     -105.0f,       -1e30f,  -kInfinity, 88.0f,
                                  89.0f, kInfinity, std::nanf(""), payload, odd};
   const auto out = apply(HWY_DYNAMIC_DISPATCH(map_exp), in);
   EXPECT_EQ(out[0], 1.0f);
