@@ -96,7 +96,10 @@ TEST_P(StepFamilies, GradientsAreTheSlopeOfTheLoss) {
     std::vector<float> direction(static_cast<size_t>(p.count)),
         before(values + p.begin, values + p.begin + p.count);
     double norm = 0.0, slope = 0.0, size = 0.0;
-    for (float& d : direction) norm += (d = static_cast<float>(rng.normal())) * d;
+    for (float& d : direction) {
+      d = static_cast<float>(rng.normal());
+      norm += d * d;
+    }
     for (size_t i = 0; i < direction.size(); ++i) {
       direction[i] /= static_cast<float>(std::sqrt(norm));
       const double g = gradient[static_cast<size_t>(p.begin) + i];
@@ -186,7 +189,7 @@ TEST_P(StepFamilies, AccumulationEqualsOneBatch) {
 
 INSTANTIATE_TEST_SUITE_P(Families, StepFamilies,
                          testing::Values("llama", "mistral", "qwen2", "qwen3"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& family) { return family.param; });
 
 }  // namespace
 }  // namespace nibble
