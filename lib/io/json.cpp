@@ -67,6 +67,34 @@ size_t utf8_length(std::string_view text) {
   return overlong || surrogate || beyond ? 0 : length;
 }
 
+// The text with integers of 19 digits or more as reals, where the parser refuses those beyond 64
+// bits: Python writes 1e30 as 1000000000000000019884624838656 ("model_max_length" of many models).
+std::string with_wide_integers_real(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  bool in_string = false;
+  for (size_t i = 0; i < text.size();) {
+    size_t end = i + 1;
+    if (in_string) {
+      if (text[i] == '\\' && end < text.size()) ++end;
+      if (text[i] == '"') in_string = false;
+    } else if (text[i] == '"') {
+      in_string = true;
+    } else if (is_digit(text[i])) {
+      while (end < text.size() && is_digit(text[end])) ++end;
+    }
+    out += text.substr(i, end - i);
+    const bool fraction = i > 0 && (text[i - 1] == '.' || text[i - 1] == 'e' ||
+                                    text[i - 1] == 'E' || text[i - 1] == '+');
+    const bool real =
+        end < text.size() && (text[end] == '.' || text[end] == 'e' || text[end] == 'E');
+    if (!in_string && end - i >= 19 && !fraction && !real) out += ".0";
+    i = end;
+  }
+  return out;
+}
+
 void append_newline(std::string& out, int indent, int depth) {
   if (indent < 0) return;
   out += '\n';
@@ -242,7 +270,10 @@ Json parse_json(std::string_view text, const std::string& place) {
   thread_local simdjson::dom::parser parser;
   simdjson::dom::element root;
   const simdjson::padded_string padded(text);
-  if (const auto error = parser.parse(padded).get(root))
+  auto error = parser.parse(padded).get(root);
+  if (error == simdjson::NUMBER_ERROR)
+    error = parser.parse(simdjson::padded_string(with_wide_integers_real(text))).get(root);
+  if (error)
     throw DataError(cat(place, ": not JSON: ", simdjson::error_message(error),
                         "; check that the file is complete"));
   return convert(root);

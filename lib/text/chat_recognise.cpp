@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "text/chat_template.h"
 #include "text/jinja_program.h"
+#include "text/sha256.h"
 #include "text/tokenizer.h"
 
 namespace nibble {

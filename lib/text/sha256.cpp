@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 as FIPS 180-4 defines it.
+#include "text/sha256.h"
+
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <cstring>
-
-#include "text/tokenizer.h"
 
 namespace nibble {
 namespace {

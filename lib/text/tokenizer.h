@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/file.h"
+#include "text/sha256.h"
 
 namespace nibble {
 
@@ -23,14 +24,21 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Ids of `text`, without bos or eos. Appends to `ids`.
+  /// Ids of `text`, without bos or eos. Appends to `ids`. Bytes that are no UTF-8 are read as
+  /// U+FFFD, one for each maximal part, as Python's errors="replace" does.
   virtual void encode(std::string_view text, SpecialText special,
                       std::vector<int32_t>& ids) const = 0;
   /// Bytes of the tokens, exact, special tokens as their text, or nothing with skip_special. The
   /// result may end inside a UTF-8 character: see Utf8Stream.
   virtual std::string decode(const int32_t* ids, size_t count, bool skip_special) const = 0;
 
+  /// Appends the bytes of one token as it stands inside a text (decode drops the space that
+  /// SentencePiece puts before the first word; this does not). For streaming, with Utf8Stream.
+  virtual void append_token_bytes(int32_t id, std::string& out) const = 0;
+
+  /// One more than the largest id.
   virtual int32_t vocab_size() const = 0;
+  /// As the vocabulary spells it ("Ġthe", "▁the", "<s>"); empty for an id that has no token.
   virtual std::string token_text(int32_t id) const = 0;
   virtual std::optional<int32_t> token_id(std::string_view text) const = 0;
   virtual bool is_special(int32_t id) const = 0;
@@ -45,7 +53,8 @@ class Tokenizer {
   /// with equal fingerprints tokenize alike.
   std::string fingerprint;
 
-  std::vector<int32_t> encode(std::string_view text, SpecialText special = SpecialText::kParse) const {
+  std::vector<int32_t> encode(std::string_view text,
+                              SpecialText special = SpecialText::kParse) const {
     std::vector<int32_t> ids;
     encode(text, special, ids);
     return ids;
@@ -67,8 +76,5 @@ class Utf8Stream {
  private:
   std::string pending_;
 };
-
-/// SHA-256 of bytes, lower-case hex.
-std::string sha256_hex(std::string_view bytes);
 
 }  // namespace nibble
