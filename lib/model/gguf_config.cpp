@@ -162,12 +162,14 @@ std::optional<RopeConfig> find_llama3_rope(std::span<const float> factors, doubl
   rope.factor = shortest(static_cast<double>(*std::max_element(factors.begin(), factors.end())));
   if (!(rope.factor > 1.0 && rope.factor < 1e6)) return std::nullopt;
   const auto head_dim = static_cast<int64_t>(factors.size()) * 2;
-  for (int64_t length = 256; length <= int64_t{1} << 24; length *= 2) {
+  std::vector<int64_t> lengths = {8192};  // LLaMA's own first: short tables may fit several
+  for (int64_t length = 2; length <= int64_t{1} << 24; length *= 2) lengths.push_back(length);
+  for (const int64_t length : lengths) {
     rope.original_max_position = length;
     const std::vector<float> expected = llama3_rope_factors(rope, head_dim);
-    // Converters compute the frequencies in float: a few of its roundings, grown where 1 / (...)
-    // is steepest by at most the factor.
-    const double tolerance = 32.0 * rope.factor * 0x1p-24;
+    // Converters compute in float: powers of theta are off by some dozen roundings, and the divisor
+    // depends on them at most as steeply as the factor.
+    const double tolerance = 64.0 * rope.factor * 0x1p-24;
     const bool same =
         std::equal(factors.begin(), factors.end(), expected.begin(), [&](float a, float b) {
           return std::fabs(static_cast<double>(a) - static_cast<double>(b)) <=

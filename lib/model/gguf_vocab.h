@@ -32,7 +32,4 @@ struct GgufVocab {
 /// Reads and checks it: at most `model_vocab` tokens, valid UTF-8, none twice, ids in range.
 GgufVocab read_gguf_vocab(const GgufFile& file, int64_t model_vocab);
 
-/// Writes the tokenizer's files into `folder`.
-void write_tokenizer_files(const GgufVocab& vocab, const fs::path& folder);
-
 }  // namespace nibble

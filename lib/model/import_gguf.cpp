@@ -8,6 +8,7 @@
 #include "model/gguf_names.h"
 #include "model/gguf_vocab.h"
 #include "model/import_sources.h"
+#include "model/tokenizer_files.h"
 
 namespace nibble {
 namespace {

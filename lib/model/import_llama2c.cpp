@@ -7,24 +7,20 @@
 //     attention norms, MLP norms, final norm, embedding, wq, wk, wv, wo, w1, w2, w3, head
 //   version 2: as 1 with i32 group size after the flag; norms F32, then each matrix as int8 codes
 //     followed by one F32 scale a group
-// and vocabularies (tokenizer.bin): i32 longest piece; each piece: f32 score, i32 length, bytes, in
-// which spaces stand for SentencePiece's U+2581.
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/quote.h"
 #include "model/gguf_names.h"
-#include "model/gguf_vocab.h"
 #include "model/import_sources.h"
-#include "text/unicode.h"
+#include "model/llama2c_vocab.h"
+#include "model/tokenizer_files.h"
 
 namespace nibble {
 namespace {
 
 constexpr uint32_t kMagic = 0x616b3432;
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 
 struct Header {
   int64_t version = 0;
@@ -158,66 +154,6 @@ class Layout {
   std::map<std::string, size_t> where_;
 };
 
-fs::path find_vocabulary(const fs::path& source, const Header& h, const ImportOptions& options) {
-  if (!options.tokenizer.empty()) return options.tokenizer;
-  std::error_code error;
-  for (const std::string& name : {cat("tok", h.vocab, ".model"), cat("tok", h.vocab, ".bin"),
-                                  std::string("tokenizer.model"), std::string("tokenizer.bin")})
-    if (const fs::path path = source.parent_path() / name; fs::exists(path, error)) return path;
-  throw NoInputError(cat(source.string(), ": no vocabulary (tok", h.vocab,
-                         ".bin, tokenizer.bin) beside it; name one with --tokenizer=FILE"));
-}
-
-std::vector<Piece> read_vocabulary(const MappedFile& file, const Header& h) {
-  const auto bytes = file.bytes();
-  const auto damaged = [&](const std::string& fault) {
-    return DataError(cat(file.path().string(), ": ", fault, "; is it the vocabulary of ", h.vocab,
-                         " pieces that this model was trained with?"));
-  };
-  std::vector<Piece> pieces;
-  size_t at = 4;
-  for (int64_t id = 0; id < h.vocab; ++id) {
-    if (!in_range(at, 8, bytes.size())) throw damaged(cat("ends before piece ", id));
-    Piece piece;
-    std::memcpy(&piece.score, bytes.data() + at, 4);
-    const int32_t length = word(bytes, at + 4);
-    at += 8;
-    if (length < 0 || !in_range(at, static_cast<uint64_t>(length), bytes.size()))
-      throw damaged(cat("piece ", id, " has a length of ", length));
-    const std::string_view text = file.text().substr(at, static_cast<size_t>(length));
-    at += static_cast<size_t>(length);
-    if (!is_utf8(text)) throw damaged(cat("piece ", id, " (", quote(text), ") is not UTF-8"));
-    for (const char c : text)
-      if (c == ' ')
-        piece.text += kSpace;
-      else
-        piece.text += c;
-    // SentencePiece's fixed ids: unknown, begin and end of text, then the 256 bytes.
-    if (id == 0) piece = {"<unk>", 0.0f, PieceType::kUnknown};
-    if (id == 1) piece = {"<s>", 0.0f, PieceType::kControl};
-    if (id == 2) piece = {"</s>", 0.0f, PieceType::kControl};
-    if (id >= 3 && id < 259 && text.starts_with("<0x")) piece.type = PieceType::kByte;
-    pieces.push_back(std::move(piece));
-  }
-  if (at != bytes.size()) throw damaged(cat(bytes.size() - at, " bytes follow the last piece"));
-  return pieces;
-}
-
-void write_vocabulary(const fs::path& path, const Header& h, const fs::path& folder) {
-  GgufVocab vocab{.model = "llama", .bos = 1, .eos = 2, .unk = 0, .stops = {2}, .add_bos = true};
-  vocab.context_length = h.length;
-  const MappedFile file(path);
-  if (path.extension() == ".model")
-    vocab.tokens = read_sentencepiece(file.text(), path.string()).pieces;
-  else
-    vocab.tokens = read_vocabulary(file, h);
-  if (static_cast<int64_t>(vocab.tokens.size()) != h.vocab)
-    throw DataError(cat(path.string(), ": has ", vocab.tokens.size(), " pieces, the model ",
-                        h.vocab, "; name the right one with --tokenizer=FILE"));
-  write_tokenizer_files(vocab, folder);
-  if (path.extension() == ".model") write_text_file(folder / "tokenizer.model", file.text());
-}
-
 }  // namespace
 
 ImportReport import_llama2c(const fs::path& source, const fs::path& folder,
@@ -246,7 +182,13 @@ ImportReport import_llama2c(const fs::path& source, const fs::path& folder,
                               {"mlp_bias", false},
                               {"torch_dtype", torch_name(dtype)}});
   report.config = write_config(std::move(config), 1, {2}, std::nullopt, folder, source.string());
-  write_vocabulary(find_vocabulary(source, h, options), h, folder);
+  const fs::path vocabulary = options.tokenizer.empty() ? find_llama2c_vocabulary(source, h.vocab)
+                                                        : fs::path(options.tokenizer);
+  GgufVocab vocab = read_llama2c_vocabulary(vocabulary, h.vocab);
+  vocab.context_length = h.length;
+  write_tokenizer_files(vocab, folder);
+  if (vocabulary.extension() == ".model")  // keeps its normalisation rules
+    write_text_file(folder / "tokenizer.model", MappedFile(vocabulary).text());
   std::vector<OutgoingTensor> tensors;
   for (const WeightSpec& spec : model_weights(report.config))
     tensors.push_back(layout.tensor(spec, dtype));

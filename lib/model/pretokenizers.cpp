@@ -11,8 +11,8 @@ namespace {
 // What the families' own tokenizer.json files hold. `split` is one regular expression whose matches
 // are words (empty: the GPT-2 expression that ByteLevel has built in).
 struct Row {
-  std::string_view name;     // the one written
-  std::string_view aliases;  // read as well, separated by spaces
+  std::string_view name;                    // the one written
+  std::array<std::string_view, 2> aliases;  // read as well
   std::string_view split;
   bool digits, nfc, ignore_merges, add_bos;
 };
@@ -27,11 +27,11 @@ constexpr std::string_view kTekken =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|)"
     R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::array kRows = {
-    Row{"llama-bpe", "llama3 llama-v3", kLlama3, false, false, true, true},
-    Row{"qwen2", "deepseek-r1-qwen", kQwen2, false, true, false, false},
-    Row{"smollm", "", "", true, false, false, false},
-    Row{"gpt-2", "", "", false, false, false, false},
-    Row{"tekken", "", kTekken, false, false, true, true},
+    Row{"llama-bpe", {"llama3", "llama-v3"}, kLlama3, false, false, true, true},
+    Row{"qwen2", {"deepseek-r1-qwen", ""}, kQwen2, false, true, false, false},
+    Row{"smollm", {}, "", true, false, false, false},
+    Row{"gpt-2", {}, "", false, false, false, false},
+    Row{"tekken", {}, kTekken, false, false, true, true},
 };
 
 Json byte_level(bool use_regex) {
@@ -55,9 +55,7 @@ Json pre_tokenizer(const Row& row) {
 }
 
 bool names(const Row& row, std::string_view name) {
-  if (row.name == name) return true;
-  const std::string padded = cat(' ', row.aliases, ' ');
-  return !name.empty() && padded.find(cat(' ', name, ' ')) != std::string::npos;
+  return !name.empty() && (row.name == name || row.aliases[0] == name || row.aliases[1] == name);
 }
 
 }  // namespace

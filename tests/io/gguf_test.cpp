@@ -7,24 +7,12 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "support/folder_test.h"
 
 namespace nibble {
 namespace {
 
-class Gguf : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              cat("gguf-", testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path path(const std::string& name) const { return folder_ / name; }
-
- private:
-  fs::path folder_;
-};
+class Gguf : public test::FolderTest {};
 
 // Without the fsync of write_text_file, of which these tests would make hundreds.
 void spit(const fs::path& file, const std::string& bytes) {

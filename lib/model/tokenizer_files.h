@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tokenizer as the files of a Hugging Face folder: tokenizer.model for SentencePiece, else
+// tokenizer.json, and with either tokenizer_config.json, chat template included.
+#pragma once
+
+#include "io/file.h"
+#include "model/gguf_vocab.h"
+
+namespace nibble {
+
+/// Writes them into `folder`.
+void write_tokenizer_files(const GgufVocab& vocab, const fs::path& folder);
+
+}  // namespace nibble
