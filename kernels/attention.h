@@ -23,10 +23,10 @@ struct AttentionShape {
 };
 
 struct AttentionForward {
-  Tensor out;      // (N, H*D) f32|bf16 written
-  Tensor lse;      // (N, H) f32 written; absent: not kept
-  Tensor qkv;      // (N, (H+2K)*D) as out: q, then k, then v
-  Tensor starts;   // (S+1) i32, increasing from 0 to N: sequence s is rows [starts[s], starts[s+1])
+  Tensor out;     // (N, H*D) f32|bf16 written
+  Tensor lse;     // (N, H) f32 written; absent: not kept
+  Tensor qkv;     // (N, (H+2K)*D) as out: q, then k, then v
+  Tensor starts;  // (S+1) i32, increasing from 0 to N: sequence s is rows [starts[s], starts[s+1])
   AttentionShape shape;
   Tensor scratch;  // (attention_forward_scratch) f32
 };

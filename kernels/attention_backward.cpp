@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// A task takes a run of query tiles of one sequence and key/value head: it owns their dq, and sums
+// dk and dv of all keys that they see apart from other tasks. Where a sequence has several runs,
+// their sums are added at the end, first run first.
+#include <array>
+#include <atomic>
+
+#include "base/threads.h"
+#include "kernels/args.h"
+#include "kernels/attention_cpu.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention_backward.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/attention-inl.h"
+
+#ifndef NIBBLE_ATTENTION_BACKWARD_PLAN
+#define NIBBLE_ATTENTION_BACKWARD_PLAN
+namespace nibble::cpu {
+namespace {
+
+constexpr int64_t kMaxRuns = 64;  // of a sequence
+
+/// How many runs the pack should have a key/value head, so that threads finish together.
+int64_t wanted_runs(const AttentionShape& shape) {
+  return threads() == 1 ? 1 : ceil_div<int64_t>(4 * threads(), shape.kv_heads);
+}
+
+struct BackwardPlan {
+  BackwardPlan(const AttentionShape& shape, int64_t longest) : tiles(shape, longest, 128) {
+    const int64_t rows = tiles.group * tiles.padded_queries, dim = tiles.padded_dim;
+    values = tiles.keys * tiles.head_dim;
+    key_rows = 2 * values;
+    query = key_rows + tiles.keys * dim;
+    dout = query + rows * dim;
+    dquery = dout + rows * dim;
+    delta = dquery + rows * dim;
+    p = delta + rows;
+    ds = p + tiles.padded_queries * tiles.keys;
+    elements = round_up<int64_t>(ds + tiles.padded_queries * tiles.keys, 16);
+  }
+  AttentionTiles tiles;
+  // Offsets in a thread's scratch; packed keys come first, then packed values.
+  int64_t values, key_rows, query, dout, dquery, delta, p, ds;
+  int64_t elements;
+};
+
+struct BackwardTask {
+  Sequence s;
+  int64_t kv_head = 0;
+  int64_t q_begin = 0, q_end = 0;
+  float* scratch = nullptr;
+  float* sums = nullptr;  // (length, padded_dim) of dk, then of dv
+};
+
+/// The runs of query tiles of a pack. Sequences are in order; in each, runs of about the same
+/// number of visible pairs.
+class BackwardTasks {
+ public:
+  BackwardTasks(const AttentionBackward& op, const BackwardPlan& plan) : op_(op), plan_(plan) {
+    for (int64_t i = 0; i < sequences(op.starts); ++i)
+      pairs_ += visible_pairs(op.shape, sequence(op.starts, i).length);
+  }
+
+  int64_t runs(int64_t length) const {
+    if (length == 0) return 0;
+    const double share = pairs(length) / static_cast<double>(pairs_);
+    const auto wanted = static_cast<int64_t>(share * static_cast<double>(wanted_runs(op_.shape)));
+    return std::clamp<int64_t>(wanted, 1,
+                               std::min(kMaxRuns, ceil_div(length, plan_.tiles.queries)));
+  }
+  /// The first query of a run, in whole tiles.
+  int64_t first_query(int64_t length, int64_t run) const {
+    const double before =
+        pairs(length) * static_cast<double>(run) / static_cast<double>(runs(length));
+    if (run == runs(length)) return length;
+    const int64_t step = plan_.tiles.queries;
+    int64_t q = 0;
+    while (q < length && pairs(q + step / 2) < before) q += step;
+    return std::min(q, length);
+  }
+  int64_t sums_elements(int64_t length) const { return 2 * length * plan_.tiles.padded_dim; }
+
+  /// Whether there is a task i; what follows is about its sequence. i never goes back.
+  bool seek(int64_t i) {
+    for (; s_ < sequences(op_.starts); ++s_) {
+      const int64_t length = sequence(op_.starts, s_).length;
+      const int64_t tasks = runs(length) * op_.shape.kv_heads;
+      if (i < first_ + tasks) return true;
+      first_ += tasks;
+      sums_ += tasks * sums_elements(length);
+    }
+    return false;
+  }
+  float* sums_of(int64_t length, int64_t kv_head, int64_t run) const {
+    return op_.scratch.as<float>() + threads() * plan_.elements + sums_ +
+           (kv_head * runs(length) + run) * sums_elements(length);
+  }
+  BackwardTask task(int64_t i, float* scratch) const {
+    const Sequence s = sequence(op_.starts, s_);
+    const int64_t kv_head = (i - first_) % op_.shape.kv_heads;
+    const int64_t run = (i - first_) / op_.shape.kv_heads;
+    return {.s = s,
+            .kv_head = kv_head,
+            .q_begin = first_query(s.length, run),
+            .q_end = first_query(s.length, run + 1),
+            .scratch = scratch,
+            .sums = sums_of(s.length, kv_head, run)};
+  }
+
+ private:
+  double pairs(int64_t length) const {
+    return static_cast<double>(visible_pairs(op_.shape, length));
+  }
+
+  const AttentionBackward& op_;
+  const BackwardPlan& plan_;
+  int64_t pairs_ = 0;
+  int64_t s_ = 0, first_ = 0;  // the sequence that the last task was of, and its first task
+  int64_t sums_ = 0;           // where its sums begin
+};
+
+}  // namespace
+}  // namespace nibble::cpu
+#endif  // NIBBLE_ATTENTION_BACKWARD_PLAN
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// c (rows, cols) += aT b, a (depth, rows); columns in whole tiles, rows exactly.
+inline void add_turned_product(int64_t rows, int64_t cols, int64_t depth, const float* a,
+                               int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc) {
+  for (int64_t j = 0; j < cols; j += kTileCols) {
+    const int64_t width = std::min(kTileCols, cols - j);
+    if (rows % kFewTileRows == 0) {
+      tile_product<Order::kDepthMajor>(rows, width, depth, a, lda, b + j, ldb, c + j, ldc,
+                                       Sum::kAdd);
+      continue;
+    }
+    HWY_ALIGN float tile[kTileRows * kTileCols];
+    tile_product<Order::kDepthMajor>(rows, width, depth, a, lda, b + j, ldb, tile, kTileCols,
+                                     Sum::kSet);
+    for (int64_t r = 0; r < rows; ++r)
+      for_vectors(width, [&](int64_t i, auto part) {
+        float* to = c + r * ldc + j + i;
+        store(hn::Add(load(to, part), load(tile + r * kTileCols + i, part)), to, part);
+      });
+  }
+}
+
+template <class T>
+class BackwardRun {
+ public:
+  BackwardRun(const AttentionBackward& op, const cpu::BackwardPlan& plan,
+              const cpu::BackwardTask& task)
+      : op_(op), p_(plan), t_(plan.tiles), task_(task), d_(t_.head_dim), dim_(t_.padded_dim) {
+    qkv_ = op.qkv.as<T>() + task.s.first * t_.qkv_width;
+    dk_ = task.sums;
+    dv_ = dk_ + task.s.length * dim_;
+  }
+
+  void run() {
+    const int64_t first = cpu::first_key(op_.shape, task_.q_begin);
+    std::fill_n(dk_ + first * dim_, (task_.q_end - first) * dim_, 0.0f);
+    std::fill_n(dv_ + first * dim_, (task_.q_end - first) * dim_, 0.0f);
+    for (q0_ = task_.q_begin; q0_ < task_.q_end; q0_ += t_.queries) {
+      nq_ = std::min(t_.queries, task_.q_end - q0_);
+      for (int64_t h = 0; h < t_.group; ++h) load_queries(h);
+      for (k0_ = cpu::first_key(op_.shape, q0_); k0_ < q0_ + nq_; k0_ += t_.keys) {
+        nk_ = std::min(t_.keys, q0_ + nq_ - k0_);
+        load_keys();
+        for (int64_t h = 0; h < t_.group; ++h) {
+          for (int64_t r0 = 0, some; r0 < nq_; r0 += some) {
+            some = next_rows(nq_ - r0);
+            strip(h, r0, some);
+          }
+          for (int64_t c0 = 0, some; c0 < nk_; c0 += some) {
+            some = next_rows(nk_ - c0);
+            key_strip(h, c0, some);
+          }
+        }
+      }
+      for (int64_t h = 0; h < t_.group; ++h) store_dquery(h);
+    }
+  }
+
+ private:
+  float* at(int64_t offset, int64_t h, int64_t r) const {
+    return task_.scratch + offset + (h * t_.padded_queries + r) * dim_;
+  }
+  float* delta(int64_t h, int64_t r) const {
+    return task_.scratch + p_.delta + h * t_.padded_queries + r;
+  }
+  float* p(int64_t r) const { return task_.scratch + p_.p + r * t_.keys; }
+  float* ds(int64_t r) const { return task_.scratch + p_.ds + r * t_.keys; }
+  int64_t head(int64_t h) const { return task_.kv_head * t_.group + h; }
+  int64_t row(int64_t r) const { return task_.s.first + q0_ + r; }
+
+  /// scale * q, dout and delta of a head; dq starts at 0. Columns past D are 0.
+  void load_queries(int64_t h) {
+    const int64_t width = op_.shape.heads * d_;
+    const T* q = qkv_ + q0_ * t_.qkv_width + head(h) * d_;
+    const T* dout = op_.dout.as<T>() + row(0) * width + head(h) * d_;
+    const T* out = op_.out.as<T>() + row(0) * width + head(h) * d_;
+    std::fill_n(at(p_.query, h, 0), nq_ * dim_, 0.0f);
+    std::fill_n(at(p_.dquery, h, 0), nq_ * dim_, 0.0f);
+    widen_rows(dout, width, nq_, d_, at(p_.dout, h, 0), dim_, dim_);
+    for (int64_t r = 0; r < nq_; ++r) {
+      for_vectors(d_, [&](int64_t i, auto part) {
+        store(hn::Mul(load(q + r * t_.qkv_width + i, part), set(op_.shape.scale)),
+              at(p_.query, h, r) + i, part);
+      });
+      *delta(h, r) = sum_vectors(d_, [&](int64_t i, auto part) {
+        return hn::Mul(load(dout + r * width + i, part), load(out + r * width + i, part));
+      });
+    }
+  }
+
+  void load_keys() {
+    const int64_t width = t_.qkv_width;
+    const T* key = qkv_ + k0_ * width + t_.key_column + task_.kv_head * d_;
+    const T* value = qkv_ + k0_ * width + t_.value_column + task_.kv_head * d_;
+    pack_transposed(key, width, nk_, d_, task_.scratch);
+    pack_transposed(value, width, nk_, d_, task_.scratch + p_.values);
+    widen_rows(key, width, nk_, d_, task_.scratch + p_.key_rows, dim_, dim_);
+  }
+
+  Visible visible(int64_t r) const { return visible_keys(op_.shape, q0_ + r, k0_, nk_); }
+
+  /// p and ds of a strip of queries, and its dq.
+  void strip(int64_t h, int64_t r0, int64_t some) {
+    const int64_t begin = visible(r0).begin / kTileCols * kTileCols;
+    const int64_t end = std::max(begin, visible(r0 + some - 1).end);
+    multiply_panels(some, begin, end, d_, at(p_.query, h, r0), dim_, task_.scratch, p(r0), t_.keys);
+    multiply_panels(some, begin, end, d_, at(p_.dout, h, r0), dim_, task_.scratch + p_.values,
+                    ds(r0), t_.keys);
+    for (int64_t r = r0; r < r0 + some; ++r) {
+      mask_row(p(r), begin, end, visible(r));
+      const Vec lse = set(op_.lse.as<float>()[row(r) * op_.shape.heads + head(h)]);
+      const Vec shift = set(*delta(h, r));
+      for_vectors(end - begin, [&](int64_t i, auto part) {
+        const Vec prob = exp(hn::Sub(load(p(r) + begin + i, part), lse));
+        const Vec slope = hn::Sub(load(ds(r) + begin + i, part), shift);
+        store(prob, p(r) + begin + i, part);
+        store(hn::Mul(prob, slope), ds(r) + begin + i, part);
+      });
+      for (float* scores : {p(r), ds(r)}) {
+        std::fill(scores, scores + begin, 0.0f);
+        std::fill(scores + end, scores + nk_, 0.0f);
+      }
+    }
+    add_product(some, d_, end - begin, ds(r0) + begin, t_.keys,
+                task_.scratch + p_.key_rows + begin * dim_, dim_, at(p_.dquery, h, r0), dim_);
+  }
+
+  /// dk and dv of a strip of keys, from the queries that see any of them.
+  void key_strip(int64_t h, int64_t c0, int64_t some) {
+    const int64_t k = k0_ + c0;
+    const int64_t begin = std::max<int64_t>(0, k - q0_);
+    const int64_t last = op_.shape.window > 0 ? k + some - 1 + op_.shape.window : q0_ + nq_;
+    const int64_t depth = std::min(nq_, last - q0_) - begin;
+    if (depth <= 0) return;
+    add_turned_product(some, d_, depth, p(begin) + c0, t_.keys, at(p_.dout, h, begin), dim_,
+                       dv_ + k * dim_, dim_);
+    add_turned_product(some, d_, depth, ds(begin) + c0, t_.keys, at(p_.query, h, begin), dim_,
+                       dk_ + k * dim_, dim_);
+  }
+
+  void store_dquery(int64_t h) {
+    for (int64_t r = 0; r < nq_; ++r) {
+      T* to = op_.dqkv.as<T>() + row(r) * t_.qkv_width + head(h) * d_;
+      for_vectors(d_, [&](int64_t i, auto part) {
+        store(hn::Mul(load(at(p_.dquery, h, r) + i, part), set(op_.shape.scale)), to + i, part);
+      });
+    }
+  }
+
+  const AttentionBackward& op_;
+  const cpu::BackwardPlan& p_;
+  const cpu::AttentionTiles& t_;
+  const cpu::BackwardTask& task_;
+  const int64_t d_, dim_;
+  const T* qkv_;
+  float *dk_, *dv_;
+  int64_t q0_ = 0, nq_ = 0, k0_ = 0, nk_ = 0;
+};
+
+void backward_run(const AttentionBackward& op, const cpu::BackwardPlan& plan,
+                  const cpu::BackwardTask& task) {
+  with_float(op.dqkv.dtype, [&](auto t) { BackwardRun<decltype(t)>(op, plan, task).run(); });
+}
+
+/// dk and dv of rows [begin, end), from the sums of the runs whose queries see them.
+template <class T>
+void join_rows(const AttentionBackward& op, const cpu::BackwardPlan& plan, int64_t begin,
+               int64_t end) {
+  const cpu::AttentionTiles& t = plan.tiles;
+  cpu::BackwardTasks tasks(op, plan);
+  for (int64_t s = 0, first_task = 0; s < cpu::sequences(op.starts); ++s) {
+    const auto [first, length] = cpu::sequence(op.starts, s);
+    const int64_t runs = tasks.runs(length), heads = op.shape.kv_heads;
+    if (runs == 0 || !tasks.seek(first_task)) continue;
+    first_task += runs * heads;
+    std::array<int64_t, cpu::kMaxRuns + 1> query;
+    for (int64_t run = 0; run <= runs; ++run)
+      query[static_cast<size_t>(run)] = tasks.first_query(length, run);
+    for (int64_t k = std::max<int64_t>(0, begin - first); k < std::min(length, end - first); ++k)
+      for (int64_t head = 0; head < heads; ++head)
+        for (const bool is_value : {false, true}) {
+          const float* sums =
+              tasks.sums_of(length, head, 0) + ((is_value ? length : 0) + k) * t.padded_dim;
+          T* to = op.dqkv.as<T>() + (first + k) * t.qkv_width +
+                  (is_value ? t.value_column : t.key_column) + head * t.head_dim;
+          for_vectors(t.head_dim, [&](int64_t i, auto part) {
+            Vec x = zero();
+            for (int64_t run = 0; run < runs; ++run) {
+              const auto at = static_cast<size_t>(run);
+              if (query[at + 1] > k && cpu::first_key(op.shape, query[at]) <= k)
+                x = hn::Add(x, load(sums + run * tasks.sums_elements(length) + i, part));
+            }
+            store(x, to + i, part);
+          });
+        }
+  }
+}
+
+void backward_join(const AttentionBackward& op, const cpu::BackwardPlan& plan, int64_t begin,
+                   int64_t end) {
+  with_float(op.dqkv.dtype, [&](auto t) { join_rows<decltype(t)>(op, plan, begin, end); });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(backward_run);
+HWY_EXPORT(backward_join);
+}  // namespace
+
+int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest) {
+  const cpu::BackwardPlan plan(shape, longest);
+  // A sequence has at most as many runs as tiles, and at most one more than its share of those
+  // wanted.
+  const int64_t rows = std::min(n * ceil_div(std::max<int64_t>(1, longest), plan.tiles.queries),
+                                n + cpu::wanted_runs(shape) * longest);
+  return threads() * plan.elements + 2 * rows * shape.kv_heads * plan.tiles.padded_dim;
+}
+
+void cpu::attention_backward(const AttentionBackward& op, Stream) {
+  const BackwardPlan plan(op.shape, longest_sequence(op.starts));
+  struct {
+    const AttentionBackward& op;
+    const BackwardPlan& plan;
+    std::atomic<int64_t> next;
+  } work{op, plan, 0};
+  const auto run = NIBBLE_SIMD(backward_run);
+  parallel_for(threads(), 1, [&work, run](int64_t thread, int64_t) {
+    BackwardTasks tasks(work.op, work.plan);
+    for (int64_t i; tasks.seek(i = work.next++);)
+      run(work.op, work.plan,
+          tasks.task(i, work.op.scratch.as<float>() + thread * work.plan.elements));
+  });
+  const auto join = NIBBLE_SIMD(backward_join);
+  parallel_for(op.dqkv.dim(0), 16,
+               [&work, join](int64_t begin, int64_t end) { join(work.op, work.plan, begin, end); });
+}
+
+}  // namespace nibble
+#endif  // HWY_ONCE

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <atomic>
+#include <cmath>
+
+#include "base/threads.h"
+#include "kernels/args.h"
+#include "kernels/attention_cpu.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention_forward.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/attention-inl.h"
+
+#ifndef NIBBLE_ATTENTION_FORWARD_PLAN
+#define NIBBLE_ATTENTION_FORWARD_PLAN
+namespace nibble::cpu {
+namespace {
+
+constexpr int64_t kMaxTileRows = 12;
+
+/// A thread's scratch. Keys and values of a tile take 256 KiB together.
+struct ForwardPlan {
+  ForwardPlan(const AttentionShape& shape, int64_t longest)
+      : tiles(shape, longest, std::max<int64_t>(32, 32768 / shape.head_dim / 32 * 32)) {
+    const int64_t rows = tiles.group * tiles.padded_queries;
+    values = tiles.keys * tiles.head_dim;
+    query = values + tiles.keys * tiles.padded_dim;
+    out = query + rows * tiles.head_dim;
+    max = out + rows * tiles.padded_dim;
+    sum = max + rows;
+    scores = sum + rows;
+    elements = round_up<int64_t>(scores + kMaxTileRows * tiles.keys, 16);
+  }
+  AttentionTiles tiles;
+  int64_t values, query, out, max, sum, scores;  // offsets; packed keys come first
+  int64_t elements;
+};
+
+/// Task i of a pack: sequences in order, in each the last tile of queries (the dearest) first.
+struct ForwardTasks {
+  const AttentionForward& op;
+  const ForwardPlan& plan;
+  int64_t s = 0, first = 0;  // the sequence that the last task was of, and its first task
+
+  int64_t of_sequence() const {
+    return ceil_div(sequence(op.starts, s).length, plan.tiles.queries) * op.shape.kv_heads;
+  }
+  /// Whether there is a task i; s is its sequence then. i never goes back.
+  bool seek(int64_t i) {
+    for (; s < sequences(op.starts); ++s) {
+      if (i < first + of_sequence()) return true;
+      first += of_sequence();
+    }
+    return false;
+  }
+};
+
+}  // namespace
+}  // namespace nibble::cpu
+#endif  // NIBBLE_ATTENTION_FORWARD_PLAN
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// A tile of queries, all heads of a group, against the keys that it sees.
+template <class T>
+void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
+                  cpu::Sequence s, int64_t kv_head, int64_t q0) {
+  const cpu::AttentionTiles& t = p.tiles;
+  const int64_t d = t.head_dim, width = t.qkv_width, nq = std::min(t.queries, s.length - q0);
+  const T* qkv = op.qkv.as<T>() + s.first * width;
+  const T* key = qkv + t.key_column + kv_head * d;
+  const T* value = qkv + t.value_column + kv_head * d;
+  float* const values = scratch + p.values;
+  float* const scores = scratch + p.scores;
+
+  const auto rows_of = [&](int64_t h, int64_t r) {
+    const int64_t row = h * t.padded_queries + r;
+    return SoftmaxRows{.max = scratch + p.max + row,
+                       .sum = scratch + p.sum + row,
+                       .out = scratch + p.out + row * t.padded_dim,
+                       .ldo = t.padded_dim,
+                       .dim = d};
+  };
+  const auto query_of = [&](int64_t h, int64_t r) {
+    return scratch + p.query + (h * t.padded_queries + r) * d;
+  };
+  for (int64_t h = 0; h < t.group; ++h) {
+    const T* from = qkv + q0 * width + (kv_head * t.group + h) * d;
+    for (int64_t r = 0; r < nq; ++r)
+      for_vectors(d, [&](int64_t i, auto part) {
+        store(hn::Mul(load(from + r * width + i, part), set(op.shape.scale)), query_of(h, r) + i,
+              part);
+      });
+    const SoftmaxRows rows = rows_of(h, 0);
+    std::fill_n(rows.max, nq, kMasked);
+    std::fill_n(rows.sum, nq, 0.0f);
+    std::fill_n(rows.out, nq * t.padded_dim, 0.0f);
+  }
+
+  for (int64_t k0 = cpu::first_key(op.shape, q0); k0 < q0 + nq; k0 += t.keys) {
+    const int64_t nk = std::min(t.keys, q0 + nq - k0);
+    pack_transposed(key + k0 * width, width, nk, d, scratch);
+    widen_rows(value + k0 * width, width, nk, d, values, t.padded_dim, t.padded_dim);
+    const auto visible = [&](int64_t r) { return visible_keys(op.shape, q0 + r, k0, nk); };
+    for (int64_t h = 0; h < t.group; ++h)
+      for (int64_t r0 = 0, some; r0 < nq; r0 += some) {
+        some = next_rows(nq - r0);
+        const int64_t begin = visible(r0).begin / kTileCols * kTileCols;
+        const int64_t end = visible(r0 + some - 1).end;
+        if (begin >= end) continue;
+        multiply_panels(some, begin, end, d, query_of(h, r0), d, scratch, scores, t.keys);
+        const SoftmaxRows rows = rows_of(h, r0);
+        for (int64_t r = 0; r < some; ++r)
+          softmax_row(rows, r, scores + r * t.keys, begin, end, visible(r0 + r));
+        add_product(some, d, end - begin, scores + begin, t.keys, values + begin * t.padded_dim,
+                    t.padded_dim, rows.out, t.padded_dim);
+      }
+  }
+
+  for (int64_t h = 0; h < t.group; ++h)
+    for (int64_t r = 0; r < nq; ++r) {
+      const SoftmaxRows rows = rows_of(h, r);
+      const int64_t row = s.first + q0 + r, head = kv_head * t.group + h;
+      T* out = op.out.as<T>() + row * op.shape.heads * d + head * d;
+      const Vec inverse = set(1.0f / *rows.sum);
+      for_vectors(d, [&](int64_t i, auto part) {
+        store(hn::Mul(load(rows.out + i, part), inverse), out + i, part);
+      });
+      if (op.lse) op.lse.as<float>()[row * op.shape.heads + head] = *rows.max + std::log(*rows.sum);
+    }
+}
+
+void forward_task(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
+                  cpu::Sequence s, int64_t kv_head, int64_t q0) {
+  with_float(op.out.dtype,
+             [&](auto t) { forward_tile<decltype(t)>(op, p, scratch, s, kv_head, q0); });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(forward_task);
+}
+
+int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest) {
+  return cpu::ForwardPlan(shape, longest).elements * threads();
+}
+
+void cpu::attention_forward(const AttentionForward& op, Stream) {
+  const ForwardPlan plan(op.shape, longest_sequence(op.starts));
+  struct {
+    const AttentionForward& op;
+    const ForwardPlan& plan;
+    std::atomic<int64_t> next;
+  } work{op, plan, 0};
+  const auto run = NIBBLE_SIMD(forward_task);
+  parallel_for(threads(), 1, [&work, run](int64_t thread, int64_t) {
+    ForwardTasks tasks{work.op, work.plan};
+    float* scratch = work.op.scratch.as<float>() + thread * work.plan.elements;
+    for (int64_t i; tasks.seek(i = work.next++);) {
+      const Sequence s = sequence(work.op.starts, tasks.s);
+      const int64_t task = i - tasks.first, kv = work.op.shape.kv_heads;
+      const int64_t tile = ceil_div(s.length, work.plan.tiles.queries) - 1 - task / kv;
+      run(work.op, work.plan, scratch, s, task % kv, tile * work.plan.tiles.queries);
+    }
+  });
+}
+
+}  // namespace nibble
+#endif  // HWY_ONCE

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include "base/threads.h"
+#include "support/op_harness.h"
+
+namespace nibble {
+namespace {
+
+struct Case {
+  std::vector<int64_t> lengths;
+  int64_t heads, kv_heads, dim, window = 0;
+  Dtype dtype = Dtype::kF32;
+
+  int64_t n() const {
+    int64_t total = 0;
+    for (const int64_t length : lengths) total += length;
+    return total;
+  }
+  int64_t width() const { return (heads + 2 * kv_heads) * dim; }
+  int64_t longest() const { return *std::max_element(lengths.begin(), lengths.end()); }
+  AttentionShape shape() const {
+    return {heads, kv_heads, dim, window, 1.0f / std::sqrt(static_cast<float>(dim))};
+  }
+  std::string name(const char* op) const {
+    return cat(op, " cpu ", dtype_name(dtype), " lengths ", shape_name(lengths), " H ", heads,
+               " K ", kv_heads, " D ", dim, " window ", window);
+  }
+};
+
+/// Where head `h` of row `row` begins in a fused row: q, k or v of the group.
+struct Places {
+  const Case& c;
+  size_t q(int64_t row, int64_t h) const { return size_t(row * c.width() + h * c.dim); }
+  size_t k(int64_t row, int64_t h) const {
+    return size_t(row * c.width() + (c.heads + h / (c.heads / c.kv_heads)) * c.dim);
+  }
+  size_t v(int64_t row, int64_t h) const { return k(row, h) + size_t(c.kv_heads * c.dim); }
+  size_t out(int64_t row, int64_t h) const { return size_t((row * c.heads + h) * c.dim); }
+};
+
+template <class Real>
+Real dot(const Real* a, const Real* b, int64_t n) {
+  std::vector<Real> terms;
+  for (int64_t i = 0; i < n; ++i) terms.push_back(a[i] * b[i]);
+  return sum(terms);
+}
+
+/// body(row i, rows [first, i] that it sees) for every row of the pack.
+template <class Body>
+void for_rows(const Case& c, const Body& body) {
+  int64_t start = 0;
+  for (const int64_t length : c.lengths) {
+    for (int64_t i = start; i < start + length; ++i)
+      body(i, c.window > 0 ? std::max(start, i - c.window + 1) : start);
+    start += length;
+  }
+}
+
+template <class Real>
+std::vector<Real> scores_of(const Case& c, const std::vector<Real>& qkv, int64_t i, int64_t first,
+                            int64_t h) {
+  std::vector<Real> q, scores;
+  for (int64_t e = 0; e < c.dim; ++e)
+    q.push_back(Real(double(c.shape().scale)) * qkv[Places{c}.q(i, h) + size_t(e)]);
+  for (int64_t j = first; j <= i; ++j)
+    scores.push_back(dot(q.data(), &qkv[Places{c}.k(j, h)], c.dim));
+  return scores;
+}
+
+/// A row's running maximum may move with every tile of at least 128 keys. What was gathered is then
+/// multiplied by an exp (2 ulp) of a rounded difference of at most 8 here.
+Bounded rescaled(Bounded x, size_t keys) {
+  return x.rounded(double((keys + 127) / 128) * 0.5 * (4 + 8 + 1));
+}
+double rescaled(double x, size_t) {
+  return x;
+}
+
+template <class Real>
+struct Forward {
+  std::vector<Real> out, lse;
+};
+
+template <class Real>
+Forward<Real> forward_reference(const Case& c, const std::vector<double>& qkv_values) {
+  using std::exp, std::log;
+  const std::vector<Real> qkv(qkv_values.begin(), qkv_values.end());
+  Forward<Real> y;
+  for_rows(c, [&](int64_t i, int64_t first) {
+    for (int64_t h = 0; h < c.heads; ++h) {
+      std::vector<Real> p = scores_of(c, qkv, i, first, h);
+      Real max = p[0];
+      for (const Real& s : p)
+        if (value_of(s) > value_of(max)) max = s;
+      // The shift is whatever number the kernel found; it cancels but for its rounding.
+      const Real shift(value_of(max));
+      for (Real& s : p) s = rescaled(exp(s - shift), p.size());
+      const Real total = sum(p);
+      y.lse.push_back(shift + log(total));
+      for (int64_t e = 0; e < c.dim; ++e) {
+        std::vector<Real> terms;
+        for (size_t j = 0; j < p.size(); ++j)
+          terms.push_back(p[j] * qkv[Places{c}.v(first + int64_t(j), h) + size_t(e)]);
+        y.out.push_back(sum(terms) / total);
+      }
+    }
+  });
+  return y;
+}
+
+template <class Real>
+std::vector<Real> backward_reference(const Case& c, const std::vector<double>& qkv_values,
+                                     const std::vector<double>& dout_values,
+                                     const std::vector<Real>& out, const std::vector<Real>& lse) {
+  using std::exp;
+  const Places at{c};
+  const std::vector<Real> qkv(qkv_values.begin(), qkv_values.end());
+  const std::vector<Real> dout(dout_values.begin(), dout_values.end());
+  std::vector<std::vector<Real>> terms(qkv.size());
+  const Real scale(double(c.shape().scale));
+  for_rows(c, [&](int64_t i, int64_t first) {
+    for (int64_t h = 0; h < c.heads; ++h) {
+      const std::vector<Real> scores = scores_of(c, qkv, i, first, h);
+      const Real delta = dot(&dout[at.out(i, h)], &out[at.out(i, h)], c.dim);
+      for (int64_t j = first; j <= i; ++j) {
+        const Real p = exp(scores[size_t(j - first)] - lse[size_t(i * c.heads + h)]);
+        const Real dp = dot(&dout[at.out(i, h)], &qkv[at.v(j, h)], c.dim);
+        const Real ds = p * (dp - delta);
+        for (size_t e = 0; e < size_t(c.dim); ++e) {
+          terms[at.q(i, h) + e].push_back(scale * ds * qkv[at.k(j, h) + e]);
+          terms[at.k(j, h) + e].push_back(ds * (scale * qkv[at.q(i, h) + e]));
+          terms[at.v(j, h) + e].push_back(p * dout[at.out(i, h) + e]);
+        }
+      }
+    }
+  });
+  std::vector<Real> dqkv;
+  for (const auto& t : terms) dqkv.push_back(sum(t));
+  return dqkv;
+}
+
+std::vector<double> starts_of(const Case& c) {
+  std::vector<double> starts = {0};
+  for (const int64_t length : c.lengths) starts.push_back(starts.back() + double(length));
+  return starts;
+}
+
+std::vector<Bounded> exact(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+void check_forward(const Case& c) {
+  OpCase op(c.name("attention_forward"), 31);
+  Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
+  Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
+  Buffer& out = op.output("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& lse = op.output("lse", Dtype::kF32, {c.n(), c.heads});
+  Buffer& scratch = op.scratch(Dtype::kF32, {attention_forward_scratch(c.shape(), c.longest())});
+  starts.set_values(starts_of(c));
+  const auto want = forward_reference<Bounded>(c, qkv.values());
+  op.want(out, want.out);
+  op.want(lse, want.lse);
+  op.check([&] {
+    attention_forward({.out = out.tensor(),
+                       .lse = lse.tensor(),
+                       .qkv = qkv.tensor(),
+                       .starts = starts.tensor(),
+                       .shape = c.shape(),
+                       .scratch = scratch.tensor()});
+  });
+}
+
+void check_backward(const Case& c) {
+  OpCase op(c.name("attention_backward") + cat(" on ", threads(), " threads"), 32);
+  Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
+  Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
+  Buffer& dout = op.input("dout", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& out = op.input("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& lse = op.input("lse", Dtype::kF32, {c.n(), c.heads});
+  Buffer& dqkv = op.output("dqkv", c.dtype, {c.n(), c.width()});
+  Buffer& scratch =
+      op.scratch(Dtype::kF32, {attention_backward_scratch(c.shape(), c.n(), c.longest())});
+  starts.set_values(starts_of(c));
+  const auto forward = forward_reference<double>(c, qkv.values());
+  out.set_values(forward.out);
+  lse.set_values(forward.lse);
+  op.want(dqkv, backward_reference<Bounded>(c, qkv.values(), dout.values(), exact(out.values()),
+                                            exact(lse.values())));
+  op.check([&] {
+    attention_backward({.dqkv = dqkv.tensor(),
+                        .dout = dout.tensor(),
+                        .out = out.tensor(),
+                        .qkv = qkv.tensor(),
+                        .lse = lse.tensor(),
+                        .starts = starts.tensor(),
+                        .shape = c.shape(),
+                        .scratch = scratch.tensor()});
+  });
+}
+
+std::vector<Case> cases() {
+  const std::vector<Case> shapes = {
+      {{1}, 1, 1, 1},
+      {{1, 1, 1}, 2, 1, 3},
+      {{7}, 3, 1, 16},
+      {{4, 0, 3}, 2, 2, 5},
+      {{5, 1, 12, 2}, 4, 2, 80},
+      {{33}, 6, 2, 96, 5},
+      {{13, 17, 1, 64, 65}, 2, 1, 31},
+      {{130, 3}, 3, 3, 64},
+      {{40, 29}, 16, 1, 8, 1},
+      {{61, 90}, 2, 1, 128, 40},
+      {{201}, 3, 1, 64, 70},
+      {{137}, 1, 1, 256},
+  };
+  std::vector<Case> out;
+  for (Case c : shapes)
+    for (const Dtype dtype : kFloatTypes) {
+      c.dtype = dtype;
+      out.push_back(c);
+    }
+  return out;
+}
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name(""); }
+
+class Attention : public testing::TestWithParam<Case> {
+ protected:
+  void TearDown() override { set_threads(0); }
+};
+
+TEST_P(Attention, Forward) {
+  check_forward(GetParam());
+}
+
+/// The number of threads decides how sums over queries are cut.
+TEST_P(Attention, Backward) {
+  for (const int count : {1, 3}) {
+    set_threads(count);
+    check_backward(GetParam());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()));
+
+TEST(AttentionForward, SeveralKeyTiles) {
+  check_forward({{601}, 2, 1, 64});
+  check_forward({{290}, 1, 1, 256, 0, Dtype::kBf16});
+  check_forward({{601}, 1, 1, 64, 530, Dtype::kBf16});
+}
+
+struct Result {
+  std::vector<double> out, lse, dqkv;
+  bool operator==(const Result&) const = default;
+};
+
+/// Forward and backward of `qkv` and `dout`, whose rows are those of the case.
+Result run(const Case& c, const std::vector<double>& qkv_values,
+           const std::vector<double>& dout_values) {
+  OpCase op("attention", 33);
+  Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
+  Buffer& dout = op.input("dout", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
+  Buffer& out = op.output("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& lse = op.output("lse", Dtype::kF32, {c.n(), c.heads});
+  Buffer& dqkv = op.output("dqkv", c.dtype, {c.n(), c.width()});
+  qkv.set_values(qkv_values);
+  dout.set_values(dout_values);
+  starts.set_values(starts_of(c));
+  attention_forward(
+      {.out = out.tensor(),
+       .lse = lse.tensor(),
+       .qkv = qkv.tensor(),
+       .starts = starts.tensor(),
+       .shape = c.shape(),
+       .scratch =
+           op.scratch(Dtype::kF32, {attention_forward_scratch(c.shape(), c.longest())}).tensor()});
+  attention_backward({.dqkv = dqkv.tensor(),
+                      .dout = dout.tensor(),
+                      .out = out.tensor(),
+                      .qkv = qkv.tensor(),
+                      .lse = lse.tensor(),
+                      .starts = starts.tensor(),
+                      .shape = c.shape(),
+                      .scratch = op.scratch(Dtype::kF32, {attention_backward_scratch(
+                                                             c.shape(), c.n(), c.longest())})
+                                     .tensor()});
+  return {out.values(), lse.values(), dqkv.values()};
+}
+
+std::vector<double> random_values(int64_t count, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<double> out(static_cast<size_t>(count));
+  for (double& x : out) x = 2 * rng.uniform() - 1;
+  return out;
+}
+
+TEST(AttentionPacking, EqualsSequencesAlone) {
+  set_threads(1);
+  for (const int64_t window : {0, 20}) {
+    const Case packed{{70, 1, 33, 128}, 6, 2, 64, window, Dtype::kBf16};
+    const auto qkv = random_values(packed.n() * packed.width(), 34);
+    const auto dout = random_values(packed.n() * packed.heads * packed.dim, 35);
+    const Result together = run(packed, qkv, dout);
+    Result apart;
+    int64_t start = 0;
+    for (const int64_t length : packed.lengths) {
+      Case alone = packed;
+      alone.lengths = {length};
+      const auto part = [&](const std::vector<double>& all, int64_t width) {
+        return std::vector<double>(all.begin() + start * width,
+                                   all.begin() + (start + length) * width);
+      };
+      const Result one = run(alone, part(qkv, packed.width()), part(dout, packed.heads * 64));
+      apart.out.insert(apart.out.end(), one.out.begin(), one.out.end());
+      apart.lse.insert(apart.lse.end(), one.lse.begin(), one.lse.end());
+      apart.dqkv.insert(apart.dqkv.end(), one.dqkv.begin(), one.dqkv.end());
+      start += length;
+    }
+    EXPECT_TRUE(together.out == apart.out) << packed.name("attention_forward");
+    EXPECT_TRUE(together.lse == apart.lse) << packed.name("attention_forward");
+    EXPECT_TRUE(together.dqkv == apart.dqkv) << packed.name("attention_backward");
+  }
+  set_threads(0);
+}
+
+TEST(AttentionForward, AnyNumberOfThreads) {
+  const Case c{{150, 1, 33}, 6, 2, 64, 0, Dtype::kBf16};
+  const auto qkv = random_values(c.n() * c.width(), 36);
+  const auto dout = random_values(c.n() * c.heads * c.dim, 37);
+  set_threads(1);
+  const Result one = run(c, qkv, dout);
+  for (const int count : {2, 3, 7}) {
+    set_threads(count);
+    EXPECT_TRUE(run(c, qkv, dout).out == one.out) << c.name("attention_forward") << count;
+  }
+  set_threads(0);
+}
+
+TEST(AttentionGradient, EqualsCentralDifferences) {
+  const Case c{{4, 1, 3}, 4, 2, 3, 3};
+  OpCase op(c.name("attention_backward") + " against central differences", 38);
+  Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
+  Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
+  Buffer& dout = op.input("dout", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& out = op.input("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& lse = op.input("lse", Dtype::kF32, {c.n(), c.heads});
+  Buffer& dqkv = op.output("dqkv", c.dtype, {c.n(), c.width()});
+  Buffer& scratch =
+      op.scratch(Dtype::kF32, {attention_backward_scratch(c.shape(), c.n(), c.longest())});
+  starts.set_values(starts_of(c));
+  const auto forward = forward_reference<double>(c, qkv.values());
+  out.set_values(forward.out);
+  lse.set_values(forward.lse);
+  // Here out and lse are functions of the input, and what backward is given is those rounded.
+  const auto rounded = [](const std::vector<double>& values) {
+    std::vector<Bounded> y;
+    for (const double x : values) y.push_back(Bounded(x).rounded());
+    return y;
+  };
+  const auto bounds = backward_reference<Bounded>(c, qkv.values(), dout.values(),
+                                                  rounded(forward.out), rounded(forward.lse));
+  const auto loss = [&](const std::vector<double>& x) {
+    const auto y = forward_reference<double>(c, x).out;
+    double total = 0;
+    for (size_t i = 0; i < y.size(); ++i) total += y[i] * dout.at(int64_t(i));
+    return total;
+  };
+  op.want(dqkv, with_bounds_of(bounds, central_differences(loss, qkv.values())));
+  op.check([&] {
+    attention_backward({.dqkv = dqkv.tensor(),
+                        .dout = dout.tensor(),
+                        .out = out.tensor(),
+                        .qkv = qkv.tensor(),
+                        .lse = lse.tensor(),
+                        .starts = starts.tensor(),
+                        .shape = c.shape(),
+                        .scratch = scratch.tensor()});
+  });
+}
+
+struct DecodeCase {
+  std::vector<int64_t> lengths;
+  int64_t room, heads, kv_heads, dim, window = 0;
+  Dtype dtype = Dtype::kF32, cache = Dtype::kF32;
+};
+
+/// Decoding is the last row of a sequence whose keys and values are the cache's.
+void check_decode(const DecodeCase& c) {
+  const auto batch = int64_t(c.lengths.size());
+  const int64_t cached = c.kv_heads * c.dim, width = c.heads * c.dim;
+  OpCase op(cat("attention_decode cpu ", dtype_name(c.dtype), " cache ", dtype_name(c.cache),
+                " lengths ", shape_name(c.lengths), " room ", c.room, " H ", c.heads, " K ",
+                c.kv_heads, " D ", c.dim, " window ", c.window, " on ", threads(), " threads"),
+            39);
+  Buffer& q = op.input("q", c.dtype, {batch, width}, 7);
+  Buffer& keys = op.input("keys", c.cache, {batch, c.room, cached});
+  Buffer& values = op.input("values", c.cache, {batch, c.room, cached});
+  Buffer& lengths = op.input("lengths", Dtype::kI32, {batch});
+  Buffer& out = op.output("out", c.dtype, {batch, width});
+  const AttentionShape shape = Case{{1}, c.heads, c.kv_heads, c.dim, c.window}.shape();
+  Buffer& scratch = op.scratch(Dtype::kF32, {attention_decode_scratch(shape, batch, c.room)});
+  lengths.set_values({c.lengths.begin(), c.lengths.end()});
+  std::vector<Bounded> want;
+  for (int64_t b = 0; b < batch; ++b) {
+    const int64_t length = c.lengths[size_t(b)];
+    // Positions past the length hold NaN, as memory that was never written may.
+    for (int64_t i = length * cached; i < c.room * cached; ++i)
+      for (Buffer* cache : {&keys, &values}) cache->set(b * c.room * cached + i, NAN);
+    if (length == 0) {
+      want.insert(want.end(), size_t(width), Bounded(0.0));
+      continue;
+    }
+    const Case one{{length}, c.heads, c.kv_heads, c.dim, c.window};
+    std::vector<double> qkv(size_t(length * one.width()));
+    for (int64_t p = 0; p < length; ++p) {
+      for (int64_t i = 0; i < cached; ++i) {
+        const int64_t from = (b * c.room + p) * cached + i;
+        qkv[size_t(p * one.width() + width + i)] = keys.at(from);
+        qkv[size_t(p * one.width() + width + cached + i)] = values.at(from);
+      }
+      for (int64_t i = 0; i < width; ++i) qkv[size_t(p * one.width() + i)] = q.at(b * width + i);
+    }
+    const auto all = forward_reference<Bounded>(one, qkv).out;
+    want.insert(want.end(), all.end() - width, all.end());
+  }
+  op.want(out, want);
+  op.check([&] {
+    attention_decode({.out = out.tensor(),
+                      .q = q.tensor(),
+                      .keys = keys.tensor(),
+                      .values = values.tensor(),
+                      .lengths = lengths.tensor(),
+                      .shape = shape,
+                      .scratch = scratch.tensor()});
+  });
+}
+
+TEST(AttentionDecode, EqualsReference) {
+  const Dtype f = Dtype::kF32, h = Dtype::kBf16;
+  for (const int count : {1, 3}) {
+    set_threads(count);
+    check_decode({{1}, 1, 1, 1, 1});
+    check_decode({{0, 3, 5}, 5, 2, 1, 7, 0, f, h});
+    check_decode({{33, 0, 1}, 40, 6, 2, 64, 0, h, h});
+    check_decode({{17, 64}, 65, 3, 1, 80, 9, f, f});
+    check_decode({{129}, 131, 9, 3, 16, 0, h, f});
+    check_decode({{300}, 512, 4, 1, 96, 0, f, h});
+    check_decode({{45}, 45, 17, 1, 128, 0, h, h});
+    check_decode({{37}, 64, 2, 2, 256, 1, f, h});
+    set_threads(0);
+  }
+}
+
+TEST(AttentionEntry, RefusesWrongArguments) {
+  OpCase op("attention", 40);
+  const AttentionShape shape{4, 2, 8, 0, 0.35f};
+  Buffer& starts = op.input("starts", Dtype::kI32, {3});
+  starts.set_values({0, 2, 5});
+  Buffer& bad_starts = op.input("starts", Dtype::kI32, {3});
+  AttentionForward good{.out = op.output("out", Dtype::kF32, {5, 32}).tensor(),
+                        .lse = op.output("lse", Dtype::kF32, {5, 4}).tensor(),
+                        .qkv = op.input("qkv", Dtype::kF32, {5, 64}).tensor(),
+                        .starts = starts.tensor(),
+                        .shape = shape};
+  good.scratch = op.scratch(Dtype::kF32, {attention_forward_scratch(shape, 3)}).tensor();
+  const auto refused = [&](auto change) {
+    AttentionForward bad = good;
+    change(bad);
+    EXPECT_THROW(attention_forward(bad), BugError);
+  };
+  EXPECT_NO_THROW(attention_forward(good));
+  refused([&](auto& bad) { bad.shape.kv_heads = 3; });
+  refused([&](auto& bad) { bad.shape.kv_heads = 0; });
+  refused([&](auto& bad) { bad.shape.head_dim = 257; });
+  refused([&](auto& bad) { bad.shape.head_dim = 0; });
+  refused([&](auto& bad) { bad.shape.window = -1; });
+  refused([&](auto& bad) { bad.qkv = bad.out; });
+  refused([&](auto& bad) { bad.lse = bad.out; });
+  refused([&](auto& bad) { bad.scratch = {}; });
+  refused([&](auto& bad) { bad.scratch.shape[0] -= 1; });
+  for (const std::vector<double>& wrong :
+       {std::vector<double>{1, 2, 5}, {0, 2, 4}, {0, 6, 5}, {0, -1, 5}}) {
+    bad_starts.set_values(wrong);
+    refused([&](auto& bad) { bad.starts = bad_starts.tensor(); });
+  }
+}
+
+TEST(AttentionEntry, CudaIsNeverTheCpu) {
+  OpCase op("attention_forward", 41);
+  const Device cuda{.kind = DeviceKind::kCuda};
+  AttentionForward arguments{.out = op.output("out", Dtype::kF32, {5, 32}).tensor(),
+                             .qkv = op.input("qkv", Dtype::kF32, {5, 64}).tensor(),
+                             .starts = op.input("starts", Dtype::kI32, {2}).tensor(),
+                             .shape = {4, 2, 8, 0, 0.35f}};
+  for (Tensor* t : {&arguments.out, &arguments.qkv, &arguments.starts}) t->device = cuda;
+  EXPECT_THROW(attention_forward(arguments, {.device = cuda}), UnavailableError);
+  EXPECT_THROW(attention_forward(arguments), BugError);  // tensors and stream disagree
+}
+
+}  // namespace
+}  // namespace nibble
