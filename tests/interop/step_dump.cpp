@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the gradients and per-token losses of one micro-batch (all rows of a shard) through a
+// model and an adapter, for comparison with PEFT:
+//   step_dump MODEL/ ADAPTER/ SHARD.nbp f32|bf16 OUT.safetensors
+#include <cstdio>
+#include <numeric>
+
+#include "model/adapter.h"
+#include "model/step.h"
+#include "train/rows.h"
+
+namespace {
+
+using namespace nibble;
+
+void dump(const char* model_folder, const char* adapter, const char* data, Dtype compute,
+          const fs::path& out) {
+  Model model = load_model(model_folder);
+  attach_lora(model, load_adapter_config(adapter));
+  Arena plan;
+  model.parameters.lay_out(plan, compute, true);
+  Arena parameters(plan.peak());
+  model.parameters.lay_out(parameters, compute, true);
+  init_trained(model, load_adapter_config(adapter), 0);
+  load_adapter_weights(adapter, model);
+  model.parameters.refresh();
+
+  ShardReader shard(data);
+  std::vector<int64_t> rows(static_cast<size_t>(shard.rows()));
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  PackedRow scratch;
+  Batch batch;
+  fill_batch(shard, rows, scratch, batch);
+  const StepOptions options = {.tokens = batch.tokens(),
+                               .longest = batch.longest,
+                               .labelled = static_cast<int64_t>(batch.rows.size()),
+                               .compute = compute};
+  const RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, batch.longest);
+  Arena measure;
+  take_step_buffers(measure, model, options);
+  Arena memory(measure.peak());
+  Step step(model, options, rope, memory);
+  model.parameters.zero_gradients();
+  step.forward_backward(batch, 1.0f / static_cast<float>(batch.rows.size()), {});
+
+  std::vector<TensorInfo> infos = {tensor_info("losses", Dtype::kF32, {options.labelled})};
+  for (const Parameter& p : model.parameters.all())
+    infos.push_back(tensor_info(p.name, Dtype::kF32, p.shape));
+  TensorWriter writer(out, infos, {}, SIZE_MAX, "gradients");
+  writer.write(step.losses().data, infos[0].bytes);
+  for (const Parameter& p : model.parameters.all())
+    writer.write(model.parameters.gradients().as<float>() + p.begin,
+                 static_cast<size_t>(p.count) * sizeof(float));
+  writer.finish();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) return 64;
+  try {
+    dump(argv[1], argv[2], argv[3],
+         std::string_view(argv[4]) == "bf16" ? Dtype::kBf16 : Dtype::kF32, argv[5]);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "step_dump: %s\n", error.what());
+    return static_cast<int>(error.code());
+  }
+  return 0;
+}
