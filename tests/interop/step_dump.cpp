@@ -3,11 +3,11 @@
 // model and an adapter, for comparison with PEFT:
 //   step_dump MODEL/ ADAPTER/ SHARD.nbp f32|bf16 OUT.safetensors
 #include <cstdio>
-#include <numeric>
 
+#include "data/token_rows.h"
+#include "io/lines.h"
 #include "model/adapter.h"
 #include "model/step.h"
-#include "train/rows.h"
 
 namespace {
 
@@ -25,12 +25,13 @@ void dump(const char* model_folder, const char* adapter, const char* data, Dtype
   load_adapter_weights(adapter, model);
   model.parameters.refresh();
 
-  ShardReader shard(data);
-  std::vector<int64_t> rows(static_cast<size_t>(shard.rows()));
-  std::iota(rows.begin(), rows.end(), int64_t{0});
-  PackedRow scratch;
+  LineReader reader(data);
+  TokenRow row;
   Batch batch;
-  fill_batch(shard, rows, scratch, batch);
+  for (std::string_view line; reader.next(line);) {
+    parse_token_row(line, model.config.vocab_size, row);
+    batch.append(row.tokens, row.trained);
+  }
   const StepOptions options = {.tokens = batch.tokens(),
                                .longest = batch.longest,
                                .labelled = static_cast<int64_t>(batch.rows.size()),

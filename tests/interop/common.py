@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the comparisons share: where the tools and the data are, running a tool, tiny models."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import torch
+import transformers
+
+BIN = pathlib.Path(os.environ["NIBBLE_BIN"])
+DATA = pathlib.Path(os.environ["NIBBLE_DATA"]) if os.environ.get("NIBBLE_DATA") else None
+
+FAMILIES = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM, {}),
+    "llama3-rope": (
+        transformers.LlamaConfig,
+        transformers.LlamaForCausalLM,
+        dict(
+            rope_parameters=dict(
+                rope_type="llama3",
+                rope_theta=10000.0,
+                factor=8.0,
+                low_freq_factor=1.0,
+                high_freq_factor=4.0,
+                original_max_position_embeddings=32,
+            )
+        ),
+    ),
+    "llama-bias": (
+        transformers.LlamaConfig,
+        transformers.LlamaForCausalLM,
+        dict(attention_bias=True, mlp_bias=True),
+    ),
+    "llama-tied": (
+        transformers.LlamaConfig,
+        transformers.LlamaForCausalLM,
+        dict(tie_word_embeddings=True),
+    ),
+    "mistral": (
+        transformers.MistralConfig,
+        transformers.MistralForCausalLM,
+        dict(sliding_window=7),
+    ),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM, {}),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM, dict(head_dim=32)),
+}
+
+
+def tool(name):
+    for folder in (BIN, BIN / "tests"):
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"{name}: not built in {BIN}")
+
+
+def run(name, *arguments, **options):
+    """Runs a tool and returns its standard output."""
+    command = [str(tool(name)), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}"
+    return done.stdout
+
+
+def tiny_model(family, folder, seed=0, dtype=torch.float32, **changes):
+    """A small random model of the family, saved to folder; biases and norms are random too."""
+    config_class, model_class, extra = FAMILIES[family]
+    settings = dict(
+        vocab_size=160,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    settings.update(extra)
+    settings.update(changes)
+    torch.manual_seed(seed)
+    model = model_class(config_class(**settings)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1:
+                parameter += 0.2 * torch.randn_like(parameter)
+            else:
+                parameter.copy_(0.08 * torch.randn_like(parameter))
+    model = model.to(dtype)
+    model.save_pretrained(folder)
+    return model
+
+
+def random_rows(count, longest, vocabulary, seed):
+    """Token rows of random lengths from 1, some tokens not trained."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for _ in range(count):
+        length = int(torch.randint(1, longest + 1, (1,), generator=generator))
+        ids = torch.randint(3, vocabulary, (length,), generator=generator).tolist()
+        keep = torch.rand(length, generator=generator).tolist()
+        rows.append(
+            {"input_ids": ids, "labels": [i if k > 0.3 else -100 for i, k in zip(ids, keep)]}
+        )
+    return rows
+
+
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
