@@ -5,14 +5,16 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/dynamic_map.h"
+#include "kernels/args.h"
+#include "kernels/code_books.h"
 #include "kernels/optimizer.h"
 #include "kernels/segment_blocks.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/adamw8bit.cpp"
 #include <hwy/foreach_target.h>
-#include <hwy/highway.h>
+
+#include "kernels/dynamic8bit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nibble {
@@ -69,30 +71,6 @@ void widen(const uint8_t* codes, float absmax, const std::array<float, 256>& map
   for (int64_t i = 0; i < count; ++i) out[i] = map[codes[i]] * absmax;
 }
 
-/// Codes of x[0, count), which is padded with zeros; returns absmax. A block of zeros has codes 0.
-float narrow(const float* x, const std::array<uint8_t, 65536>& grid, int64_t count,
-             uint8_t* codes) {
-  const Floats d;
-  const hn::RebindToSigned<Floats> di;
-  V most = hn::Zero(d);
-  for (int64_t i = 0; i < kStateBlock; i += kLanes)
-    most = hn::Max(most, hn::Abs(hn::Load(d, x + i)));
-  const float absmax = hn::GetLane(hn::MaxOfLanes(d, most));
-  if (!(absmax > 0.0f)) {
-    std::memset(codes, 0, static_cast<size_t>(count));
-    return 0.0f;
-  }
-  HWY_ALIGN int32_t index[kStateBlock];
-  const V one = set(1.0), inverse = hn::Set(d, 1.0f / absmax);
-  for (int64_t i = 0; i < kStateBlock; i += kLanes) {
-    const V v = hn::Max(hn::Min(hn::Mul(hn::Load(d, x + i), inverse), one), hn::Neg(one));
-    const V place = hn::Add(hn::Mul(hn::Add(v, one), set(32767.5)), set(0.5));
-    hn::Store(hn::And(hn::ConvertTo(di, place), hn::Set(di, 0xffff)), di, index + i);
-  }
-  for (int64_t i = 0; i < count; ++i) codes[i] = grid[static_cast<size_t>(index[i])];
-  return absmax;
-}
-
 void adamw8bit_block_range(const AdamW8bit& op, int64_t begin, int64_t end) {
   const auto t = static_cast<double>(op.step);
   const Factors factors{.rate = op.learning_rate,
@@ -128,8 +106,8 @@ void adamw8bit_block_range(const AdamW8bit& op, int64_t begin, int64_t end) {
         widen(m_codes, m_absmax, m_map, count, b.m);
         widen(v_codes, v_absmax, v_map, count, b.v);
         update<false>(op, factors, run.segment->weight_decay, count, b);
-        m_absmax = narrow(b.m, m_grid, count, m_codes);
-        v_absmax = narrow(b.v, v_grid, count, v_codes);
+        m_absmax = narrow_dynamic(b.m, m_grid, count, m_codes);
+        v_absmax = narrow_dynamic(b.v, v_grid, count, v_codes);
       }
       std::memcpy(op.values.as<float>() + at, b.p, bytes);
     }
@@ -142,7 +120,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace nibble {
+namespace {
 HWY_EXPORT(adamw8bit_block_range);
+}  // namespace
 
 int64_t adamw8bit_blocks(std::span<const Segment> segments) {
   int64_t blocks = 0;
@@ -160,45 +140,54 @@ int64_t adamw8bit_small(std::span<const Segment> segments) {
 
 namespace {
 
-void check_state(const AdamW8bit& op) {
-  const auto sized = [&](const Tensor& t, Dtype dtype, int64_t count) {
-    CHECK(count == 0 || (t.rank == 1 && t.dtype == dtype && t.dim(0) >= count));
-    CHECK(count == 0 || t.device == op.values.device);
-  };
-  CHECK(op.values.rank == 1 && op.values.dtype == Dtype::kF32);
+/// Checks all but the gradients.
+void check_state(const Args& args, const AdamW8bit& op) {
+  args.require(op.values.rank == 1, "values is no vector");
   const int64_t elements = op.values.dim(0);
+  args.check("values", op.values, {Dtype::kF32}, {elements});
   const int64_t blocks = adamw8bit_blocks(op.segments), small = adamw8bit_small(op.segments);
-  check_segments(op.segments, elements);
-  for (const Tensor* t : {&op.m_codes, &op.v_codes})
-    sized(*t, Dtype::kU8, blocks > 0 ? elements : 0);
-  for (const Tensor* t : {&op.m_absmax, &op.v_absmax}) sized(*t, Dtype::kF32, blocks);
-  for (const Tensor* t : {&op.m_small, &op.v_small}) sized(*t, Dtype::kF32, small);
-  if (op.values.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("adamw8bit: nibble was built without CUDA; use --device=cpu");
+  check_segments(args, op.segments, elements);
+  const auto sized = [&](const char* field, const Tensor& t, Dtype dtype, int64_t count) {
+    if (count > 0) args.check(field, t, {dtype}, {count});
+  };
+  sized("m_codes", op.m_codes, Dtype::kU8, blocks > 0 ? elements : 0);
+  sized("v_codes", op.v_codes, Dtype::kU8, blocks > 0 ? elements : 0);
+  sized("m_absmax", op.m_absmax, Dtype::kF32, blocks);
+  sized("v_absmax", op.v_absmax, Dtype::kF32, blocks);
+  sized("m_small", op.m_small, Dtype::kF32, small);
+  sized("v_small", op.v_small, Dtype::kF32, small);
 }
 
 }  // namespace
 
 namespace cpu {
-void adamw8bit(const AdamW8bit& op) {
+
+void adamw8bit(const AdamW8bit& op, Stream) {
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(adamw8bit_block_range)(op, begin, end);
+    NIBBLE_SIMD(adamw8bit_block_range)(op, begin, end);
   });
 }
-}  // namespace cpu
 
-void adamw8bit_reset(const AdamW8bit& op) {
-  check_state(op);
+void adamw8bit_reset(const AdamW8bit& op, Stream) {
   for (const Tensor* t :
        {&op.m_codes, &op.v_codes, &op.m_absmax, &op.v_absmax, &op.m_small, &op.v_small})
     if (*t) std::memset(t->data, 0, static_cast<size_t>(t->elements()) * dtype_bytes(t->dtype));
 }
 
-void adamw8bit(const AdamW8bit& op, Stream) {
-  check_state(op);
-  CHECK(op.gradients.rank == 1 && op.gradients.dtype == Dtype::kF32);
-  CHECK(op.gradients.dim(0) == op.values.dim(0) && op.step >= 1);
-  cpu::adamw8bit(op);
+}  // namespace cpu
+
+void adamw8bit_reset(const AdamW8bit& op, Stream stream) {
+  const Args args("adamw8bit_reset", stream);
+  check_state(args, op);
+  NIBBLE_CALL_TWIN(args, adamw8bit_reset, op, stream);
+}
+
+void adamw8bit(const AdamW8bit& op, Stream stream) {
+  const Args args("adamw8bit", stream);
+  check_state(args, op);
+  args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
+  args.require(op.step >= 1, "step starts at 1");
+  NIBBLE_CALL_TWIN(args, adamw8bit, op, stream);
 }
 
 }  // namespace nibble

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/threads.h"
+#include "kernels/quantized_args.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/dequantize.cpp"
@@ -66,37 +67,43 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace nibble {
+namespace {
 HWY_EXPORT(dequantize_rows);
+}  // namespace
 
-void check_matrix(const QuantizedMatrix& m) {
-  CHECK(m.out_features >= 0 && m.in_features >= 0 && m.codes != nullptr);
-  if (m.type == QuantType::kInt8) {
-    CHECK(m.row_scale != nullptr);
-    return;
-  }
-  CHECK(m.code_book != nullptr && m.block > 0 && std::has_single_bit(uint64_t(m.block)));
-  CHECK(m.absmax != nullptr || (m.absmax_codes && m.nested_map && m.nested_absmax));
-  CHECK(m.absmax != nullptr || m.nested_block > 0);
+void check_matrix(const Args& args, const QuantizedMatrix& m) {
+  args.require(m.out_features >= 0 && m.in_features >= 0, "the matrix has a negative size");
+  args.require(m.codes != nullptr, "the matrix has no codes");
+  if (m.type == QuantType::kInt8)
+    return args.require(m.row_scale != nullptr, "the int8 matrix has no row_scale");
+  args.require(m.code_book != nullptr, "the matrix has no code book");
+  args.require(m.block > 0 && std::has_single_bit(static_cast<uint64_t>(m.block)),
+               "the block is no power of two");
+  if (m.absmax != nullptr) return;
+  args.require(m.absmax_codes && m.nested_map && m.nested_absmax, "the matrix has no absmax");
+  args.require(m.nested_block > 0, "the nested block is no size");
 }
 
 namespace cpu {
-void dequantize(const Dequantize& op) {
-  // A thread's part is at least a few thousand elements: less is done sooner than it is handed out.
-  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, op.out.dim(1)));
-  parallel_for(op.out.dim(0), grain, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(dequantize_rows)(op, begin, end);
-  });
-}
-}  // namespace cpu
 
 void dequantize(const Dequantize& op, Stream) {
-  check_matrix(op.matrix);
-  CHECK(op.out.rank == 2 && op.out.dim(1) == op.matrix.in_features);
-  CHECK(op.out.dtype == Dtype::kF32 || op.out.dtype == Dtype::kBf16);
-  CHECK(op.first_row >= 0 && op.first_row <= op.matrix.out_features - op.out.dim(0));
-  if (op.out.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("dequantize: nibble was built without CUDA; use --device=cpu");
-  if (op.out.elements() > 0) cpu::dequantize(op);
+  parallel_for(op.out.dim(0), row_grain(op.out.dim(1)), [&op](int64_t begin, int64_t end) {
+    NIBBLE_SIMD(dequantize_rows)(op, begin, end);
+  });
+}
+
+}  // namespace cpu
+
+void dequantize(const Dequantize& op, Stream stream) {
+  const Args args("dequantize", stream);
+  check_matrix(args, op.matrix);
+  args.require(op.out.rank == 2, "out is no matrix");
+  const int64_t rows = op.out.dim(0);
+  args.require(op.first_row >= 0 && op.first_row <= op.matrix.out_features - rows,
+               "the rows lie outside the matrix");
+  if (rows == 0 || op.matrix.in_features == 0) return;
+  args.check("out", op.out, NIBBLE_FLOATS, {rows, op.matrix.in_features}, RowStride::kFree);
+  NIBBLE_CALL_TWIN(args, dequantize, op, stream);
 }
 
 }  // namespace nibble

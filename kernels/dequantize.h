@@ -41,20 +41,19 @@ struct Dequantize {
   int64_t first_row = 0;
 };
 
-/// out[m,o] = sum_i x[m,i] * W[o,i], fp32 sums; meant for M up to 16, correct for any M.
+/// out[m,o] = sum_i x[m,i] * W[o,i], fp32 sums; meant for M up to 16, correct for any M. The bits
+/// of a vector's result depend neither on the others in the batch nor on the number of threads. A
+/// thread that calls keeps M*I floats between calls.
 struct QuantizedMatvec {
   Tensor out;  // (M,O) f32|bf16 written, row stride free
   Tensor x;    // (M,I) f32|bf16, row stride free
   QuantizedMatrix matrix;
 };
 
-/// Throws BugError where a pointer or a size that the type needs is missing.
-void check_matrix(const QuantizedMatrix& matrix);
-
 void dequantize(const Dequantize& op, Stream stream = {});
 void quantized_matvec(const QuantizedMatvec& op, Stream stream = {});
 
-/// The same product for a dense matrix: out[m,o] = sum_i x[m,i] * weight[o,i].
+/// The same product and promise for a dense matrix: out[m,o] = sum_i x[m,i] * weight[o,i].
 struct DenseMatvec {
   Tensor out;     // (M,O) f32|bf16 written
   Tensor x;       // (M,I) f32|bf16

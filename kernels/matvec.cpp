@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/quantized_args.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec.cpp"
@@ -244,12 +245,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace nibble {
+namespace {
 HWY_EXPORT(unit_length);
 HWY_EXPORT(codes_fit_units);
 HWY_EXPORT(quantized_rows);
 HWY_EXPORT(weight_rows);
-
-namespace {
 
 /// Copies x into this thread's buffer, which is kept between calls.
 Vectors lay_out(const Tensor& x, bool paired) {
@@ -260,7 +260,7 @@ Vectors lay_out(const Tensor& x, bool paired) {
     memory.resize(static_cast<size_t>(m * stride + 16));
   float* base = memory.data();
   base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64 / sizeof(float);
-  const int64_t unit = HWY_DYNAMIC_DISPATCH(unit_length)();
+  const int64_t unit = NIBBLE_SIMD(unit_length)();
   const int64_t whole = paired ? length / unit * unit : 0;
   for (int64_t r = 0; r < m; ++r) {
     float* out = base + r * stride;
@@ -280,54 +280,53 @@ Vectors lay_out(const Tensor& x, bool paired) {
   return {base, stride, m, length};
 }
 
-void check_vectors(const Tensor& out, const Tensor& x, int64_t out_features, int64_t in_features) {
-  CHECK(x.rank == 2 && out.rank == 2 && out.dim(0) == x.dim(0));
-  CHECK(x.dim(1) == in_features && out.dim(1) == out_features);
-  CHECK(x.dtype == Dtype::kF32 || x.dtype == Dtype::kBf16);
-  CHECK(out.dtype == Dtype::kF32 || out.dtype == Dtype::kBf16);
-}
-
-/// Rows of a thread's part: enough work to be worth handing out.
-int64_t rows_grain(int64_t in_features, int64_t vectors) {
-  return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, in_features * vectors));
+/// Rows a thread takes at least.
+int64_t matvec_grain(const Vectors& v) {
+  return row_grain(v.length * v.count / 8);
 }
 
 }  // namespace
 
 namespace cpu {
-void quantized_matvec(const QuantizedMatvec& op) {
-  const bool paired =
-      op.matrix.type != QuantType::kInt8 && HWY_DYNAMIC_DISPATCH(codes_fit_units)(op.matrix);
-  const Vectors v = lay_out(op.x, paired);
-  parallel_for(op.matrix.out_features, rows_grain(v.length, v.count),
-               [&](int64_t begin, int64_t end) {
-                 HWY_DYNAMIC_DISPATCH(quantized_rows)(op, v, begin, end);
-               });
-}
-void dense_matvec(const DenseMatvec& op) {
-  const Vectors v = lay_out(op.x, op.weight.dtype == Dtype::kBf16);
-  parallel_for(op.weight.dim(0), rows_grain(v.length, v.count), [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(weight_rows)(op, v, begin, end);
-  });
-}
-}  // namespace cpu
 
 void quantized_matvec(const QuantizedMatvec& op, Stream) {
-  check_matrix(op.matrix);
-  check_vectors(op.out, op.x, op.matrix.out_features, op.matrix.in_features);
-  if (op.out.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("quantized_matvec: nibble was built without CUDA; use --device=cpu");
-  if (op.out.elements() > 0) cpu::quantized_matvec(op);
+  const bool paired = op.matrix.type != QuantType::kInt8 && NIBBLE_SIMD(codes_fit_units)(op.matrix);
+  const Vectors v = lay_out(op.x, paired);
+  parallel_for(op.matrix.out_features, matvec_grain(v), [&](int64_t begin, int64_t end) {
+    NIBBLE_SIMD(quantized_rows)(op, v, begin, end);
+  });
 }
 
 void dense_matvec(const DenseMatvec& op, Stream) {
-  CHECK(op.weight.rank == 2);
-  CHECK(op.weight.dtype == Dtype::kF32 || op.weight.dtype == Dtype::kBf16 ||
-        op.weight.dtype == Dtype::kF16);
-  check_vectors(op.out, op.x, op.weight.dim(0), op.weight.dim(1));
-  if (op.out.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("dense_matvec: nibble was built without CUDA; use --device=cpu");
-  if (op.out.elements() > 0) cpu::dense_matvec(op);
+  const Vectors v = lay_out(op.x, op.weight.dtype == Dtype::kBf16);
+  parallel_for(op.weight.dim(0), matvec_grain(v), [&](int64_t begin, int64_t end) {
+    NIBBLE_SIMD(weight_rows)(op, v, begin, end);
+  });
+}
+
+}  // namespace cpu
+
+void quantized_matvec(const QuantizedMatvec& op, Stream stream) {
+  const Args args("quantized_matvec", stream);
+  check_matrix(args, op.matrix);
+  args.require(op.x.rank == 2, "x is no matrix");
+  const int64_t m = op.x.dim(0);
+  if (m == 0 || op.matrix.out_features == 0) return;
+  args.check("x", op.x, NIBBLE_FLOATS, {m, op.matrix.in_features}, RowStride::kFree);
+  args.check("out", op.out, NIBBLE_FLOATS, {m, op.matrix.out_features}, RowStride::kFree);
+  NIBBLE_CALL_TWIN(args, quantized_matvec, op, stream);
+}
+
+void dense_matvec(const DenseMatvec& op, Stream stream) {
+  const Args args("dense_matvec", stream);
+  args.require(op.x.rank == 2 && op.weight.rank == 2, "x or weight is no matrix");
+  const int64_t m = op.x.dim(0), o = op.weight.dim(0), i = op.weight.dim(1);
+  if (m == 0 || o == 0) return;
+  args.check("weight", op.weight, {Dtype::kF32, Dtype::kBf16, Dtype::kF16}, {o, i},
+             RowStride::kFree);
+  args.check("x", op.x, NIBBLE_FLOATS, {m, i}, RowStride::kFree);
+  args.check("out", op.out, NIBBLE_FLOATS, {m, o}, RowStride::kFree);
+  NIBBLE_CALL_TWIN(args, dense_matvec, op, stream);
 }
 
 }  // namespace nibble

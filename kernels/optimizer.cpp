@@ -120,79 +120,86 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace nibble {
+namespace {
 HWY_EXPORT(adamw_blocks);
 HWY_EXPORT(sgd_blocks);
 HWY_EXPORT(sum_of_squares);
 
-namespace {
+struct L2Norm {
+  Tensor in;
+  double* out;
+};
 
-void check_flat(const Tensor& tensor, const Tensor& values) {
-  CHECK(tensor.rank == 1 && tensor.dtype == Dtype::kF32 && tensor.device == values.device);
-  CHECK(tensor.dim(0) == values.dim(0));
-}
-
-void refuse_cuda(const Tensor& tensor, const char* op) {
-  if (tensor.device.kind != DeviceKind::kCpu)
-    throw UnavailableError(cat(op, ": nibble was built without CUDA; use --device=cpu"));
+void check_flat(const Args& args, const Tensor& values, std::span<const Segment> segments,
+                int64_t step) {
+  args.require(values.rank == 1, "values is no vector");
+  args.check_like("values", values, {Dtype::kF32}, values);
+  check_segments(args, segments, values.dim(0));
+  args.require(step >= 1, "step starts at 1");
 }
 
 }  // namespace
 
 namespace cpu {
-void adamw(const AdamW& op) {
+
+void adamw(const AdamW& op, Stream) {
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(adamw_blocks)(op, begin, end);
+    NIBBLE_SIMD(adamw_blocks)(op, begin, end);
   });
 }
-void sgd(const Sgd& op) {
+
+void sgd(const Sgd& op, Stream) {
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(sgd_blocks)(op, begin, end);
+    NIBBLE_SIMD(sgd_blocks)(op, begin, end);
   });
 }
-double l2_norm(const Tensor& tensor) {
+
+void l2_norm(const L2Norm& op, Stream) {
   // A fixed number of parts, summed in order: threads only share them out.
   constexpr int64_t kParts = 64;
-  const float* x = tensor.as<float>();
-  const int64_t n = tensor.elements();
+  const float* x = op.in.as<float>();
+  const int64_t n = op.in.elements();
   const int64_t length = std::max<int64_t>(4096, ceil_div(n, kParts));
-  const int64_t parts = ceil_div(n, length);
   std::array<double, kParts> sums{};
   const auto body = [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p)
       sums[static_cast<size_t>(p)] =
-          HWY_DYNAMIC_DISPATCH(sum_of_squares)(x + p * length, std::min(length, n - p * length));
+          NIBBLE_SIMD(sum_of_squares)(x + p * length, std::min(length, n - p * length));
   };
-  parallel_for(parts, 1, std::cref(body));
+  parallel_for(ceil_div(n, length), 1, std::cref(body));
   double total = 0.0;
   for (const double s : sums) total += s;
-  return std::sqrt(total);
+  *op.out = std::sqrt(total);
 }
+
 }  // namespace cpu
 
-void adamw(const AdamW& op, Stream) {
-  check_flat(op.values, op.values);
-  for (const Tensor* t : {&op.gradients, &op.m, &op.v}) check_flat(*t, op.values);
-  check_segments(op.segments, op.values.dim(0));
-  CHECK(op.step >= 1);
-  refuse_cuda(op.values, "adamw");
-  cpu::adamw(op);
+void adamw(const AdamW& op, Stream stream) {
+  const Args args("adamw", stream);
+  check_flat(args, op.values, op.segments, op.step);
+  args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
+  args.check_like("m", op.m, {Dtype::kF32}, op.values);
+  args.check_like("v", op.v, {Dtype::kF32}, op.values);
+  NIBBLE_CALL_TWIN(args, adamw, op, stream);
 }
 
-void sgd(const Sgd& op, Stream) {
-  check_flat(op.values, op.values);
-  check_flat(op.gradients, op.values);
-  if (op.momentum) check_flat(op.momentum, op.values);
-  CHECK(op.momentum || op.beta == 0.0);
-  check_segments(op.segments, op.values.dim(0));
-  CHECK(op.step >= 1);
-  refuse_cuda(op.values, "sgd");
-  cpu::sgd(op);
+void sgd(const Sgd& op, Stream stream) {
+  const Args args("sgd", stream);
+  check_flat(args, op.values, op.segments, op.step);
+  args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
+  args.require(op.momentum || op.beta == 0.0, "beta needs momentum");
+  if (op.momentum) args.check_like("momentum", op.momentum, {Dtype::kF32}, op.values);
+  NIBBLE_CALL_TWIN(args, sgd, op, stream);
 }
 
-double l2_norm(const Tensor& tensor, Stream) {
-  CHECK(tensor.dtype == Dtype::kF32 && tensor.dense());
-  refuse_cuda(tensor, "l2_norm");
-  return tensor.elements() > 0 ? cpu::l2_norm(tensor) : 0.0;
+double l2_norm(const Tensor& tensor, Stream stream) {
+  if (tensor.elements() == 0) return 0.0;
+  const Args args("l2_norm", stream);
+  args.check_like("tensor", tensor, {Dtype::kF32}, tensor);
+  double norm = 0.0;
+  const L2Norm op{.in = tensor, .out = &norm};
+  NIBBLE_CALL_TWIN(args, l2_norm, op, stream);
+  return norm;
 }
 
 }  // namespace nibble

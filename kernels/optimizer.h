@@ -5,7 +5,7 @@
 //     m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr * (m/(1-b1^t)) / (sqrt(v/(1-b2^t)) + eps)
 //   AdamW 8-bit (Dettmers et al. 2022), as bitsandbytes 0.50's AdamW8bit on the CPU: the same
 //     formula, m and v kept as codes of the dynamic map (signed for m, unsigned for v;
-//     kernels/dynamic_map.h) with one absmax a block of 256, per segment; segments under 4096
+//     kernels/code_books.h) with one absmax a block of 256, per segment; segments under 4096
 //     elements keep fp32 state. Where the machine has fused multiply-add the state equals
 //     bitsandbytes' bit for bit, and the values but for torch's sqrt, which may err by an ulp.
 //   SGD with momentum, as torch.optim.SGD: b = beta b + (g + wd p), b = g + wd p at first; p -= lr
@@ -51,7 +51,7 @@ struct AdamW8bit {
 int64_t adamw8bit_blocks(std::span<const Segment> segments);
 int64_t adamw8bit_small(std::span<const Segment> segments);
 /// Codes and scales of zero moments, as bitsandbytes initialises them.
-void adamw8bit_reset(const AdamW8bit& op);
+void adamw8bit_reset(const AdamW8bit& op, Stream stream = {});
 
 struct Sgd {
   Tensor values, gradients;  // (P) f32; values read and written

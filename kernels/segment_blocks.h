@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "base/threads.h"
+#include "kernels/args.h"
 #include "kernels/optimizer.h"
 
 namespace nibble {
@@ -61,9 +62,10 @@ void parallel_blocks(std::span<const Segment> segments, const Body& body) {
 }
 
 /// Throws BugError unless all segments lie in [0, elements).
-inline void check_segments(std::span<const Segment> segments, int64_t elements) {
+inline void check_segments(const Args& args, std::span<const Segment> segments, int64_t elements) {
   for (const Segment& s : segments)
-    CHECK(s.begin >= 0 && s.count >= 0 && s.count <= elements - s.begin);
+    args.require(s.begin >= 0 && s.count >= 0 && s.count <= elements - s.begin,
+                 "a segment lies outside values");
 }
 
 }  // namespace nibble

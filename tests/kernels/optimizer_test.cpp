@@ -12,7 +12,7 @@
 
 #include "base/checked.h"
 #include "base/threads.h"
-#include "kernels/dynamic_map.h"
+#include "kernels/code_books.h"
 #include "support/op_harness.h"
 #include "support/simd_targets.h"
 

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/dynamic_map.h"
+#include "kernels/code_books.h"
 
 #include <cmath>
 
 namespace nibble {
 namespace {
+
+constexpr std::array<float, 16> kNf4 = {
+    -0x1.000000p+0f, -0x1.647362p-1f, -0x1.0cd660p-1f, -0x1.946540p-2f,
+    -0x1.23449ap-2f, -0x1.7a6a7ep-3f, -0x1.74f0e2p-4f, 0.0f,
+    0x1.45f5fep-4f,  0x1.4995c6p-3f,  0x1.f809bap-3f,  0x1.5a0674p-2f,
+    0x1.c34970p-2f,  0x1.200f56p-1f,  0x1.722766p-1f,  1.0f};
+
+// Code 8 is "minus zero", which bitsandbytes stores as plus zero.
+constexpr std::array<float, 16> kFp4 = {
+    0.0f, 0.0625f / 12,  8.0f / 12,  1.0f,  4.0f / 12,  6.0f / 12,  2.0f / 12,  3.0f / 12,
+    0.0f, -0.0625f / 12, -8.0f / 12, -1.0f, -4.0f / 12, -6.0f / 12, -2.0f / 12, -3.0f / 12};
 
 /// Point i of n even ones over [0.1, 1], as torch.linspace computes it: from the nearer end, fused.
 float even_point(int i, int n) {
@@ -45,6 +56,11 @@ std::array<uint8_t, 65536> make_grid(const std::array<float, 256>& map) {
 }
 
 }  // namespace
+
+std::span<const float, 16> code_book(QuantType type) {
+  CHECK(type != QuantType::kInt8);
+  return type == QuantType::kNf4 ? kNf4 : kFp4;
+}
 
 const std::array<float, 256>& dynamic_map(DynamicMap kind) {
   static const std::array<float, 256> maps[] = {make_map(DynamicMap::kSigned),

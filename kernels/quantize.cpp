@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/quantize.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/checked.h"
+#include "base/threads.h"
+#include "kernels/args.h"
+#include "kernels/code_books.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/quantize.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/dequantize-inl.h"
+#include "kernels/dynamic8bit-inl.h"
+
+#ifndef NIBBLE_KERNELS_QUANTIZE_ONCE
+#define NIBBLE_KERNELS_QUANTIZE_ONCE
+namespace nibble {
+
+inline constexpr int64_t kDynamicBlock = 256;
+/// bitsandbytes divides by no less.
+inline constexpr float kLeastAbsmax = 1e-38f;
+
+/// How a number in [-1, 1] finds its 4-bit code: its rank is the number of midpoints below it.
+struct Ranking {
+  std::array<float, 15> midpoints;
+  std::array<uint8_t, 16> code_of_rank;
+  std::array<float, 16> heap;  // midpoints as a search tree: node n has children 2n and 2n+1
+
+  explicit Ranking(QuantType type) {
+    const auto book = code_book(type);
+    std::iota(code_of_rank.begin(), code_of_rank.end(), uint8_t{0});
+    std::stable_sort(code_of_rank.begin(), code_of_rank.end(),
+                     [&](uint8_t a, uint8_t b) { return book[a] < book[b]; });
+    for (size_t i = 0; i < midpoints.size(); ++i)
+      midpoints[i] = (book[code_of_rank[i]] + book[code_of_rank[i + 1]]) / 2.0f;
+    heap[0] = 0.0f;
+    for (size_t level = 0, node = 1; level < 4; ++level)
+      for (size_t k = 0; k < size_t{1} << level; ++k, ++node)
+        heap[node] = midpoints[(2 * k + 1) * (size_t{8} >> level) - 1];
+  }
+  uint8_t code(float v) const {
+    size_t rank = 0;
+    while (rank < midpoints.size() && midpoints[rank] < v) ++rank;
+    return code_of_rank[rank];
+  }
+};
+
+}  // namespace nibble
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+using V = hn::Vec<Floats>;
+using VU = hn::Vec<BitsOf<Floats>>;
+constexpr int64_t kLanes = HWY_LANES(float);
+constexpr int64_t kUnit = 2 * kLanes;
+
+/// The even and the odd ones of kUnit adjoining elements.
+HWY_INLINE void load_pairs(const float* in, V& even, V& odd) {
+  hn::LoadInterleaved2(Floats(), in, even, odd);
+}
+HWY_INLINE void load_pairs(const bf16* in, V& even, V& odd) {
+  const BitsOf<Floats> du;
+  const auto words = load_words(in);
+  even = hn::BitCast(Floats(), hn::ShiftLeft<16>(words));
+  odd = hn::BitCast(Floats(), hn::And(words, hn::Set(du, 0xffff0000u)));
+}
+HWY_INLINE void load_pairs(const f16* in, V& even, V& odd) {
+  HWY_ALIGN float wide[kUnit];
+  for (int64_t i = 0; i < kUnit; ++i) wide[i] = to_float(in[i]);
+  load_pairs(wide, even, odd);
+}
+
+/// The greatest |x|, compared as integers: a NaN is greater than anything.
+template <class T>
+HWY_INLINE float greatest(const T* x, int64_t count) {
+  const BitsOf<Floats> du;
+  const auto magnitude = hn::Set(du, 0x7fffffffu);
+  VU most = hn::Zero(du);
+  int64_t i = 0;
+  for (; i + kUnit <= count; i += kUnit) {
+    V even, odd;
+    load_pairs(x + i, even, odd);
+    most = hn::Max(most, hn::Max(hn::And(hn::BitCast(du, even), magnitude),
+                                 hn::And(hn::BitCast(du, odd), magnitude)));
+  }
+  uint32_t result = hn::GetLane(hn::MaxOfLanes(du, most));
+  for (; i < count; ++i)
+    result = std::max(result, std::bit_cast<uint32_t>(to_float(x[i])) & 0x7fffffffu);
+  return std::bit_cast<float>(result);
+}
+
+/// The codes of registers of numbers in [-1, 1].
+class Coder {
+ public:
+  explicit Coder(const Ranking& ranking)
+      : ranking_(ranking), tree_(ranking.heap.data()), codes_(code_bits(ranking).data()) {
+    identity_ = std::is_sorted(ranking.code_of_rank.begin(), ranking.code_of_rank.end());
+  }
+  HWY_INLINE VU operator()(V v) const {
+    const BitsOf<Floats> du;
+    const auto one = hn::Set(du, 1u);
+    VU node = one;
+    for (int level = 0; level < 4; ++level) {
+      const auto right = hn::RebindMask(du, hn::Gt(v, tree_(node)));
+      node = hn::Add(hn::Add(node, node), hn::IfThenElseZero(right, one));
+    }
+    const VU rank = hn::And(node, hn::Set(du, 15u));
+    return identity_ ? rank : hn::BitCast(du, codes_(rank));
+  }
+  uint8_t one(float v) const { return ranking_.code(v); }
+
+ private:
+  /// Codes as the bits of floats, to be looked up like them.
+  static std::array<float, 16> code_bits(const Ranking& ranking) {
+    std::array<float, 16> bits;
+    for (size_t i = 0; i < bits.size(); ++i)
+      bits[i] = std::bit_cast<float>(uint32_t{ranking.code_of_rank[i]});
+    return bits;
+  }
+  const Ranking& ranking_;
+  CodeTable<Floats> tree_, codes_;
+  bool identity_;
+};
+
+template <class T>
+void quantize_block_range(const Quantize4bit& op, const Ranking& ranking, int64_t begin,
+                          int64_t end) {
+  const BitsOf<Floats> du;
+  const hn::RebindToSigned<Floats> di;
+  const hn::Rebind<uint8_t, Floats> db;
+  const Coder coder(ranking);
+  const int64_t elements = op.weight.elements();
+  const T* weight = op.weight.as<T>();
+  for (int64_t b = begin; b < end; ++b) {
+    const T* x = weight + b * op.block;
+    uint8_t* codes = op.codes.as<uint8_t>() + b * op.block / 2;
+    const int64_t count = std::min(op.block, elements - b * op.block);
+    float absmax = greatest(x, count);
+    if (count == op.block) {
+      op.absmax.as<float>()[b] = absmax;
+      const auto inverse = hn::Set(Floats(), 1.0f / std::max(absmax, kLeastAbsmax));
+      for (int64_t i = 0; i < count; i += kUnit) {
+        V even, odd;
+        load_pairs(x + i, even, odd);
+        const VU high = coder(hn::Mul(even, inverse)), low = coder(hn::Mul(odd, inverse));
+        const VU bytes = hn::Or(hn::ShiftLeft<4>(high), low);
+        hn::StoreU(hn::DemoteTo(db, hn::BitCast(di, bytes)), db, codes + i / 2);
+      }
+      continue;
+    }
+    absmax = std::max(absmax, kLeastAbsmax);
+    op.absmax.as<float>()[b] = absmax;
+    for (int64_t i = 0; i < count; i += 2) {
+      const uint8_t high = coder.one(to_float(x[i]) / absmax);
+      const uint8_t low = coder.one(i + 1 < count ? to_float(x[i + 1]) / absmax : 0.0f);
+      codes[i / 2] = static_cast<uint8_t>(high << 4 | low);
+    }
+  }
+  static_cast<void>(du);
+}
+
+void quantize_blocks(const Quantize4bit& op, const Ranking& ranking, int64_t begin, int64_t end) {
+  switch (op.weight.dtype) {
+    case Dtype::kF32:
+      return quantize_block_range<float>(op, ranking, begin, end);
+    case Dtype::kBf16:
+      return quantize_block_range<bf16>(op, ranking, begin, end);
+    default:
+      return quantize_block_range<f16>(op, ranking, begin, end);
+  }
+}
+
+void quantize_dynamic_blocks(const QuantizeDynamic8bit& op, int64_t begin, int64_t end) {
+  const auto& grid = dynamic_grid(DynamicMap::kSigned);
+  for (int64_t b = begin; b < end; ++b) {
+    const int64_t first = b * kDynamicBlock;
+    const int64_t count = std::min(kDynamicBlock, op.values.dim(0) - first);
+    HWY_ALIGN float x[kDynamicBlock] = {};
+    std::copy_n(op.values.as<float>() + first, count, x);
+    op.absmax.as<float>()[b] = narrow_dynamic(x, grid, count, op.codes.as<uint8_t>() + first);
+  }
+}
+
+/// x rounded to f16, as floats.
+template <class T>
+HWY_INLINE V load_as_f16(const T* x) {
+  HWY_ALIGN float wide[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) wide[i] = to_float(x[i]);
+  if constexpr (std::is_same_v<T, f16>) return hn::Load(Floats(), wide);
+  const hn::Rebind<hwy::float16_t, Floats> dh;
+  return hn::PromoteTo(Floats(), hn::DemoteTo(dh, hn::Load(Floats(), wide)));
+}
+
+template <class T>
+void quantize_int8_range(const QuantizeInt8& op, int64_t begin, int64_t end) {
+  const BitsOf<Floats> du;
+  const hn::Rebind<int8_t, Floats> db;
+  const int64_t width = op.weight.dim(1);
+  for (int64_t r = begin; r < end; ++r) {
+    const T* x = op.weight.as<T>() + r * width;
+    int8_t* codes = op.codes.as<int8_t>() + r * width;
+    VU most = hn::Zero(du);
+    const auto each = [&](const auto& body) {
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const int64_t count = std::min(kLanes, width - i);
+        T part[kLanes] = {};
+        std::copy_n(x + i, count, part);
+        body(load_as_f16(part), i, count);
+      }
+    };
+    each([&](V v, int64_t, int64_t) {
+      most = hn::Max(most, hn::And(hn::BitCast(du, v), hn::Set(du, 0x7fffffffu)));
+    });
+    const auto absmax = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(du, most)));
+    op.row_scale.as<float>()[r] = absmax;
+    // A row of zeros would be 0 * infinity.
+    const auto factor = hn::Set(Floats(), absmax > 0.0f ? 127.0f / absmax : 0.0f);
+    each([&](V v, int64_t i, int64_t count) {
+      int8_t part[kLanes];
+      hn::StoreU(hn::DemoteTo(db, hn::NearestInt(hn::Mul(v, factor))), db, part);
+      std::copy_n(part, count, codes + i);
+    });
+  }
+}
+
+void quantize_int8_rows(const QuantizeInt8& op, int64_t begin, int64_t end) {
+  switch (op.weight.dtype) {
+    case Dtype::kF32:
+      return quantize_int8_range<float>(op, begin, end);
+    case Dtype::kBf16:
+      return quantize_int8_range<bf16>(op, begin, end);
+    default:
+      return quantize_int8_range<f16>(op, begin, end);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(quantize_blocks);
+HWY_EXPORT(quantize_dynamic_blocks);
+HWY_EXPORT(quantize_int8_rows);
+}  // namespace
+
+namespace cpu {
+
+void quantize_4bit(const Quantize4bit& op, Stream) {
+  static const Ranking rankings[] = {Ranking(QuantType::kNf4), Ranking(QuantType::kFp4)};
+  const Ranking& ranking = rankings[op.type == QuantType::kNf4 ? 0 : 1];
+  parallel_for(ceil_div(op.weight.elements(), op.block), row_grain(op.block),
+               [&](int64_t begin, int64_t end) {
+                 NIBBLE_SIMD(quantize_blocks)(op, ranking, begin, end);
+               });
+}
+
+void quantize_dynamic8bit(const QuantizeDynamic8bit& op, Stream) {
+  parallel_for(ceil_div(op.values.dim(0), kDynamicBlock), row_grain(kDynamicBlock),
+               [&op](int64_t begin, int64_t end) {
+                 NIBBLE_SIMD(quantize_dynamic_blocks)(op, begin, end);
+               });
+}
+
+void quantize_int8(const QuantizeInt8& op, Stream) {
+  parallel_for(op.weight.dim(0), row_grain(op.weight.dim(1)), [&op](int64_t begin, int64_t end) {
+    NIBBLE_SIMD(quantize_int8_rows)(op, begin, end);
+  });
+}
+
+}  // namespace cpu
+
+void quantize_4bit(const Quantize4bit& op, Stream stream) {
+  const Args args("quantize_4bit", stream);
+  args.require(op.type != QuantType::kInt8, "the type is int8");
+  args.require(op.block >= 32 && op.block <= 4096 && std::has_single_bit(uint64_t(op.block)),
+               "the block is no power of two from 32 to 4096");
+  args.require(op.weight.rank == 2 && op.weight.elements() > 0, "weight is no matrix");
+  args.check_like("weight", op.weight, {Dtype::kF32, Dtype::kBf16, Dtype::kF16}, op.weight);
+  const int64_t n = op.weight.elements();
+  args.check("codes", op.codes, {Dtype::kU8}, {ceil_div<int64_t>(n, 2)});
+  args.check("absmax", op.absmax, {Dtype::kF32}, {ceil_div(n, op.block)});
+  NIBBLE_CALL_TWIN(args, quantize_4bit, op, stream);
+}
+
+void quantize_dynamic8bit(const QuantizeDynamic8bit& op, Stream stream) {
+  const Args args("quantize_dynamic8bit", stream);
+  args.require(op.values.rank == 1 && op.values.elements() > 0, "values is no vector");
+  const int64_t n = op.values.dim(0);
+  args.check("values", op.values, {Dtype::kF32}, {n});
+  args.check("codes", op.codes, {Dtype::kU8}, {n});
+  args.check("absmax", op.absmax, {Dtype::kF32}, {ceil_div(n, kDynamicBlock)});
+  NIBBLE_CALL_TWIN(args, quantize_dynamic8bit, op, stream);
+}
+
+void quantize_int8(const QuantizeInt8& op, Stream stream) {
+  const Args args("quantize_int8", stream);
+  args.require(op.weight.rank == 2 && op.weight.elements() > 0, "weight is no matrix");
+  args.check_like("weight", op.weight, {Dtype::kF32, Dtype::kBf16, Dtype::kF16}, op.weight);
+  args.check("codes", op.codes, {Dtype::kI8}, {op.weight.dim(0), op.weight.dim(1)});
+  args.check("row_scale", op.row_scale, {Dtype::kF32}, {op.weight.dim(0)});
+  NIBBLE_CALL_TWIN(args, quantize_int8, op, stream);
+}
+
+}  // namespace nibble
+#endif

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/args.h"
+#include "kernels/dequantize.h"
+
+namespace nibble {
+
+/// Throws BugError where a pointer or a size that the matrix's type needs is missing.
+void check_matrix(const Args& args, const QuantizedMatrix& matrix);
+
+}  // namespace nibble
