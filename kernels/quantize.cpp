@@ -136,7 +136,6 @@ class Coder {
 template <class T>
 void quantize_block_range(const Quantize4bit& op, const Ranking& ranking, int64_t begin,
                           int64_t end) {
-  const BitsOf<Floats> du;
   const hn::RebindToSigned<Floats> di;
   const hn::Rebind<uint8_t, Floats> db;
   const Coder coder(ranking);
@@ -167,7 +166,6 @@ void quantize_block_range(const Quantize4bit& op, const Ranking& ranking, int64_
       codes[i / 2] = static_cast<uint8_t>(high << 4 | low);
     }
   }
-  static_cast<void>(du);
 }
 
 void quantize_blocks(const Quantize4bit& op, const Ranking& ranking, int64_t begin, int64_t end) {
@@ -192,14 +190,17 @@ void quantize_dynamic_blocks(const QuantizeDynamic8bit& op, int64_t begin, int64
   }
 }
 
-/// x rounded to f16, as floats.
+/// x rounded to f16, as floats. Highway's own conversion cuts off where the machine has none.
 template <class T>
 HWY_INLINE V load_as_f16(const T* x) {
   HWY_ALIGN float wide[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) wide[i] = to_float(x[i]);
-  if constexpr (std::is_same_v<T, f16>) return hn::Load(Floats(), wide);
+  constexpr bool kExact = std::is_same_v<T, f16>;
+  for (int64_t i = 0; i < kLanes; ++i)
+    wide[i] = kExact || kLanes > 1 ? to_float(x[i]) : to_float(to_f16(to_float(x[i])));
+  const V v = hn::Load(Floats(), wide);
+  if constexpr (kExact || kLanes == 1) return v;
   const hn::Rebind<hwy::float16_t, Floats> dh;
-  return hn::PromoteTo(Floats(), hn::DemoteTo(dh, hn::Load(Floats(), wide)));
+  return hn::PromoteTo(Floats(), hn::DemoteTo(dh, v));
 }
 
 template <class T>

@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/threads.h"
 #include "kernels/code_books.h"
+#include "support/hash_noise.h"
 #include "support/op_harness.h"
 #include "support/simd_targets.h"
 
@@ -135,15 +136,6 @@ TEST(Sgd, EqualsTheFormula) {
   });
 }
 
-/// The numbers of golden/make_adamw8bit.py.
-float noise(uint32_t index, uint32_t stream) {
-  uint32_t x = index + stream * 0x9E3779B9u;
-  x = (x ^ (x >> 16)) * 0x85EBCA6Bu;
-  x = (x ^ (x >> 13)) * 0xC2B2AE35u;
-  x ^= x >> 16;
-  return static_cast<float>(x >> 8) * 0x1p-24f - 0.5f;
-}
-
 /// All that adamw8bit reads and writes, for the three tensors of the golden file, adjoining.
 struct State8bit {
   std::vector<Segment> segments = {{.begin = 0, .count = 4133, .weight_decay = 0.01f},
@@ -158,7 +150,7 @@ struct State8bit {
     const auto small = static_cast<size_t>(adamw8bit_small(segments));
     values.resize(kElements);
     gradients.resize(kElements);
-    for (uint32_t i = 0; i < kElements; ++i) values[i] = noise(i, 0);
+    for (uint32_t i = 0; i < kElements; ++i) values[i] = hash_noise(i, 0);
     m_absmax.assign(blocks, 3.0f);
     v_absmax.assign(blocks, 3.0f);
     m_small.assign(small, 3.0f);
@@ -184,7 +176,7 @@ struct State8bit {
   void run(int64_t steps) {
     for (int64_t step = 1; step <= steps; ++step) {
       for (uint32_t i = 0; i < kElements; ++i) {
-        const float g = noise(i, static_cast<uint32_t>(step));
+        const float g = hash_noise(i, static_cast<uint32_t>(step));
         gradients[i] = g * g * g;
       }
       adamw8bit(op(step));
@@ -304,7 +296,7 @@ TEST(L2Norm, IsTheSameOnEveryTargetAndTeam) {
     std::vector<float> x(static_cast<size_t>(n));
     long double sum = 0;
     for (size_t i = 0; i < x.size(); ++i) {
-      x[i] = noise(static_cast<uint32_t>(i), 5);
+      x[i] = hash_noise(static_cast<uint32_t>(i), 5);
       sum += static_cast<long double>(x[i]) * x[i];
     }
     const auto want = static_cast<double>(std::sqrt(sum));

@@ -6,28 +6,21 @@ of v f32; the tensor under 4096 elements has m f32 and v f32 instead. torch must
 set with fused multiply-add (AVX2 or AVX-512).
 """
 import pathlib
+import sys
 
 import bitsandbytes as bnb
-import numpy as np
 import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "support"))
+from hash_noise import hash_noise  # noqa: E402
 
 TENSORS = [(4133, 0.01), (100, 0.1), (4096, 0.0)]
 STEPS, RATE = 7, 1e-3
 
 
-def noise(first, count, stream):
-    """Uniform in [-0.5, 0.5), a hash of the index: the test computes the same."""
-    x = np.arange(first, first + count, dtype=np.uint64) + np.uint64(stream * 0x9E3779B9)
-    mask = np.uint64(0xFFFFFFFF)
-    x &= mask
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & mask
-    x ^= x >> np.uint64(16)
-    return (x >> np.uint64(8)).astype(np.float32) * np.float32(2**-24) - np.float32(0.5)
-
-
 def gradient(first, count, step):
-    v = noise(first, count, step)
+    v = hash_noise(first, count, step)
     return v * v * v
 
 
@@ -35,7 +28,7 @@ def main():
     assert torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
     params, groups, first = [], [], 0
     for count, decay in TENSORS:
-        p = torch.nn.Parameter(torch.tensor(noise(first, count, 0)))
+        p = torch.nn.Parameter(torch.tensor(hash_noise(first, count, 0)))
         params.append((p, first))
         groups.append({"params": [p], "weight_decay": decay})
         first += count
@@ -44,7 +37,7 @@ def main():
         for p, begin in params:
             p.grad = torch.tensor(gradient(begin, p.numel(), step))
         optimizer.step()
-    with open(pathlib.Path(__file__).with_name("adamw8bit.bin"), "wb") as out:
+    with open(HERE / "adamw8bit.bin", "wb") as out:
         for p, _ in params:
             state = optimizer.state[p]
             out.write(p.detach().numpy().tobytes())

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A weight quantised whole, as bitsandbytes 0.50 does it: NF4 or FP4 in blocks, with double
+// quantisation (absmax less its mean, in dynamic 8 bits with blocks of 256) or without, or INT8 by
+// rows.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/dequantize.h"
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+struct QuantizeOptions {
+  QuantType type = QuantType::kNf4;
+  int64_t block = 64;        // 4 bits: a power of two, 32 to 4096
+  bool double_quant = true;  // 4 bits
+};
+
+/// Throws UsageError for a block that is none.
+void check_options(const QuantizeOptions& options);
+
+/// "nf4", "fp4", "int8".
+std::string quant_type_name(QuantType type);
+
+/// What a quantised weight is made of. Reused from weight to weight, it allocates rarely.
+struct QuantizedTensor {
+  QuantizeOptions options;
+  Dtype dtype = Dtype::kBf16;  // of the floats it was made of
+  int64_t out_features = 0, in_features = 0;
+  std::vector<uint8_t> codes;
+  std::vector<float> absmax;          // without double quantisation
+  std::vector<uint8_t> absmax_codes;  // with it
+  std::vector<float> nested_absmax;
+  float nested_offset = 0.0f;
+  std::vector<float> row_scale;  // int8
+
+  QuantizedMatrix matrix() const;
+};
+
+/// `weight` is (O,I) f32|bf16|f16, dense. Throws DataError naming the first element that is no
+/// number or infinite (for int8: beyond f16).
+void quantize(const std::string& name, const Tensor& weight, const QuantizeOptions& options,
+              QuantizedTensor& out);
+
+/// How far a quantised weight is from the one it was made of.
+struct QuantizationError {
+  double max = 0.0, rms = 0.0;
+  double snr_db = 0.0;  // 10 log10(sum w^2 / sum (w - w')^2); infinite where nothing was lost
+};
+QuantizationError quantization_error(const Tensor& weight, const QuantizedMatrix& matrix);
+
+}  // namespace nibble
