@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <zstd.h>
-
 #include <array>
-#include <cstring>
 
 #include "base/error.h"
 #include "io/crc32c.h"
 #include "io/json.h"
 #include "io/nbp.h"
+#include "io/nbp_frame.h"
 #include "io/nbp_layout.h"
 
 namespace nibble {
@@ -15,20 +13,11 @@ namespace {
 
 constexpr const char* kRemedy = "; make it again with nibble-pack";
 
-struct FreeContext {
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-};
-
-// A frame unpacked, and where its rows' sections lie.
-struct Frame {
-  struct Row {
-    uint32_t tokens, sequences;
-    size_t ids, starts, mask;  // offsets in raw
-  };
+// A frame in the cache.
+struct Slot {
   int64_t number = -1;
   uint64_t used = 0;  // when, for eviction
-  std::string raw;
-  std::vector<Row> rows;
+  nbp::Frame frame;
 };
 
 struct IndexEntry {
@@ -44,8 +33,8 @@ struct ShardReader::State {
   int64_t rows_per_frame = 0, id_bytes = 0;
   uint32_t header_crc = 0, tail_crc = 0;
   std::vector<IndexEntry> index;
-  std::unique_ptr<ZSTD_DCtx, FreeContext> zstd{ZSTD_createDCtx()};
-  std::array<Frame, 4> cache;
+  nbp::Decompressor zstd{ZSTD_createDCtx()};
+  std::array<Slot, 4> cache;
   uint64_t clock = 0;
 
   explicit State(const fs::path& path) : file(path) {
@@ -65,10 +54,8 @@ struct ShardReader::State {
   int64_t rows_of(int64_t frame) const {
     return std::min(rows_per_frame, info.rows - frame * rows_per_frame);
   }
-  void unpack(int64_t number, Frame& frame) const;
-  const char* check_rows(Frame& frame, int64_t rows) const;
-  const Frame& frame_of(int64_t row);
-  void copy(const Frame& frame, size_t row, PackedRow& out) const;
+  void unpack(int64_t number, nbp::Frame& frame) const;
+  const nbp::Frame& frame_of(int64_t row);
 };
 
 int64_t ShardReader::State::count(const Json& object, const char* name, int64_t low,
@@ -159,109 +146,36 @@ void ShardReader::State::read_index(uint64_t index_offset) {
   if (offset != index_offset) fail("its frames do not add up to the file");
 }
 
-// Fills `frame`; throws DataError without the place.
-void ShardReader::State::unpack(int64_t number, Frame& frame) const {
+void ShardReader::State::unpack(int64_t number, nbp::Frame& frame) const {
   const IndexEntry& entry = index[static_cast<size_t>(number)];
-  const std::byte* stored = at(entry.offset);
-  const char* fault = nullptr;
-  frame.number = -1;  // nothing valid is in it until the end
-  if (crc32c(stored, entry.bytes) != entry.crc) {
-    fault = "checksum differs";
-  } else if (ZSTD_getFrameContentSize(stored, entry.bytes) != entry.raw_bytes) {
-    fault = "its size is not the index's";
-  } else {
-    frame.raw.resize(entry.raw_bytes);
-    const size_t bytes =
-        ZSTD_decompressDCtx(zstd.get(), frame.raw.data(), frame.raw.size(), stored, entry.bytes);
-    if (ZSTD_isError(bytes))
-      fault = ZSTD_getErrorName(bytes);
-    else if (bytes != entry.raw_bytes)
-      fault = "its size is not the index's";
-    else
-      fault = check_rows(frame, rows_of(number));
-  }
-  if (fault) throw DataError(fault);
-  frame.number = number;
-}
-
-// Locates the rows of an unpacked frame and checks every value; returns what is wrong, or null.
-const char* ShardReader::State::check_rows(Frame& frame, int64_t rows) const {
-  const auto n = static_cast<size_t>(rows), width = static_cast<size_t>(id_bytes);
-  if (frame.raw.size() < 8 * n) return "its rows do not add up";
-  frame.rows.resize(n);
-  size_t tokens = 0, sequences = 0, masks = 0;
-  for (size_t r = 0; r < n; ++r) {
-    Frame::Row& row = frame.rows[r];
-    row.tokens = nbp::load<uint32_t>(&frame.raw[8 * r]);
-    row.sequences = nbp::load<uint32_t>(&frame.raw[8 * r + 4]);
-    if (row.tokens < 1 || row.tokens > info.row_length) return "a row has an impossible length";
-    if (row.sequences < 1 || row.sequences > row.tokens) return "a row has impossible sequences";
-    row.ids = tokens;
-    row.starts = sequences;
-    row.mask = masks;
-    tokens += row.tokens;
-    sequences += row.sequences;
-    masks += static_cast<size_t>(nbp::mask_bytes(row.tokens));
-  }
-  if (frame.raw.size() != 8 * n + tokens * width + sequences * 4 + masks)
-    return "its rows do not add up";
-  for (Frame::Row& row : frame.rows) {
-    row.ids = 8 * n + row.ids * width;
-    row.starts = 8 * n + tokens * width + row.starts * 4;
-    row.mask = 8 * n + tokens * width + sequences * 4 + row.mask;
-    for (uint32_t i = 0; i < row.tokens; ++i) {
-      const char* id = &frame.raw[row.ids + i * width];
-      if ((width == 2 ? nbp::load<uint16_t>(id) : nbp::load<uint32_t>(id)) >= info.vocab_size)
-        return "a token is not in the vocabulary";
-    }
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < row.sequences; ++i) {
-      const auto start = nbp::load<uint32_t>(&frame.raw[row.starts + i * 4]);
-      if (i == 0 ? start != 0 : start <= last || start >= row.tokens)
-        return "a sequence starts at an impossible place";
-      if (frame.raw[row.mask + start / 8] >> start % 8 & 1)
-        return "the first token of a sequence is marked as trained";
-      last = start;
-    }
-    const auto end = static_cast<unsigned char>(frame.raw[row.mask + (row.tokens - 1) / 8]);
-    if (row.tokens % 8 != 0 && end >> row.tokens % 8 != 0) return "a mask is longer than its row";
-  }
-  return nullptr;
-}
-
-const Frame& ShardReader::State::frame_of(int64_t row) {
-  const int64_t number = row / rows_per_frame;
-  Frame* oldest = &cache[0];
-  for (Frame& frame : cache) {
-    if (frame.number == number) {
-      frame.used = ++clock;
-      return frame;
-    }
-    if (frame.used < oldest->used) oldest = &frame;
-  }
+  const auto stored = file.bytes().subspan(entry.offset, entry.bytes);
   try {
-    unpack(number, *oldest);
+    if (crc32c(stored.data(), stored.size()) != entry.crc) throw DataError("checksum differs");
+    frame.unpack(
+        zstd.get(), stored, entry.raw_bytes, rows_of(number),
+        {.row_length = info.row_length, .vocab_size = info.vocab_size, .id_bytes = id_bytes});
   } catch (const DataError& e) {
     const int64_t first = number * rows_per_frame;
     fail(cat("frame ", number, " (rows ", first, " to ", first + rows_of(number) - 1,
              "): ", e.what()));
   }
-  oldest->used = ++clock;
-  return *oldest;
 }
 
-void ShardReader::State::copy(const Frame& frame, size_t r, PackedRow& out) const {
-  const Frame::Row& row = frame.rows[r];
-  const char* raw = frame.raw.data();
-  out.tokens.resize(row.tokens);
-  out.trained.resize(row.tokens);
-  out.starts.resize(row.sequences);
-  for (size_t i = 0; i < row.tokens; ++i) {
-    out.tokens[i] = id_bytes == 2 ? nbp::load<uint16_t>(raw + row.ids + 2 * i)
-                                  : nbp::load<int32_t>(raw + row.ids + 4 * i);
-    out.trained[i] = static_cast<uint8_t>(raw[row.mask + i / 8] >> i % 8 & 1);
+const nbp::Frame& ShardReader::State::frame_of(int64_t row) {
+  const int64_t number = row / rows_per_frame;
+  Slot* oldest = &cache[0];
+  for (Slot& slot : cache) {
+    if (slot.number == number) {
+      slot.used = ++clock;
+      return slot.frame;
+    }
+    if (slot.used < oldest->used) oldest = &slot;
   }
-  std::memcpy(out.starts.data(), raw + row.starts, 4 * out.starts.size());
+  oldest->number = -1;
+  unpack(number, oldest->frame);
+  oldest->number = number;
+  oldest->used = ++clock;
+  return oldest->frame;
 }
 
 ShardReader::ShardReader(const fs::path& path) : state_(std::make_unique<State>(path)) {}
@@ -277,8 +191,7 @@ const fs::path& ShardReader::path() const {
 
 void ShardReader::read(int64_t i, PackedRow& row) {
   CHECK(i >= 0 && i < rows());
-  const Frame& frame = state_->frame_of(i);
-  state_->copy(frame, static_cast<size_t>(i % state_->rows_per_frame), row);
+  state_->frame_of(i).copy(static_cast<size_t>(i % state_->rows_per_frame), row);
 }
 
 void ShardReader::verify() {
