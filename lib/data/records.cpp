@@ -70,6 +70,14 @@ std::string place_of(const Record& record) {
   return record.item < 0 ? place : cat(place, ", item ", record.item);
 }
 
+simdjson::dom::element parse_record(std::string_view text) {
+  thread_local simdjson::dom::parser parser;
+  simdjson::dom::element value;
+  if (const auto error = parser.parse(text.data(), text.size(), false).get(value))
+    throw DataError(cat("malformed JSON: ", simdjson::error_message(error)));
+  return value;
+}
+
 RecordReader::RecordReader(const std::string& path) : lines_(path) {}
 
 // The next byte that is no white space, not passed over; false at the end.

@@ -4,6 +4,8 @@
 // size of the input.
 #pragma once
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <functional>
@@ -29,6 +31,9 @@ struct Record {
 
 /// "train.jsonl:812", or "alpaca.json:1, item 811" in an array.
 std::string place_of(const Record& record);
+
+/// Parses a record. The value is good until this thread's next call. Throws DataError.
+simdjson::dom::element parse_record(std::string_view text);
 
 /// Reads the records of one file (or "-") after another.
 class RecordReader {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/token_rows.h"
 
-#include <simdjson.h>
-
 #include "base/error.h"
+#include "data/records.h"
 
 namespace nibble {
 namespace {
@@ -23,14 +22,12 @@ int64_t integer(simdjson::dom::element value, const char* name, size_t i) {
 }  // namespace
 
 void parse_token_row(std::string_view text, int64_t vocab_size, TokenRow& row) {
-  thread_local simdjson::dom::parser parser;
-  simdjson::dom::element document, ids, labels;
+  simdjson::dom::element ids, labels;
   simdjson::dom::object object;
   row.tokens.clear();
   row.trained.clear();
-  if (const auto error = parser.parse(text.data(), text.size(), false).get(document))
-    throw DataError(cat("malformed JSON: ", simdjson::error_message(error)));
-  if (document.get_object().get(object)) throw DataError("expected an object with \"input_ids\"");
+  if (parse_record(text).get_object().get(object))
+    throw DataError("expected an object with \"input_ids\"");
   if (object["input_ids"].get(ids)) throw DataError("no \"input_ids\"");
   size_t i = 0;
   for (const auto item : list(ids, "input_ids")) {
