@@ -32,3 +32,7 @@ empty_folder() {
 need_data() {
   [ -n "${NIBBLE_DATA:-}" ] || { echo "NIBBLE_DATA is not set" >&2; exit 77; }
 }
+
+# A model's folder without weights: a tokenizer of 264 tokens (bytes, five merges, three special
+# tokens) with chatml's template, and a context of 512.
+tiny_model=${BASH_ENV%/tools/lib.sh}/support/tiny-tokenizer

@@ -1,0 +1,22 @@
+# What would be trained on wrongly is refused by name.
+refused() { # CODE JSON TEXT [OPTION...]
+  local code=$1 json=$2 text=$3
+  shift 3
+  expect "$code" nibble-format -q "$@" <<<"$json" >out 2>err
+  one_line err
+  grep -qF -- "$text" err || fail "$(cat err): wanted $text"
+  [ ! -s out ]
+}
+refused 65 '{"prompt":"a","chosen":"b","rejected":"c"}' '(standard input):1: a preference pair'
+refused 65 '{"messages":[{"role":"user","content":"a"}],"label":true}' 'KTO'
+refused 65 '{"conversations":[{"from":"observation","value":"a"}]}' 'from "observation"'
+refused 65 '{"messages":[]}' '"messages" is empty' --template=chatml
+refused 65 '{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}' 'role "user"' --template=llama-2
+refused 65 '{"a":1}' 'of no known form (it has "a")'
+refused 69 '{"instruction":"a","output":"b"}' '--template='
+refused 64 '{}' '--from' --from=oasst
+refused 64 '{}' '--train-on=some' --train-on=some
+refused 64 '{}' '"prompt"' --fields=prompt
+refused 64 '{}' 'chatml, alpaca, llama-2, llama-3' --template=no-such-template
+echo '{{ messages }}' >own.jinja
+refused 69 '{"instruction":"a","output":"b"}' 'own.jinja' --template=own.jinja
