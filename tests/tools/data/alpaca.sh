@@ -16,6 +16,6 @@ check() { # TOKENIZER LENGTH [OPTION...]
     }'
 }
 for length in 2048 4096; do
-  check smollm2 $length --template="$NIBBLE_DATA/tokenizers/smollm2"
+  check smollm2 $length --template=chatml --model="$NIBBLE_DATA/tokenizers/smollm2"
   check gpt2 $length --template=alpaca --model="$NIBBLE_DATA/tokenizers/gpt2"
 done
