@@ -3,7 +3,8 @@
 //   sum[n,:] = in[n,:] + delta[n,:]                         (only with delta)
 //   rstd[n]  = 1 / sqrt(mean_c sum[n,c]^2 + eps)
 //   out[n,c] = sum[n,c] * rstd[n] * weight[c]
-// Computed in fp32. Backward, with g[n,c] = dout[n,c] * weight[c] and x = sum:
+// Computed in fp32, from the sum as it is stored. Backward, with g[n,c] = dout[n,c] * weight[c] and
+// x = sum:
 //   din[n,c]  += rstd[n] * (g[n,c] - x[n,c] * rstd[n]^2 * mean_k(g[n,k] * x[n,k]))
 //   dweight[c] += sum_n dout[n,c] * x[n,c] * rstd[n]
 // Rows may be heads: q/k norm passes (N*H, D) views, with a row stride where heads lie in a wider
