@@ -40,13 +40,13 @@ std::array<double, 4> normals(uint64_t seed, uint64_t stream, uint64_t counter) 
 
 // out[i] = values(counter i/4)[i%4], by blocks of four.
 template <class Values>
-void fill(const Tensor& out, const Values& values) {
+void fill(const Tensor& out, int64_t first_block, const Values& values) {
   CHECK(out.dense());
   float* data = out.as<float>();
   const int64_t n = out.elements();
   parallel_for(ceil_div<int64_t>(n, 4), kGrain / 4, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      const auto four = values(static_cast<uint64_t>(block));
+      const auto four = values(static_cast<uint64_t>(first_block + block));
       for (int64_t i = 4 * block; i < std::min(n, 4 * block + 4); ++i)
         data[i] = static_cast<float>(four[static_cast<size_t>(i % 4)]);
     }
@@ -57,7 +57,7 @@ void fill(const Tensor& out, const Values& values) {
 
 void draw_uniform(const Tensor& out, double bound, const DrawName& draw) {
   const uint64_t stream = stream_of(draw.name);
-  fill(out, [&](uint64_t counter) {
+  fill(out, draw.first_block, [&](uint64_t counter) {
     const auto words = philox(draw.seed, stream, counter);
     std::array<double, 4> four;
     for (size_t i = 0; i < 4; ++i) four[i] = (2.0 * unit_float(words[i]) - 1.0) * bound;
@@ -67,7 +67,7 @@ void draw_uniform(const Tensor& out, double bound, const DrawName& draw) {
 
 void draw_normal(const Tensor& out, double deviation, const DrawName& draw) {
   const uint64_t stream = stream_of(draw.name);
-  fill(out, [&](uint64_t counter) {
+  fill(out, draw.first_block, [&](uint64_t counter) {
     auto four = normals(draw.seed, stream, counter);
     for (double& x : four) x *= deviation;
     return four;

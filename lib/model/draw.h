@@ -13,6 +13,7 @@ namespace nibble {
 struct DrawName {
   uint64_t seed = 0;
   std::string_view name;
+  int64_t first_block = 0;  // begins at element 4 * first_block, for tensors drawn in parts
 };
 
 /// Uniform in [-bound, bound); out (dense, f32) written.

@@ -35,7 +35,8 @@ struct Model {
   Projection head;  // (V,C); looks at the embedding where tied
   /// Small expanded tables (nested code books and the like) that quantised weights point to.
   std::shared_ptr<void> quantized_storage;
-  ParameterSet parameters;  // what is trained; empty for plain inference
+  std::shared_ptr<TensorStore> adapter_store;  // owns tables that an adapter put in place
+  ParameterSet parameters;                     // what is trained; empty for plain inference
 
   /// Every linear layer of the blocks, in order.
   std::vector<Projection*> projections();

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/copy_tokenizer.h"
+
+#include <array>
+
+namespace nibble {
+namespace {
+
+constexpr std::array kFiles = {
+    "tokenizer.json",      "tokenizer.model",         "vocab.json",
+    "merges.txt",          "tokenizer_config.json",   "added_tokens.json",
+    "chat_template.jinja", "special_tokens_map.json", "chat_template.json"};
+
+}  // namespace
+
+bool has_tokenizer(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "tokenizer.json", error) ||
+         fs::exists(folder / "tokenizer.model", error);
+}
+
+void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  for (const char* name : kFiles)
+    if (fs::exists(from / name, error)) write_text_file(to / name, MappedFile(from / name).text());
+}
+
+}  // namespace nibble
