@@ -95,18 +95,18 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "nibble-init",
        .summary = "make a new model with random weights, and its tokenizer",
-       .synopsis = "-o MODEL/ [--config-json=FILE | SHAPE...] [--corpus=TEXT... --vocab-size=N | "
-                   "--tokenizer=PATH]",
+       .synopsis = "-o MODEL/ [SHAPE...] [--corpus=TEXT --vocab-size=N | --tokenizer=PATH]",
        .description =
            "Writes a model folder that nibble and transformers load: config.json of the given "
            "shape, weights drawn as transformers initialises them (normal with standard deviation "
            "0.02, norms one, biases zero), and a tokenizer. The same seed and options make the "
            "same bytes.",
-       .examples = {{"nibble-init --corpus=corpus.txt --vocab-size=1024 --layers=4 "
-                     "--hidden-size=192 --heads=6 --kv-heads=2 --tied -o base/",
-                     "a small LLaMA with its own vocabulary"},
-                    {"nibble-init --config-json=model/config.json --tokenizer=model/ -o fresh/",
-                     "the shape and tokenizer of another model"}},
+       .examples =
+           {{"nibble-init --corpus=corpus.txt --vocab-size=1024 --hidden-size=192 --heads=6 "
+             "-o base/",
+             "a small LLaMA with its own vocabulary"},
+            {"nibble-init --config-json=model/config.json --tokenizer=model/ -o fresh/",
+             "the shape and tokenizer of another model"}},
        .computes = true},
       declare, run);
 }

@@ -22,8 +22,8 @@ TEST_F(InitTest, EveryFamilyLoads) {
   for (const char* family : {"llama", "mistral", "qwen2", "qwen3"})
     for (const bool tied : {false, true})
       for (const Dtype dtype : {Dtype::kF32, tied ? Dtype::kBf16 : Dtype::kF16}) {
-        const fs::path folder = folder() / cat(family, tied ? "-tied-" : "-", dtype_name(dtype));
-        const Model model = make_model(folder, tiny_shape(family, tied), dtype);
+        const fs::path at = folder() / cat(family, tied ? "-tied-" : "-", dtype_name(dtype));
+        const Model model = make_model(at, tiny_shape(family, tied), dtype);
         EXPECT_EQ(model.config.family, family);
         EXPECT_EQ(model.config.tied_embeddings, tied);
         EXPECT_EQ(model.config.dtype, dtype);
@@ -103,9 +103,10 @@ TEST_F(InitTest, ShapesThatAreNone) {
             "69: shape: model family \"gpt2\" is no");
   Json config = shape_config(tiny_shape());
   config.set("quantization_config", Json::object({{"quant_method", "bitsandbytes"}}));
-  EXPECT_EQ(thrown_in(folder(), [&] { write_initial_model(folder(), config, "c.json", Dtype::kF32, 1); })
-                .substr(0, 34),
-            "64: c.json: \"quantization_config\":");
+  EXPECT_EQ(
+      thrown_in(folder(), [&] { write_initial_model(folder(), config, "c.json", Dtype::kF32, 1); })
+          .substr(0, 34),
+      "64: c.json: \"quantization_config\":");
 }
 
 std::string corpus() {
@@ -141,7 +142,7 @@ TEST_F(InitTest, CorpusFaults) {
     const fs::path file = folder() / "corpus.txt";
     write_text_file(file, text);
     return thrown_in(folder(),
-                  [&] { train_sentencepiece({.corpus = {file.string()}, .vocab_size = size}); });
+                     [&] { train_sentencepiece({.corpus = {file.string()}, .vocab_size = size}); });
   };
   EXPECT_EQ(fault("", 300), "65: @/corpus.txt: no text to train a vocabulary on");
   EXPECT_EQ(fault("\n\n", 300), "65: @/corpus.txt: no text to train a vocabulary on");
@@ -151,10 +152,10 @@ TEST_F(InitTest, CorpusFaults) {
             "65: @/corpus.txt: cannot train a vocabulary of 100000 pieces (Voca");
   EXPECT_EQ(fault(corpus(), 100).substr(0, 66),
             "65: @/corpus.txt: cannot train a vocabulary of 100 pieces (Vocabul");
-  EXPECT_EQ(
-      thrown_in(folder(), [&] { train_sentencepiece({.corpus = {"/nowhere/x"}, .vocab_size = 300}); })
-          .substr(0, 14),
-      "66: /nowhere/x");
+  EXPECT_EQ(thrown_in(folder(),
+                      [&] { train_sentencepiece({.corpus = {"/nowhere/x"}, .vocab_size = 300}); })
+                .substr(0, 14),
+            "66: /nowhere/x");
 }
 
 }  // namespace

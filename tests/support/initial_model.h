@@ -24,8 +24,8 @@ inline ModelShape tiny_shape(const std::string& family = "llama", bool tied = fa
 }
 
 /// Writes a model of that shape into the folder and gives it back loaded.
-inline Model make_model(const fs::path& folder, const ModelShape& shape,
-                             Dtype dtype = Dtype::kF32, uint64_t seed = 1) {
+inline Model make_model(const fs::path& folder, const ModelShape& shape, Dtype dtype = Dtype::kF32,
+                        uint64_t seed = 1) {
   fs::create_directories(folder);
   write_initial_model(folder, shape_config(shape), "shape", dtype, seed);
   return load_model(folder);
