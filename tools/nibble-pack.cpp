@@ -87,12 +87,6 @@ void run(const Options& o, ToolContext& context) {
   const auto tokenizer = load_tokenizer(o.model);
   const int64_t vocab =
       std::min<int64_t>(tokenizer->vocab_size(), model_number(o.model, "vocab_size", INT32_MAX));
-  const int64_t context_length =
-      model_number(o.model, "max_position_embeddings", ShardInfo::kMaxRowLength);
-  if (o.length > context_length)
-    context.warn(cat("rows of ", o.length, " tokens are longer than the model's context of ",
-                     context_length));
-
   const PackRules rules = {.length = o.length,
                            .mode = o.mode == "pack"  ? PackMode::kPack
                                    : o.mode == "pad" ? PackMode::kPad
@@ -134,6 +128,10 @@ void run(const Options& o, ToolContext& context) {
   const PackCounts& counts = packer.counts();
   if (bad.count() > 0) context.warn(cat(bad.count(), " bad rows were skipped"));
   report(context, counts, writer.info());
+  const int64_t limit = model_number(o.model, "max_position_embeddings", counts.longest);
+  if (counts.longest > limit)
+    context.warn(cat("the longest sequence has ", counts.longest, " tokens, more than the model's ",
+                     "context of ", limit, "; use --length=", limit));
   if (counts.rows == 0)
     throw DataError(cat(o.out, ": no example is left to pack; nothing was written"));
   writer.commit();

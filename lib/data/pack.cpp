@@ -60,6 +60,7 @@ void Packer::take(TokenRow piece) {
     return;
   }
   counts_.tokens += length_of(piece);
+  counts_.longest = std::max(counts_.longest, length_of(piece));
   window_tokens_ += length_of(piece);
   window_.push_back({std::move(piece), counts_.sequences++});
   if (rules_.mode == PackMode::kPad || window_tokens_ >= rules_.window_tokens) place_window();

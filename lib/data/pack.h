@@ -40,6 +40,7 @@ struct PackCounts {
   int64_t rows = 0;                               // made
   int64_t sequences = 0;                          // examples and pieces of examples in them
   int64_t tokens = 0;                             // in them
+  int64_t longest = 0;                            // tokens of the longest of them
   int64_t empty = 0;                              // skipped: no tokens
   int64_t untrained = 0;                          // skipped: no target that has a token before it
   int64_t dropped = 0, truncated = 0, split = 0;  // longer than a row
