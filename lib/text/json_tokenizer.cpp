@@ -57,7 +57,7 @@ JsonTokenizer::JsonTokenizer(const Json& document, const TokenizerConfig& config
   std::vector<AddedToken> raw, normalized;
   for (const AddedToken& a : added_) (a.normalized ? normalized : raw).push_back(a);
   std::string buffer;
-  for (AddedToken& a : normalized) a.text = normalizer_.apply(a.text, buffer);
+  for (AddedToken& a : normalized) a.text = normalizer_.apply(TextPlace::kStart, a.text, buffer);
   raw_ = AddedTokenFinder(std::move(raw));
   normalized_ = AddedTokenFinder(std::move(normalized));
 
@@ -273,8 +273,8 @@ void JsonTokenizer::read_post_processor(const Json& spec) {
   }
 }
 
-void JsonTokenizer::encode(std::string_view text, SpecialText special,
-                           std::vector<int32_t>& ids) const {
+TextPlace JsonTokenizer::encode_at(TextPlace place, std::string_view text, SpecialText special,
+                                   std::vector<int32_t>& ids) const {
   thread_local std::string repaired, buffer;
   thread_local std::vector<Section> sections, inner;
   if (!simdjson::validate_utf8(text)) text = repaired = lossy_utf8(text);
@@ -283,31 +283,29 @@ void JsonTokenizer::encode(std::string_view text, SpecialText special,
   for (const Section& section : sections) {
     if (section.id >= 0) {
       ids.push_back(section.id);
+      place = TextPlace::kAfterToken;
       continue;
     }
-    const bool at_start = section.text.data() == text.data();
-    const std::string_view normal = normalizer_.apply(section.text, buffer);
-    if (normalized_.empty()) {
-      encode_section(normal, at_start, ids);
-      continue;
-    }
+    const std::string_view normal = normalizer_.apply(place, section.text, buffer);
     inner.clear();
     normalized_.cut(normal, special, inner);
     for (const Section& part : inner) {
       if (part.id >= 0)
         ids.push_back(part.id);
       else
-        encode_section(part.text, at_start && part.text.data() == normal.data(), ids);
+        encode_section(place, part.text, ids);
+      place = part.id >= 0 ? TextPlace::kAfterToken : TextPlace::kAfterText;
     }
   }
+  return place;
 }
 
-void JsonTokenizer::encode_section(std::string_view text, bool at_start,
+void JsonTokenizer::encode_section(TextPlace place, std::string_view text,
                                    std::vector<int32_t>& ids) const {
   thread_local Pieces pieces;
   WordCache& cache = bpe_.cache();
   pieces.set(text);
-  pre_tokenizer_.apply(pieces, at_start);
+  pre_tokenizer_.apply(place, pieces);
   for (size_t i = 0; i < pieces.spans.size(); ++i) bpe_.encode(pieces[i], cache, ids);
 }
 

@@ -16,8 +16,8 @@ class JsonTokenizer : public VocabularyTokenizer {
   /// Throws DataError and UnavailableError without a place.
   JsonTokenizer(const Json& document, const TokenizerConfig& config);
 
-  using Tokenizer::encode;
-  void encode(std::string_view text, SpecialText special, std::vector<int32_t>& ids) const override;
+  TextPlace encode_at(TextPlace place, std::string_view text, SpecialText special,
+                      std::vector<int32_t>& ids) const override;
 
  protected:
   int32_t model_token_id(std::string_view text) const override;
@@ -30,7 +30,7 @@ class JsonTokenizer : public VocabularyTokenizer {
   void read_post_processor(const Json& spec);
   void read_decoder(const Json& spec);
   bool cuts_at_spaces() const;
-  void encode_section(std::string_view text, bool at_start, std::vector<int32_t>& ids) const;
+  void encode_section(TextPlace place, std::string_view text, std::vector<int32_t>& ids) const;
 
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;

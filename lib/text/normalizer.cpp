@@ -63,30 +63,32 @@ void Normalizer::add(const Json& spec) {
   steps_.push_back(std::move(step));
 }
 
-std::string_view Normalizer::apply(std::string_view text, std::string& buffer) const {
+std::string_view Normalizer::apply(TextPlace place, std::string_view text,
+                                   std::string& buffer) const {
   if (steps_.empty()) return text;
   if (steps_.size() == 1) {
     buffer.clear();
-    apply_step(steps_[0], text, buffer);
+    apply_step(steps_[0], place, text, buffer);
     return buffer;
   }
   thread_local std::string other;
   for (const Step& step : steps_) {
     other.clear();
-    apply_step(step, text, other);
+    apply_step(step, place, text, other);
     buffer.swap(other);
     text = buffer;
   }
   return text;
 }
 
-void Normalizer::apply_step(const Step& step, std::string_view text, std::string& out) {
+void Normalizer::apply_step(const Step& step, TextPlace place, std::string_view text,
+                            std::string& out) {
   switch (step.kind) {
     case Kind::kNfc:
       append_nfc(out, text);
       return;
     case Kind::kPrepend:
-      if (!text.empty()) out += step.content;
+      if (!text.empty() && place != TextPlace::kAfterText) out += step.content;
       out += text;
       return;
     case Kind::kStrip:

@@ -10,6 +10,7 @@
 
 #include "io/json.h"
 #include "text/pattern.h"
+#include "text/tokenizer.h"
 
 namespace nibble {
 
@@ -18,8 +19,9 @@ class Normalizer {
   /// `spec` is the JSON member, or null. Throws UnavailableError or DataError without a place.
   explicit Normalizer(const Json& spec);
 
-  /// The text, which must be valid UTF-8, normalised; `buffer` may hold it.
-  std::string_view apply(std::string_view text, std::string& buffer) const;
+  /// The text, which must be valid UTF-8, normalised; `buffer` may hold it. After other text
+  /// nothing is put before it.
+  std::string_view apply(TextPlace place, std::string_view text, std::string& buffer) const;
   bool empty() const { return steps_.empty(); }
 
  private:
@@ -31,7 +33,8 @@ class Normalizer {
     bool left = false, right = false;
   };
   void add(const Json& spec);
-  static void apply_step(const Step& step, std::string_view text, std::string& out);
+  static void apply_step(const Step& step, TextPlace place, std::string_view text,
+                         std::string& out);
   std::vector<Step> steps_;
 };
 

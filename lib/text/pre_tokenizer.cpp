@@ -127,16 +127,16 @@ PreTokenizer::Behavior PreTokenizer::parse_behavior(const std::string& name) {
   throw UnavailableError(cat("Split behavior \"", name, "\" is not supported"));
 }
 
-void PreTokenizer::apply(Pieces& pieces, bool at_start) const {
+void PreTokenizer::apply(TextPlace place, Pieces& pieces) const {
   for (const Step& step : steps_) switch (step.kind) {
       case Kind::kSplit:
         split(step, pieces);
         break;
       case Kind::kMetaspace:
-        metaspace(step, pieces, at_start);
+        metaspace(step, place, pieces);
         break;
       case Kind::kPrefixSpace:
-        prefix_space(pieces);
+        prefix_space(place, pieces);
         break;
     }
 }
@@ -205,7 +205,7 @@ void PreTokenizer::split(const Step& step, Pieces& pieces) {
   pieces.spans.swap(out);
 }
 
-void PreTokenizer::metaspace(const Step& step, Pieces& pieces, bool at_start) {
+void PreTokenizer::metaspace(const Step& step, TextPlace place, Pieces& pieces) {
   thread_local Pieces out;
   out.text.clear();
   out.spans.clear();
@@ -213,9 +213,10 @@ void PreTokenizer::metaspace(const Step& step, Pieces& pieces, bool at_start) {
     const std::string_view piece = pieces[i];
     const size_t begin = out.text.size();
     const bool prefixed = piece.starts_with(' ') || piece.starts_with(step.find);
-    const bool first = at_start && pieces.spans[i].begin == 0;
-    if (!prefixed && (step.prefix == Prefix::kAlways || (step.prefix == Prefix::kFirst && first)))
-      out.text += step.find;
+    const bool first = pieces.spans[i].begin == 0;
+    const bool wanted = step.prefix == Prefix::kAlways ? !first || place != TextPlace::kAfterText
+                                                       : first && place == TextPlace::kStart;
+    if (!prefixed && step.prefix != Prefix::kNever && wanted) out.text += step.find;
     for (const char c : piece) {
       if (c == ' ')
         out.text += step.find;
@@ -227,14 +228,15 @@ void PreTokenizer::metaspace(const Step& step, Pieces& pieces, bool at_start) {
   std::swap(pieces, out);
 }
 
-void PreTokenizer::prefix_space(Pieces& pieces) {
+void PreTokenizer::prefix_space(TextPlace place, Pieces& pieces) {
   thread_local Pieces out;
   out.text.clear();
   out.spans.clear();
   for (size_t i = 0; i < pieces.spans.size(); ++i) {
     const std::string_view piece = pieces[i];
     const size_t begin = out.text.size();
-    if (!is_rust_space(read_utf8(piece, 0).code)) out.text += ' ';
+    const bool goes_on = pieces.spans[i].begin == 0 && place == TextPlace::kAfterText;
+    if (!goes_on && !is_rust_space(read_utf8(piece, 0).code)) out.text += ' ';
     out.text += piece;
     out.spans.push_back({begin, out.text.size()});
   }

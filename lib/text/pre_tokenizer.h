@@ -10,6 +10,7 @@
 
 #include "io/json.h"
 #include "text/pattern.h"
+#include "text/tokenizer.h"
 
 namespace nibble {
 
@@ -32,8 +33,8 @@ class PreTokenizer {
   /// `spec` is the JSON member, or null. Throws UnavailableError or DataError without a place.
   explicit PreTokenizer(const Json& spec);
 
-  /// Cuts `pieces`, which hold valid UTF-8. `at_start`: the text begins the input.
-  void apply(Pieces& pieces, bool at_start) const;
+  /// Cuts `pieces`, which hold valid UTF-8. After other text no space is put before the first.
+  void apply(TextPlace place, Pieces& pieces) const;
   /// Whether pieces become bytes (ByteLevel is the last step).
   bool byte_level() const { return byte_level_; }
 
@@ -62,8 +63,8 @@ class PreTokenizer {
   void add_split(const Json& spec);
   static Behavior parse_behavior(const std::string& name);
   static void split(const Step& step, Pieces& pieces);
-  static void metaspace(const Step& step, Pieces& pieces, bool at_start);
-  static void prefix_space(Pieces& pieces);
+  static void metaspace(const Step& step, TextPlace place, Pieces& pieces);
+  static void prefix_space(TextPlace place, Pieces& pieces);
 
   std::vector<Step> steps_;
   bool byte_level_ = false;

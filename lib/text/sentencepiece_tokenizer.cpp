@@ -80,8 +80,8 @@ int32_t SentencePieceTokenizer::model_token_id(std::string_view text) const {
   return processor_->IdToPiece(id) == text ? id : -1;
 }
 
-void SentencePieceTokenizer::encode(std::string_view text, SpecialText special,
-                                    std::vector<int32_t>& ids) const {
+TextPlace SentencePieceTokenizer::encode_at(TextPlace place, std::string_view text,
+                                            SpecialText special, std::vector<int32_t>& ids) const {
   thread_local std::string repaired;
   thread_local std::vector<Section> sections;
   if (!simdjson::validate_utf8(text)) text = repaired = lossy_utf8(text);
@@ -91,17 +91,26 @@ void SentencePieceTokenizer::encode(std::string_view text, SpecialText special,
     if (section.id >= 0)
       ids.push_back(section.id);
     else
-      encode_section(section.text, section.text.data() == text.data(), ids);
+      encode_section(place, section.text, ids);
+    place = section.id >= 0 ? TextPlace::kAfterToken : TextPlace::kAfterText;
   }
+  return place;
 }
 
-void SentencePieceTokenizer::encode_section(std::string_view text, bool at_start,
+void SentencePieceTokenizer::encode_section(TextPlace place, std::string_view text,
                                             std::vector<int32_t>& ids) const {
-  if (!plain_) return library_encode(text, ids);
+  if (!plain_) {
+    if (place == TextPlace::kAfterText)
+      throw UnavailableError(
+          "text after text is not supported by a SentencePiece model that normalises");
+    return library_encode(text, ids);
+  }
   thread_local std::string marked;
   marked.clear();
   const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMark);
-  if (prefix_ && (legacy_ || (at_start && !spaced))) marked = kSpaceMark;
+  const bool wanted =
+      legacy_ ? place != TextPlace::kAfterText : place == TextPlace::kStart && !spaced;
+  if (prefix_ && wanted) marked = kSpaceMark;
   append_marked(marked, text);
   if (!cuts_) return library_encode(marked, ids);
   WordCache& cache = WordCache::of(owner_);

@@ -27,15 +27,15 @@ class SentencePieceTokenizer : public VocabularyTokenizer {
   SentencePieceTokenizer(std::string_view model, const TokenizerConfig& config);
   ~SentencePieceTokenizer() override;
 
-  using Tokenizer::encode;
-  void encode(std::string_view text, SpecialText special, std::vector<int32_t>& ids) const override;
+  TextPlace encode_at(TextPlace place, std::string_view text, SpecialText special,
+                      std::vector<int32_t>& ids) const override;
 
  protected:
   int32_t model_token_id(std::string_view text) const override;
 
  private:
   void read_pieces(const SentencePieceFile& file, const TokenizerConfig& config);
-  void encode_section(std::string_view text, bool at_start, std::vector<int32_t>& ids) const;
+  void encode_section(TextPlace place, std::string_view text, std::vector<int32_t>& ids) const;
   void encode_word(std::string_view word, WordCache& cache, std::vector<int32_t>& ids) const;
   void library_encode(std::string_view text, std::vector<int32_t>& ids) const;
 

@@ -20,14 +20,24 @@ namespace nibble {
 /// any other (for text that users wrote).
 enum class SpecialText : bool { kParse, kLiteral };
 
+/// What stands before a text: nothing, a special or other added token, or more text. Tokenizers
+/// that put a space before the first word look at it.
+enum class TextPlace : uint8_t { kStart, kAfterToken, kAfterText };
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
   /// Ids of `text`, without bos or eos. Appends to `ids`. Bytes that are no UTF-8 are read as
   /// U+FFFD, one for each maximal part, as Python's errors="replace" does.
-  virtual void encode(std::string_view text, SpecialText special,
-                      std::vector<int32_t>& ids) const = 0;
+  void encode(std::string_view text, SpecialText special, std::vector<int32_t>& ids) const {
+    encode_at(TextPlace::kStart, text, special, ids);
+  }
+  /// The same for a text that goes on from another, with a token boundary between the two, as when
+  /// an answer follows a prompt that has been encoded by itself. Returns what the next text after
+  /// it follows. Throws UnavailableError where the model can encode whole texts only.
+  virtual TextPlace encode_at(TextPlace place, std::string_view text, SpecialText special,
+                              std::vector<int32_t>& ids) const = 0;
   /// Bytes of the tokens, exact, special tokens as their text, or nothing with skip_special. The
   /// result may end inside a UTF-8 character: see Utf8Stream.
   virtual std::string decode(const int32_t* ids, size_t count, bool skip_special) const = 0;
