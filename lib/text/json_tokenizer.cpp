@@ -57,7 +57,12 @@ JsonTokenizer::JsonTokenizer(const Json& document, const TokenizerConfig& config
   std::vector<AddedToken> raw, normalized;
   for (const AddedToken& a : added_) (a.normalized ? normalized : raw).push_back(a);
   std::string buffer;
-  for (AddedToken& a : normalized) a.text = normalizer_.apply(TextPlace::kStart, a.text, buffer);
+  for (AddedToken& a : normalized) {
+    a.text = normalizer_.apply(TextPlace::kStart, a.text, buffer);
+    std::string shown;
+    append_unmarked(shown, a.text);
+    set_decoded(a.id, spelling_ == Spelling::kSpaceMark ? shown : a.text);
+  }
   raw_ = AddedTokenFinder(std::move(raw));
   normalized_ = AddedTokenFinder(std::move(normalized));
 

@@ -236,7 +236,7 @@ void PreTokenizer::prefix_space(TextPlace place, Pieces& pieces) {
     const std::string_view piece = pieces[i];
     const size_t begin = out.text.size();
     const bool goes_on = pieces.spans[i].begin == 0 && place == TextPlace::kAfterText;
-    if (!goes_on && !is_rust_space(read_utf8(piece, 0).code)) out.text += ' ';
+    if (!goes_on && !piece.starts_with(' ')) out.text += ' ';
     out.text += piece;
     out.spans.push_back({begin, out.text.size()});
   }

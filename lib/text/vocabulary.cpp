@@ -84,9 +84,12 @@ void VocabularyTokenizer::append_token_bytes(int32_t id, std::string& out) const
   const std::string_view text = text_of(token);
   switch (token.kind) {
     case Kind::kMissing:
-    case Kind::kAdded:
-      out += text;
       return;
+    case Kind::kAdded: {
+      const auto other = decoded_.find(id);
+      out += other == decoded_.end() ? text : std::string_view(other->second);
+      return;
+    }
     case Kind::kByte:
       out += static_cast<char>(*byte_of_name(text));
       return;

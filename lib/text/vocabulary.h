@@ -44,6 +44,8 @@ class VocabularyTokenizer : public Tokenizer {
     return id >= 0 && static_cast<size_t>(id) < tokens_.size() &&
            tokens_[static_cast<size_t>(id)].kind != Kind::kMissing;
   }
+  /// What decoding writes for an added token that is found as other text than its own.
+  void set_decoded(int32_t id, std::string text) { decoded_[id] = std::move(text); }
   /// Looks text up among the model's own tokens: -1 where it is none.
   virtual int32_t model_token_id(std::string_view text) const = 0;
   /// Takes bos, eos, pad, unk and the template; ids in `config` stand where no text does. `add_bos`
@@ -69,6 +71,7 @@ class VocabularyTokenizer : public Tokenizer {
   std::vector<Token> tokens_;
   std::string texts_;
   std::unordered_map<std::string, int32_t> added_ids_;
+  std::unordered_map<int32_t, std::string> decoded_;
 };
 
 }  // namespace nibble
