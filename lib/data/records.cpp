@@ -78,7 +78,7 @@ simdjson::dom::element parse_record(std::string_view text) {
   return value;
 }
 
-RecordReader::RecordReader(const std::string& path) : lines_(path) {}
+RecordReader::RecordReader(const std::string& path, RecordForm form) : lines_(path), form_(form) {}
 
 // The next byte that is no white space, not passed over; false at the end.
 bool RecordReader::peek_nonspace(char& c) {
@@ -97,7 +97,7 @@ bool RecordReader::next(Record& record) {
   if (!started_) {
     started_ = true;
     char first = 0;
-    array_ = peek_nonspace(first) && first == '[';
+    array_ = form_ == RecordForm::kJson && peek_nonspace(first) && first == '[';
     if (array_) lines_.skip(1);
   }
   if (array_) return next_item(record);
@@ -160,7 +160,8 @@ void BadRecords::add(const std::string& text) {
 
 namespace detail {
 
-RecordBatches::RecordBatches(std::vector<std::string> files) : files_(std::move(files)) {
+RecordBatches::RecordBatches(std::vector<std::string> files, RecordForm form)
+    : files_(std::move(files)), form_(form) {
   if (files_.empty()) files_.emplace_back("-");
 }
 
@@ -172,7 +173,7 @@ bool RecordBatches::next(std::vector<Record>& batch) {
   while (batch.empty()) {
     if (!reader_) {
       if (opened_ == files_.size()) return false;
-      reader_ = std::make_unique<RecordReader>(files_[opened_++]);
+      reader_ = std::make_unique<RecordReader>(files_[opened_++], form_);
       begins_ = true;
     }
     Record record;

@@ -35,10 +35,13 @@ std::string place_of(const Record& record);
 /// Parses a record. The value is good until this thread's next call. Throws DataError.
 simdjson::dom::element parse_record(std::string_view text);
 
+/// Whether a file's records are JSON values, or its lines as they stand.
+enum class RecordForm : uint8_t { kJson, kLines };
+
 /// Reads the records of one file (or "-") after another.
 class RecordReader {
  public:
-  explicit RecordReader(const std::string& path);
+  explicit RecordReader(const std::string& path, RecordForm form = RecordForm::kJson);
 
   /// The next record, or false at the end; valid until the next call. Blank lines are passed over.
   /// Throws DataError where an array is not well formed.
@@ -49,6 +52,7 @@ class RecordReader {
   bool peek_nonspace(char& c);
 
   LineReader lines_;
+  RecordForm form_;
   bool started_ = false, array_ = false, ended_ = false;
   int64_t items_ = 0;
   std::string item_;
@@ -75,13 +79,14 @@ namespace detail {
 /// Records copied out of their readers, some thousands at a time, never from two files.
 class RecordBatches {
  public:
-  explicit RecordBatches(std::vector<std::string> files);
+  RecordBatches(std::vector<std::string> files, RecordForm form);
   bool next(std::vector<Record>& batch);
   /// Whether the batch is the first of its file.
   bool begins() const { return begins_; }
 
  private:
   std::vector<std::string> files_;
+  RecordForm form_;
   bool begins_ = false;
   size_t opened_ = 0;
   std::unique_ptr<RecordReader> reader_;
@@ -95,8 +100,9 @@ class RecordBatches {
 /// reused: work must set all of a Result. begin_file(records) sees the first records of every file.
 template <class Result, class Work, class Use>
 void map_records(const std::vector<std::string>& files, BadRecords& bad, Work work, Use use,
-                 const std::function<void(std::span<const Record>)>& begin_file = {}) {
-  detail::RecordBatches batches(files);
+                 const std::function<void(std::span<const Record>)>& begin_file = {},
+                 RecordForm form = RecordForm::kJson) {
+  detail::RecordBatches batches(files, form);
   std::vector<Record> batch;
   std::vector<Result> results;
   std::vector<std::string> faults;
