@@ -33,7 +33,7 @@ void load_adapter_weights(const fs::path& folder, const Model& model);
 void save_adapter(const fs::path& folder, const Model& model, const LoraConfig& config);
 
 /// Writes all trained weights as a dense Hugging Face model (--method=full) in `dtype`, config.json
-/// and the tokenizer's files copied from `source`.
+/// with what has changed, and the files beside it copied from the base in `source`.
 void save_full_model(const fs::path& folder, const Model& model, const fs::path& source,
                      Dtype dtype);
 

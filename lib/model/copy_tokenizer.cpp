@@ -25,4 +25,9 @@ void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
     if (fs::exists(from / name, error)) write_text_file(to / name, MappedFile(from / name).text());
 }
 
+void remove_tokenizer_files(const fs::path& folder) {
+  std::error_code error;
+  for (const char* name : kFiles) fs::remove(folder / name, error);
+}
+
 }  // namespace nibble

@@ -10,5 +10,6 @@ namespace nibble {
 bool has_tokenizer(const fs::path& folder);
 /// Copies whichever of the files are there, byte for byte.
 void copy_tokenizer_files(const fs::path& from, const fs::path& to);
+void remove_tokenizer_files(const fs::path& folder);
 
 }  // namespace nibble

@@ -6,38 +6,27 @@
 
 #include "base/checked.h"
 #include "model/draw.h"
-#include "model/float_rows.h"
 #include "model/import_sources.h"
+#include "model/model_writer.h"
 
 namespace nibble {
 namespace {
 
-// Elements of the parts in which a tensor is drawn, a multiple of four.
-constexpr int64_t kPart = int64_t{1} << 20;
-
-void write_tensor(TensorWriter& writer, const WeightSpec& weight, Dtype dtype, double deviation,
-                  std::optional<int32_t> pad, uint64_t seed) {
-  const int64_t rows = weight.shape.size() == 1 ? 1 : weight.shape[0];
-  const int64_t width = weight.shape.back();
-  const int64_t part = std::max<int64_t>(1, kPart / round_up<int64_t>(width, 4)) * 4;
-  std::vector<float> values(static_cast<size_t>(std::min(rows, part) * width));
+WeightSource initial_weight(const WeightSpec& weight, double deviation, std::optional<int32_t> pad,
+                            uint64_t seed) {
   const bool norm = weight.name.ends_with("norm.weight");
   const bool bias = weight.name.ends_with(".bias");
-  const ByteSink sink = [&](const void* data, size_t bytes) { writer.write(data, bytes); };
-  for (int64_t begin = 0; begin < rows; begin += part) {
-    const int64_t count = std::min(part, rows - begin);
-    const Tensor tensor = view(values.data(), {count, width});
-    if (norm || bias)
-      std::fill(values.begin(), values.end(), norm ? 1.0f : 0.0f);
-    else
-      draw_normal(tensor, deviation, {seed, weight.name, begin * width / 4});
-    // The padding token's row stays zero, as an embedding's padding_idx does.
-    if (weight.name == "model.embed_tokens.weight" && pad && *pad >= begin && *pad < begin + count)
-      std::fill_n(values.data() + (*pad - begin) * width, width, 0.0f);
-    copy_rows(stored_rows(weight.name, GgmlType::kF32,
-                          reinterpret_cast<const std::byte*>(values.data()), count, width),
-              ggml_type_of(dtype), sink);
-  }
+  // The padding token's row stays zero, as an embedding's padding_idx does.
+  const bool padded = pad && weight.name == "model.embed_tokens.weight";
+  return {
+      .name = weight.name, .shape = weight.shape, .fill = [=](int64_t begin, const Tensor& out) {
+        if (norm || bias)
+          std::fill_n(out.as<float>(), out.elements(), norm ? 1.0f : 0.0f);
+        else
+          draw_normal(out, deviation, {seed, weight.name, begin * out.dim(1) / 4});
+        if (padded && *pad >= begin && *pad < begin + out.dim(0))
+          std::fill_n(out.as<float>() + (*pad - begin) * out.dim(1), out.dim(1), 0.0f);
+      }};
 }
 
 }  // namespace
@@ -95,7 +84,8 @@ ModelConfig write_initial_model(const fs::path& folder, Json config, const std::
   const auto weights = model_weights(model);
   for (const WeightSpec& w : weights) infos.push_back(tensor_info(w.name, dtype, w.shape));
   TensorWriter writer(folder, infos, {{"format", "pt"}}, size_t{5'000'000'000});
-  for (const WeightSpec& w : weights) write_tensor(writer, w, dtype, deviation, model.pad, seed);
+  for (const WeightSpec& w : weights)
+    write_weight(writer, initial_weight(w, deviation, model.pad, seed), dtype);
   writer.finish();
   return model;
 }

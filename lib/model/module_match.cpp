@@ -27,7 +27,7 @@ struct FreeContext {
 template <class Value>
 std::vector<NamePattern> end_patterns(const std::vector<std::pair<std::string, Value>>& pairs) {
   std::vector<NamePattern> out;
-  for (const auto& [key, value] : pairs) out.emplace_back(cat("(.*\\.)?(", key, ")$"));
+  for (const auto& [key, value] : pairs) out.emplace_back(cat("(.*\\.)?(", key, ")$"), key);
   return out;
 }
 
@@ -48,16 +48,17 @@ bool any_component(const std::vector<std::string>& list, const std::string& name
 }  // namespace
 
 struct NamePattern::State {
-  std::string expression;
+  std::string as_written;
   std::unique_ptr<pcre2_code, FreeCode> code;
   std::unique_ptr<pcre2_match_data, FreeData> data;
   std::unique_ptr<pcre2_match_context, FreeContext> context;
 };
 
-NamePattern::NamePattern(const std::string& expression) : state_(std::make_unique<State>()) {
-  state_->expression = expression;
+NamePattern::NamePattern(const std::string& expression, const std::string& as_written)
+    : state_(std::make_unique<State>()) {
+  state_->as_written = as_written;
   if (expression.size() > kMaxExpression)
-    throw UsageError(cat("the regular expression ", quote(expression), " is longer than ",
+    throw UsageError(cat("the regular expression ", quote(as_written), " is longer than ",
                          kMaxExpression, " bytes; shorten it"));
   int error = 0;
   PCRE2_SIZE offset = 0;
@@ -67,8 +68,8 @@ NamePattern::NamePattern(const std::string& expression) : state_(std::make_uniqu
   if (!state_->code) {
     PCRE2_UCHAR text[256];
     pcre2_get_error_message(error, text, sizeof text);
-    throw UsageError(cat(quote(expression), " is no regular expression: ",
-                         reinterpret_cast<const char*>(text), " at ", offset));
+    throw UsageError(
+        cat(quote(as_written), " is no regular expression: ", reinterpret_cast<const char*>(text)));
   }
   state_->data.reset(pcre2_match_data_create_from_pattern(state_->code.get(), nullptr));
   state_->context.reset(pcre2_match_context_create(nullptr));
@@ -83,7 +84,7 @@ bool NamePattern::matches(std::string_view name) const {
                                 name.size(), 0, 0, state_->data.get(), state_->context.get());
   if (found >= 0) return true;
   if (found == PCRE2_ERROR_NOMATCH) return false;
-  throw UsageError(cat("the regular expression ", quote(state_->expression),
+  throw UsageError(cat("the regular expression ", quote(state_->as_written),
                        " takes too much work on ", quote(name), "; simplify it"));
 }
 
@@ -99,11 +100,11 @@ ModuleMatch::ModuleMatch(const LoraConfig& config)
       ranks_(end_patterns(config.rank_pattern)),
       alphas_(end_patterns(config.alpha_pattern)) {
   if (!config.targets_expression.empty())
-    targets_ = std::make_unique<NamePattern>(config.targets_expression);
+    targets_ = std::make_unique<NamePattern>(config.targets_expression, config.targets_expression);
   if (!config.exclude_expression.empty())
-    exclude_ = std::make_unique<NamePattern>(config.exclude_expression);
+    exclude_ = std::make_unique<NamePattern>(config.exclude_expression, config.exclude_expression);
   for (const std::string& m : config.modules_to_save)
-    saved_.emplace_back(cat("(^|.*\\.)", m, "($|\\..*)"));
+    saved_.emplace_back(cat("(^|.*\\.)", m, "($|\\..*)"), m);
 }
 
 bool ModuleMatch::is_excluded(const std::string& name) const {

@@ -16,8 +16,8 @@ namespace nibble {
 /// A compiled regular expression that must match a whole name.
 class NamePattern {
  public:
-  /// Throws UsageError where the expression is none.
-  explicit NamePattern(const std::string& expression);
+  /// Throws UsageError, with the expression as the user wrote it, where it is none.
+  NamePattern(const std::string& expression, const std::string& as_written);
   ~NamePattern();
   NamePattern(NamePattern&&) noexcept;
   bool matches(std::string_view name) const;
