@@ -141,6 +141,10 @@ MergeReport merge_adapter(const fs::path& model_folder, const fs::path& adapter,
                           const fs::path& out, const MergeOptions& options) {
   AtomicFolder folder(out);
   Model model = load_model(model_folder);
+  if (model.config.quantization && options.type == "keep")
+    throw UnavailableError(cat(model_folder.string(),
+                               ": quantised; merge into dense weights with "
+                               "--type=bf16"));
   attach_adapter(model, adapter);
   Arena measure;
   ParameterSet(model.parameters).lay_out(measure, Dtype::kF32, false);
