@@ -13,6 +13,7 @@ namespace nibble {
 namespace {
 
 constexpr int64_t kChunkElements = int64_t{1} << 20;
+constexpr int64_t kGrainElements = int64_t{1} << 16;  // worth waking a thread for
 
 // Magnitudes from here on round to infinity. The block types keep scales and minima in f16.
 float limit_of(GgmlType type) {
@@ -39,12 +40,13 @@ void copy_rows(const FloatRows& from, GgmlType to, const ByteSink& sink) {
   CHECK(ggml_encodes(to) && from.row_elements % info.block == 0);
   const float limit = limit_of(to);
   const size_t row_bytes = static_cast<size_t>(from.row_elements / info.block) * info.bytes;
-  const int64_t chunk =
-      std::max<int64_t>(1, kChunkElements / std::max<int64_t>(1, from.row_elements));
+  const int64_t width = std::max<int64_t>(1, from.row_elements);
+  const int64_t chunk = std::max<int64_t>(1, kChunkElements / width);
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / width);
   std::vector<std::byte> out(static_cast<size_t>(std::min(chunk, from.rows)) * row_bytes);
   for (int64_t begin = 0; begin < from.rows; begin += chunk) {
     const int64_t count = std::min(chunk, from.rows - begin);
-    parallel_for(count, 1, [&](int64_t first, int64_t last) {
+    parallel_for(count, grain, [&](int64_t first, int64_t last) {
       std::vector<float> row(static_cast<size_t>(from.row_elements));
       for (int64_t i = first; i < last; ++i) {
         from.read(begin + i, row.data());
