@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -45,6 +46,13 @@ T load(std::span<const std::byte> bytes, uint64_t i) {
   T value;
   std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
   return value;
+}
+
+double shortest(float x) {
+  char text[32];
+  auto out = static_cast<double>(x);
+  if (std::isfinite(x)) std::from_chars(text, std::to_chars(text, text + sizeof text, x).ptr, out);
+  return out;
 }
 
 [[noreturn]] void mismatch(const GgufValue& value, std::string_view expected) {
@@ -210,7 +218,7 @@ double GgufValue::number(uint64_t i) const {
   CHECK(i < count);
   double v = 0;
   if (type == GgufType::kF32)
-    v = static_cast<double>(load<float>(bytes, i));
+    v = shortest(load<float>(bytes, i));
   else if (type == GgufType::kF64)
     v = load<double>(bytes, i);
   else if (type == GgufType::kU64)

@@ -50,8 +50,9 @@ struct GgufValue {
   std::span<const std::byte> bytes;       // of all items, unless they are strings
   std::vector<std::string_view> strings;  // the items, where they are
 
-  /// Item `i` as that kind; throws DataError "expected an integer, found string" (the caller adds
-  /// the place) where it is another, or does not fit.
+  /// Item `i` as that kind; an f32 becomes the double that its shortest decimal names (1e-05, not
+  /// 9.99999975e-06). Throws DataError "expected an integer, found string" (the caller adds the
+  /// place) where it is another, or does not fit.
   int64_t integer(uint64_t i = 0) const;
   double number(uint64_t i = 0) const;
   bool boolean(uint64_t i = 0) const;

@@ -29,7 +29,12 @@ class Json {
   Json(bool v) : value_(v) {}
   Json(int v) : value_(int64_t{v}) {}
   Json(int64_t v) : value_(v) {}
-  Json(uint64_t v) : value_(v) {}
+  Json(uint64_t v) {  // as the parser stores it: unsigned only where it must be
+    if (v <= INT64_MAX)
+      value_ = static_cast<int64_t>(v);
+    else
+      value_ = v;
+  }
   Json(double v) : value_(v) {}
   Json(float v) : value_(static_cast<double>(v)) {}
   Json(const char* v) : value_(std::string(v)) {}

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -37,15 +36,6 @@ constexpr std::array<std::string_view, 22> kKnownKeys = {"context_length",
                                                          "expert_used_count",
                                                          "tensor_data_layout",
                                                          "attention.causal"};
-
-// The shortest decimal that reads back as the same float, as a double: 1e-05, not 9.99999975e-06.
-double shortest(double value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, static_cast<float>(value)).ptr;
-  double out = value;
-  std::from_chars(text, end, out);
-  return out;
-}
 
 // The metadata of one architecture.
 class Keys {
@@ -108,8 +98,7 @@ Json rope_scaling(const GgufFile& file, const Keys& keys, double theta) {
       keys.text("rope.scaling.type", keys.has("rope.scale_linear") ? "linear" : "none");
   const double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1.0));
   if (type == "linear" && factor != 1.0)
-    return Json::object(
-        {{"type", "linear"}, {"rope_type", "linear"}, {"factor", shortest(factor)}});
+    return Json::object({{"type", "linear"}, {"rope_type", "linear"}, {"factor", factor}});
   if (type != "none" && type != "linear")
     keys.refuse(keys.prefix() + "rope.scaling.type", cat("is ", quote(type)));
   const GgufTensor* table = file.find_tensor("rope_freqs.weight");
@@ -159,7 +148,7 @@ std::vector<float> llama3_rope_factors(const RopeConfig& rope, int64_t head_dim)
 std::optional<RopeConfig> find_llama3_rope(std::span<const float> factors, double theta) {
   if (factors.empty()) return std::nullopt;
   RopeConfig rope{.theta = theta, .scaling = RopeScaling::kLlama3};
-  rope.factor = shortest(static_cast<double>(*std::max_element(factors.begin(), factors.end())));
+  rope.factor = static_cast<double>(*std::max_element(factors.begin(), factors.end()));
   if (!(rope.factor > 1.0 && rope.factor < 1e6)) return std::nullopt;
   const auto head_dim = static_cast<int64_t>(factors.size()) * 2;
   std::vector<int64_t> lengths = {8192};  // LLaMA's own first: short tables may fit several
@@ -208,7 +197,7 @@ Json config_from_gguf(const GgufFile& file, Dtype dtype) {
     keys.refuse(keys.prefix() + "rope.dimension_count", "rotates a part of the head");
   const int64_t window = keys.size("attention.sliding_window", 0);
   const bool mistral = architecture == "llama" && window > 0;
-  const double theta = shortest(keys.number("rope.freq_base", 10000.0));
+  const double theta = keys.number("rope.freq_base", 10000.0);
 
   Json config = Json::object();
   const std::string family = mistral ? "mistral" : architecture;
@@ -226,7 +215,7 @@ Json config_from_gguf(const GgufFile& file, Dtype dtype) {
   config.set("num_key_value_heads", keys.size("attention.head_count_kv", heads));
   config.set("head_dim", head_dim);
   config.set("max_position_embeddings", keys.size("context_length", 2048));
-  config.set("rms_norm_eps", shortest(keys.number("attention.layer_norm_rms_epsilon", 1e-6)));
+  config.set("rms_norm_eps", keys.number("attention.layer_norm_rms_epsilon", 1e-6));
   config.set("rope_theta", theta);
   config.set("rope_scaling", rope_scaling(file, keys, theta));
   config.set("tie_word_embeddings", tied);

@@ -5,27 +5,12 @@
 #include "base/error.h"
 #include "base/quote.h"
 #include "model/import_sources.h"
-#include "quant/storage.h"
+#include "model/stored_weight.h"
 
 namespace nibble {
 namespace {
 
 constexpr size_t kPart = size_t{4} << 20;
-
-// Buffers and copies that transformers itself ignores: rotary frequencies, a tied head.
-bool ignorable(const std::string& name, const ModelConfig& config) {
-  return name.ends_with("rotary_emb.inv_freq") ||
-         (config.tied_embeddings && name == "lm_head.weight");
-}
-
-// The weight whose companion `name` is: "x.weight.absmax", "x.SCB", "x.weight_format" of
-// "x.weight".
-std::string owner(const std::string& name) {
-  if (const size_t at = name.find(".weight"); at != std::string::npos)
-    return name.substr(0, at) + ".weight";
-  const size_t dot = name.rfind('.');
-  return (dot == std::string::npos ? name : name.substr(0, dot)) + ".weight";
-}
 
 OutgoingTensor verbatim(const StoredTensor& t) {
   return {.info = t.info, .copy = [&t](const ByteSink& sink) {
@@ -33,21 +18,6 @@ OutgoingTensor verbatim(const StoredTensor& t) {
               sink(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
             t.file->forget(t.offset, t.bytes.size());
           }};
-}
-
-OutgoingTensor dense(const StoredTensor& t, const WeightSpec& spec, const ImportOptions& options) {
-  const std::string what = cat(t.file->path().string(), ": tensor ", quote(spec.name));
-  if (t.info.dtype != Dtype::kF32 && t.info.dtype != Dtype::kF16 && t.info.dtype != Dtype::kBf16)
-    throw UnavailableError(cat(what, " is of type ", dtype_name(t.info.dtype),
-                               ", which is not supported; F32, F16 and BF16 are"));
-  if (t.info.shape != spec.shape)
-    throw DataError(cat(what, " is ", describe_shape(t.info.shape), ", not ",
-                        describe_shape(spec.shape), " as config.json says; fetch both again"));
-  const int64_t width = spec.shape.back();
-  const int64_t rows = spec.shape.size() == 1 ? 1 : spec.shape[0];
-  return converted(spec.name, options.dtype.value_or(t.info.dtype), spec.shape,
-                   stored_rows(what, ggml_type_of(t.info.dtype), t.bytes.data(), rows, width),
-                   *t.file, t.bytes);
 }
 
 void refuse_other_storage(const fs::path& source) {
@@ -77,25 +47,25 @@ ImportReport import_folder(const fs::path& source, const fs::path& folder,
   const TensorStore store(source);
   QuantizedTables tables;
   std::vector<OutgoingTensor> tensors;
-  std::set<std::string> used, quantized;
+  std::set<std::string> used;
   for (const WeightSpec& spec : model_weights(config)) {
+    FloatRows rows = stored_weight(store, spec, config, tables);  // checks every part
     const StoredTensor& t = store.at(spec.name);
     used.insert(spec.name);
     if (config.quantization && spec.linear && is_quantized(store, spec.name)) {
-      load_quantized(store, spec.name, spec.shape[0], spec.shape[1], tables);  // checks every part
-      quantized.insert(spec.name);
       tensors.push_back(verbatim(t));
       for (const auto& [name, companion] : store.tensors())
-        if (is_quantization_companion(name) && owner(name) == spec.name) {
+        if (is_quantization_companion(name) && quantized_owner(name) == spec.name) {
           used.insert(name);
           tensors.push_back(verbatim(companion));
         }
     } else {
-      tensors.push_back(dense(t, spec, options));
+      tensors.push_back(converted(spec.name, options.dtype.value_or(t.info.dtype), spec.shape,
+                                  std::move(rows), *t.file, t.bytes));
     }
   }
   for (const auto& [name, t] : store.tensors())
-    if (!used.contains(name) && !ignorable(name, config))
+    if (!used.contains(name) && !is_ignorable_tensor(name, config))
       throw UnavailableError(cat(t.file->path().string(), ": tensor ", quote(name),
                                  " has no place in this family of models, which is not supported"));
   if (config.quantization) report.source += ", quantised by bitsandbytes";

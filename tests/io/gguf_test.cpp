@@ -73,7 +73,7 @@ TEST_F(Gguf, RoundTrip) {
   EXPECT_EQ(in.metadata()[1].first, "llama.block_count");
   EXPECT_EQ(in.text("general.architecture", ""), "llama");
   EXPECT_EQ(in.integer("llama.block_count", 0), 7);
-  EXPECT_EQ(in.number("llama.eps", 0), static_cast<double>(1e-5f));
+  EXPECT_EQ(in.number("llama.eps", 0), 1e-5);
   EXPECT_TRUE(in.boolean("flag", false));
   EXPECT_EQ(in.integer("absent", 11), 11);
   const GgufValue* stored = in.find("words");

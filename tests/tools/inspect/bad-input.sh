@@ -1,0 +1,28 @@
+# One line, the right exit code.
+check() {  # check CODE TEXT ARGUMENT...
+  local code=$1 text=$2
+  shift 2
+  expect "$code" nibble-inspect "$@" >out 2>err
+  [ ! -s out ]
+  one_line err
+  grep -qF -- "$text" err || fail "not '$text' but: $(cat err)"
+}
+check 64 "PATH"
+check 66 "none: no such file or folder" none
+mkdir empty
+check 65 "empty: holds no model, adapter or checkpoint" empty
+echo text >x.txt
+check 65 "x.txt: neither GGUF" x.txt
+printf 'GGUF\1\0\0\0' >x.gguf
+check 65 "version 1" x.gguf
+: >x.safetensors
+check 65 "x.safetensors" x.safetensors
+: >x.nbp
+check 65 "x.nbp" x.nbp
+: >x.jsonl
+check 65 "--show is for" --show=a x.jsonl
+expect 1 nibble-inspect --verify x.safetensors >out
+grep -q "^fault: x.safetensors" out
+echo '{}' >ok.jsonl
+expect 74 nibble-inspect ok.jsonl >/dev/full 2>err
+one_line err
