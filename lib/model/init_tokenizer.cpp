@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/init_tokenizer.h"
 
-#include "model/copy_tokenizer.h"
+#include "text/copy_tokenizer.h"
 #include "model/gguf_vocab.h"
 #include "model/tokenizer_files.h"
 #include "text/sentencepiece_train.h"

@@ -7,7 +7,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
 #include "model/adapter.h"
-#include "model/copy_tokenizer.h"
+#include "text/copy_tokenizer.h"
 #include "model/import_sources.h"
 #include "model/model_writer.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/copy_tokenizer.h"
+#include "text/copy_tokenizer.h"
 
 #include <array>
 
