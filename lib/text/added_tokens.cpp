@@ -1,38 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/added_tokens.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 
+#include "text/pattern.h"
 #include "text/unicode.h"
 
 namespace nibble {
 namespace {
 
-// \w of Rust's regex: alphabetic, marks, decimal digits, connectors and joiners.
-bool is_word(char32_t code) {
-  if (code == kInvalidCode) return false;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    default:
-      // Alphabetic symbols: circled and squared Latin letters. Then the joiners.
-      return (code >= 0x24B6 && code <= 0x24E9) || (code >= 0x1F130 && code <= 0x1F149) ||
-             (code >= 0x1F150 && code <= 0x1F169) || (code >= 0x1F170 && code <= 0x1F189) ||
-             code == 0x200C || code == 0x200D;
-  }
-}
+// \w of Rust's regex: alphabetic (letters, and circled and squared ones), marks, decimal digits,
+// connecting punctuation and joiners.
+constexpr std::string_view kWord =
+    R"([\p{L}\p{M}\p{Nd}\p{Nl}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169})"
+    R"(\x{1F170}-\x{1F189}_\x{203F}\x{2040}\x{2054}\x{FE33}\x{FE34}\x{FE4D}-\x{FE4F}\x{FF3F})"
+    R"(\x{200C}\x{200D}])";
 
 // Start of the last character before `end`.
 size_t previous_start(std::string_view text, size_t end) {
@@ -41,11 +23,14 @@ size_t previous_start(std::string_view text, size_t end) {
   return at;
 }
 
-bool ends_with_word(std::string_view text) {
-  return !text.empty() && is_word(read_utf8(text, previous_start(text, text.size())).code);
-}
 bool starts_with_word(std::string_view text) {
-  return !text.empty() && is_word(read_utf8(text, 0).code);
+  static const Pattern word(kWord);
+  if (text.empty()) return false;
+  const auto found = word.find(text.substr(0, static_cast<size_t>(read_utf8(text, 0).size)), 0);
+  return found.has_value();
+}
+bool ends_with_word(std::string_view text) {
+  return !text.empty() && starts_with_word(text.substr(previous_start(text, text.size())));
 }
 
 size_t spaces_at_start(std::string_view text) {
