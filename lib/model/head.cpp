@@ -172,8 +172,12 @@ Tensor head_logits(const Model& model, const Tensor& stream, const Tensor& row_i
                    .in = hidden,
                    .weight = table_weight(model.norm, model.parameters),
                    .eps = static_cast<float>(model.config.norm_eps)});
-  HeadWeights weights(model, b);
-  project(weights, normed, logits, b);
+  if (reads_few_rows(m)) {
+    few_rows(model.head, model.parameters, logits, normed);
+  } else {
+    HeadWeights weights(model, b);
+    project(weights, normed, logits, b);
+  }
   return logits;
 }
 

@@ -234,16 +234,26 @@ Tensor weight_rows(const Projection& p, const ParameterSet& parameters, int64_t 
   return out;
 }
 
+bool reads_few_rows(int64_t n) {
+  return n <= kMatvecRows;
+}
+
+void few_rows(const Projection& p, const ParameterSet& parameters, const Tensor& y,
+              const Tensor& x) {
+  if (p.weight_parameter >= 0)
+    dense_matvec({.out = y, .x = x, .weight = parameters.compute(p.weight_parameter)});
+  else if (p.quantized)
+    quantized_matvec({.out = y, .x = x, .matrix = *p.quantized});
+  else
+    dense_matvec({.out = y, .x = x, .weight = p.weight});
+}
+
 void linear_forward(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.x.dim(0);
-  bool done = n <= kMatvecRows;
-  for (const Projection& p : group.parts) done = done && p.quantized && p.weight_parameter < 0;
-  if (done)
+  if (reads_few_rows(n))
     for (const Slice& s : slices(group))
-      quantized_matvec({.out = columns(io.y, s.begin, s.part->out_features),
-                        .x = io.x,
-                        .matrix = *s.part->quantized});
+      few_rows(*s.part, parameters, columns(io.y, s.begin, s.part->out_features), io.x);
   else
     for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
       matmul({.out = columns(io.y, begin, weight.dim(0)),

@@ -79,10 +79,13 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io,
                      const LinearContext& context);
 
 /// Rows [begin, begin + count) of a projection's weight in the type the matmul reads: the stored
-/// tensor where possible, else expanded into `panel`. f32 scratch of matmul that the layers need is
-/// bounded by linear_matmul_scratch.
+/// tensor where possible, else expanded into `panel`.
 Tensor weight_rows(const Projection& projection, const ParameterSet& parameters, int64_t begin,
                    int64_t count, Dtype type, const Tensor& panel);
+/// y = x W^T for so few rows that the weights are best read as they are stored, without a panel.
+bool reads_few_rows(int64_t n);
+void few_rows(const Projection& projection, const ParameterSet& parameters, const Tensor& y,
+              const Tensor& x);
 /// f32 elements of matmul scratch for any product that forward or backward of the group makes with
 /// up to n rows.
 int64_t linear_matmul_scratch(const LinearGroup& group, const ParameterSet& parameters, int64_t n,

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "infer/generator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "infer/cache.h"
+#include "kernels/attention.h"
+#include "kernels/elementwise.h"
+#include "kernels/embedding.h"
+#include "model/head.h"
+
+namespace nibble {
+namespace {
+
+// Tokens of prompts read at once, unless one prompt alone is longer.
+constexpr int64_t kPromptTokens = 1024;
+
+// A sequence that grows; slot i of the cache is active_[i]'s.
+struct Sequence {
+  size_t index = 0;
+  size_t prompt = 0;            // tokens of the prompt
+  std::vector<int32_t> tokens;  // prompt and completion
+  std::span<const int32_t> completion() const { return std::span(tokens).subspan(prompt); }
+};
+
+}  // namespace
+
+struct Generator::State {
+  const Model& model;
+  GeneratorOptions options;
+  RopeTable rope;
+  Arena arena;
+  std::optional<Cache> cache;
+  BlockScratch scratch;
+  BlockActivations activations;
+  HeadBuffers head;
+  Tensor decode_scratch, sample_logits;
+  Sampler sampler;
+  Batch batch;
+  std::vector<Sequence> active;
+  std::vector<int32_t> lengths, last_rows;
+
+  State(const Model& m, const GeneratorOptions& o)
+      : model(m),
+        options(o),
+        rope(make_rope_table(m.config.rope, m.config.head_dim, o.context)),
+        sampler(o.sampling, m.config.vocab_size) {
+    Arena plan;
+    lay_out(plan);
+    arena = Arena(plan.peak());
+    lay_out(arena);
+    // Held at their most, so that no token allocates.
+    active.reserve(static_cast<size_t>(options.batch_size));
+    lengths.reserve(static_cast<size_t>(options.batch_size));
+  }
+
+  void lay_out(Arena& a) {
+    const int64_t most = std::max(std::max(kPromptTokens, options.context), options.batch_size);
+    const BlockSizes sizes = {
+        .tokens = most, .longest = options.context, .compute = options.compute};
+    cache.emplace(a, model.config, options.batch_size, options.context, options.compute);
+    scratch = take_block_scratch(a, model, sizes, NormRecompute::kNo);
+    activations = take_activations(a, model, sizes, NormRecompute::kNo, scratch);
+    head = take_head(a, model, sizes, options.batch_size);
+    int64_t need = 0;
+    for (int64_t l = 0; l < model.config.layers; ++l)
+      need =
+          std::max(need, attention_decode_scratch(shape(l), options.batch_size, options.context));
+    decode_scratch = a.take(Dtype::kF32, {need});
+    sample_logits = a.take(Dtype::kF32, {model.config.vocab_size});
+  }
+
+  AttentionShape shape(int64_t block) const {
+    const ModelConfig& c = model.config;
+    return {.heads = c.heads,
+            .kv_heads = c.kv_heads,
+            .head_dim = c.head_dim,
+            .window = c.window_of(block),
+            .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
+  }
+
+  // One token a sequence: its key and value join the cache, its query reads all of it.
+  void attend_cached(int64_t block, const BlockActivations& a) {
+    const ModelConfig& c = model.config;
+    const auto rows_now = static_cast<int64_t>(active.size());
+    for (int64_t slot = 0; slot < rows_now; ++slot)
+      cache->store(block, slot, lengths[static_cast<size_t>(slot)] - 1, a.qkv, slot, 1);
+    attention_decode({.out = a.attention,
+                      .q = columns(a.qkv, 0, c.heads * c.head_dim),
+                      .keys = rows(cache->keys(block), 0, rows_now),
+                      .values = rows(cache->values(block), 0, rows_now),
+                      .lengths = view(lengths.data(), {rows_now}),
+                      .shape = shape(block),
+                      .scratch = decode_scratch});
+  }
+
+  // The batch through all blocks; the residual stream after the last.
+  template <class AfterBlock>
+  Tensor forward(AttentionStep attend, const AfterBlock& after) {
+    const int64_t n = batch.tokens();
+    const BlockRun run{.model = &model,
+                       .batch = &batch,
+                       .rope = &rope,
+                       .scratch = &scratch,
+                       .attend = attend,
+                       .attend_state = this};
+    const BlockActivations a = first_rows(activations, n);
+    const Tensor delta = rows(scratch.delta, 0, n);
+    embedding_forward({.out = a.h_in,
+                       .ids = view(batch.ids.data(), {n}),
+                       .table = table_weight(model.embedding, model.parameters)});
+    for (int64_t l = 0; l < model.config.layers; ++l) {
+      block_forward(run, l, l == 0 ? a.h_in : a.h_mid, l == 0 ? Tensor{} : delta, a);
+      after(l, a);
+    }
+    const Tensor stream = rows(scratch.branch, 0, n);
+    cast({.out = stream, .in = a.h_mid});
+    accumulate({.out = stream, .in = delta});
+    return stream;
+  }
+
+  // Reads waiting prompts into free slots, as many as fit; returns how many.
+  size_t admit(std::span<const std::vector<int32_t>> prompts, size_t next) {
+    batch.clear();
+    last_rows.clear();
+    const size_t first = active.size();
+    while (next < prompts.size() && active.size() < static_cast<size_t>(options.batch_size)) {
+      const std::vector<int32_t>& prompt = prompts[next];
+      CHECK(!prompt.empty() && static_cast<int64_t>(prompt.size()) < options.context);
+      const auto tokens = static_cast<int64_t>(prompt.size());
+      if (batch.tokens() > 0 && batch.tokens() + tokens > kPromptTokens) break;
+      batch.append(prompt, {});
+      last_rows.push_back(static_cast<int32_t>(batch.tokens() - 1));
+      Sequence sequence{.index = next++, .prompt = prompt.size(), .tokens = prompt};
+      sequence.tokens.reserve(prompt.size() + static_cast<size_t>(options.max_tokens));
+      active.push_back(std::move(sequence));
+    }
+    if (active.size() == first) return 0;
+    const Tensor stream = forward(nullptr, [&](int64_t block, const BlockActivations& a) {
+      for (size_t s = first; s < active.size(); ++s) {
+        const auto i = s - first;
+        cache->store(block, static_cast<int64_t>(s), 0, a.qkv, batch.starts[i],
+                     batch.starts[i + 1] - batch.starts[i]);
+      }
+    });
+    choose(stream, first);
+    return active.size() - first;
+  }
+
+  // The next token of every active sequence.
+  void step() {
+    batch.clear();
+    lengths.clear();
+    last_rows.clear();
+    for (const Sequence& s : active) {
+      batch.ids.push_back(s.tokens.back());
+      const auto position = static_cast<int32_t>(s.tokens.size()) - 1;
+      batch.positions.push_back(position);
+      lengths.push_back(position + 1);
+      last_rows.push_back(static_cast<int32_t>(last_rows.size()));
+    }
+    const Tensor stream = forward(
+        [](void* self, int64_t block, const BlockActivations& a) {
+          static_cast<State*>(self)->attend_cached(block, a);
+        },
+        [](int64_t, const BlockActivations&) {});
+    choose(stream, 0);
+  }
+
+  // Samples for active[first...] from the rows of the stream named by last_rows.
+  void choose(const Tensor& stream, size_t first) {
+    const auto chunk = static_cast<size_t>(head.hidden.dim(0));
+    float* row = sample_logits.as<float>();
+    const auto vocabulary = static_cast<size_t>(model.config.vocab_size);
+    for (size_t begin = 0; begin < last_rows.size(); begin += chunk) {
+      const size_t count = std::min(chunk, last_rows.size() - begin);
+      const Tensor logits = head_logits(
+          model, stream, view(last_rows.data() + begin, {static_cast<int64_t>(count)}), head);
+      for (size_t i = 0; i < count; ++i) {
+        Sequence& s = active[first + begin + i];
+        cast({.out = view(row, {1, model.config.vocab_size}),
+              .in = rows(logits, static_cast<int64_t>(i), 1)});
+        s.tokens.push_back(sampler.next({row, vocabulary}, s.tokens, base + s.index));
+      }
+    }
+  }
+
+  // Takes finished sequences out, the last slots moving into the gaps.
+  void retire(size_t first, const OnToken& on_token, const OnDone& on_done) {
+    for (size_t i = active.size(); i-- > first;) {
+      Sequence& s = active[i];
+      Completion done;
+      const bool stop_id = std::find(options.stop_ids.begin(), options.stop_ids.end(),
+                                     s.tokens.back()) != options.stop_ids.end();
+      if (stop_id) s.tokens.pop_back();
+      const auto completion = s.completion();
+      const bool stopped = stop_id || (on_token && on_token(s.index, completion));
+      const bool full = static_cast<int64_t>(completion.size()) >= options.max_tokens ||
+                        static_cast<int64_t>(s.tokens.size()) >= options.context;
+      if (!stopped && !full) continue;
+      done.tokens.assign(completion.begin(), completion.end());
+      done.finish = stopped ? Completion::Finish::kStop : Completion::Finish::kLength;
+      const size_t index = s.index;
+      if (const size_t last = active.size() - 1; i != last) {
+        // The last token of a sequence is not in the cache yet.
+        cache->move(static_cast<int64_t>(last), static_cast<int64_t>(i),
+                    static_cast<int64_t>(active[last].tokens.size()) - 1);
+        active[i] = std::move(active[last]);
+      }
+      active.pop_back();
+      on_done(index, std::move(done));
+    }
+  }
+
+  uint64_t base = 0;  // sequence number of the first prompt
+};
+
+Generator::Generator(const Model& model, const GeneratorOptions& options)
+    : state_(std::make_unique<State>(model, options)) {}
+Generator::~Generator() = default;
+
+size_t Generator::planned_bytes() const {
+  return state_->arena.peak();
+}
+
+void Generator::run(std::span<const std::vector<int32_t>> prompts, uint64_t first_index,
+                    const OnToken& on_token, const OnDone& on_done) {
+  State& s = *state_;
+  s.base = first_index;
+  s.active.clear();
+  size_t next = 0;
+  while (next < prompts.size() || !s.active.empty()) {
+    const size_t before = s.active.size();
+    if (const size_t admitted = s.admit(prompts, next)) {
+      next += admitted;
+      s.retire(before, on_token, on_done);
+      continue;
+    }
+    s.step();
+    s.retire(0, on_token, on_done);
+  }
+}
+
+}  // namespace nibble
