@@ -156,10 +156,7 @@ OptionTable::Ref OptionTable::positional(std::string value_name, std::string& ta
 }
 OptionTable::Ref OptionTable::positional(std::string value_name, std::vector<std::string>& target,
                                          std::string help) {
-  Target whole = {.set = [&target](const std::string& s) { target.push_back(s); },
-                  .get = bind(target).get,
-                  .list = true};
-  Entry& entry = add_entry("", std::move(value_name), std::move(whole), std::move(help));
+  Entry& entry = add_entry("", std::move(value_name), bind_texts(target), std::move(help));
   entry.is_positional = true;
   return Ref(entry);
 }
@@ -184,6 +181,11 @@ std::vector<std::pair<std::string, std::string>> OptionTable::settings() const {
 OptionTable::Target OptionTable::bind(std::string& target) {
   return {.set = [&target](const std::string& s) { target = s; },
           .get = [&target] { return target; }};
+}
+OptionTable::Target OptionTable::bind_texts(std::vector<std::string>& target) {
+  return {.set = [&target](const std::string& s) { target.push_back(s); },
+          .get = bind(target).get,
+          .list = true};
 }
 OptionTable::Target OptionTable::bind(int64_t& target) {
   return bind_number(target, "a whole number");

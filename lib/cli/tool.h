@@ -75,6 +75,12 @@ class OptionTable {
   Ref add(std::string name, std::string value_name, T& target, std::string help) {
     return Ref(add_entry(std::move(name), std::move(value_name), bind(target), std::move(help)));
   }
+  /// A list of which each value is one item, commas and all; the option may be repeated.
+  Ref add_texts(std::string name, std::string value_name, std::vector<std::string>& target,
+                std::string help) {
+    return Ref(
+        add_entry(std::move(name), std::move(value_name), bind_texts(target), std::move(help)));
+  }
   /// A switch --name; with `negatable`, --no-name too.
   Ref flag(std::string name, bool& target, std::string help);
   Ref negatable(std::string name, bool& target, std::string help);
@@ -101,6 +107,7 @@ class OptionTable {
  private:
   Entry& add_entry(std::string name, std::string value_name, Target target, std::string help);
   static Target bind(std::string& target);
+  static Target bind_texts(std::vector<std::string>& target);
   static Target bind(int64_t& target);
   static Target bind(int& target);
   static Target bind(uint64_t& target);

@@ -239,6 +239,11 @@ void LineWriter::line(std::string_view text) {
   if (s.buffer.size() >= kChunk) s.drain(false);
 }
 
+void LineWriter::text(std::string_view text) {
+  state_->buffer += text;
+  flush();
+}
+
 void LineWriter::flush() {
   if (!state_->file) state_->drain(false);
 }

@@ -51,6 +51,8 @@ class LineWriter {
 
   /// Appends the text and a newline. Throws IoError; ClosedPipe when the reader has gone.
   void line(std::string_view text);
+  /// Appends text without a newline and pushes it to a standard stream, for readers that follow.
+  void text(std::string_view text);
   /// Pushes what is buffered to a standard stream, for readers that follow.
   void flush();
   /// Finishes the stream and renames the file into place. Without it, nothing is kept.
