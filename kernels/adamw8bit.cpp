@@ -124,16 +124,16 @@ namespace {
 HWY_EXPORT(adamw8bit_block_range);
 }  // namespace
 
-int64_t adamw8bit_blocks(std::span<const Segment> segments) {
+int64_t adamw8bit_blocks(std::span<const ParameterRange> segments) {
   int64_t blocks = 0;
-  for (const Segment& s : segments)
+  for (const ParameterRange& s : segments)
     if (s.count >= kSmallSegment) blocks += ceil_div(s.count, kStateBlock);
   return blocks;
 }
 
-int64_t adamw8bit_small(std::span<const Segment> segments) {
+int64_t adamw8bit_small(std::span<const ParameterRange> segments) {
   int64_t elements = 0;
-  for (const Segment& s : segments)
+  for (const ParameterRange& s : segments)
     if (s.count < kSmallSegment) elements += s.count;
   return elements;
 }

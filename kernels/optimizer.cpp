@@ -130,7 +130,7 @@ struct L2Norm {
   double* out;
 };
 
-void check_flat(const Args& args, const Tensor& values, std::span<const Segment> segments,
+void check_flat(const Args& args, const Tensor& values, std::span<const ParameterRange> segments,
                 int64_t step) {
   args.require(values.rank == 1, "values is no vector");
   args.check_like("values", values, {Dtype::kF32}, values);

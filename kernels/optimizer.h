@@ -22,7 +22,7 @@
 namespace nibble {
 
 /// One trained tensor inside the flat storage.
-struct Segment {
+struct ParameterRange {
   int64_t begin = 0, count = 0;
   float weight_decay = 0.0f;
 };
@@ -31,7 +31,7 @@ struct AdamW {
   Tensor values;     // (P) f32 read and written
   Tensor gradients;  // (P) f32
   Tensor m, v;       // (P) f32 read and written
-  std::span<const Segment> segments;
+  std::span<const ParameterRange> segments;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   float gradient_scale = 1.0f;  // multiplies every gradient (clipping)
   int64_t step = 1;             // 1-based
@@ -43,20 +43,20 @@ struct AdamW8bit {
   Tensor m_codes, v_codes;    // (P) u8 read and written
   Tensor m_absmax, v_absmax;  // (adamw8bit_blocks) f32 read and written
   Tensor m_small, v_small;    // (adamw8bit_small) f32: state of segments under 4096 elements
-  std::span<const Segment> segments;
+  std::span<const ParameterRange> segments;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   float gradient_scale = 1.0f;
   int64_t step = 1;
 };
-int64_t adamw8bit_blocks(std::span<const Segment> segments);
-int64_t adamw8bit_small(std::span<const Segment> segments);
+int64_t adamw8bit_blocks(std::span<const ParameterRange> segments);
+int64_t adamw8bit_small(std::span<const ParameterRange> segments);
 /// Codes and scales of zero moments, as bitsandbytes initialises them.
 void adamw8bit_reset(const AdamW8bit& op, Stream stream = {});
 
 struct Sgd {
   Tensor values, gradients;  // (P) f32; values read and written
   Tensor momentum;           // (P) f32 read and written; absent: none
-  std::span<const Segment> segments;
+  std::span<const ParameterRange> segments;
   double learning_rate = 0, beta = 0.0;
   float gradient_scale = 1.0f;
   int64_t step = 1;

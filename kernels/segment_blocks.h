@@ -21,23 +21,24 @@ inline constexpr int64_t kSmallSegment = 4096;
 
 /// Adjoining blocks of one segment.
 struct BlockRun {
-  const Segment* segment = nullptr;
+  const ParameterRange* segment = nullptr;
   int64_t first = 0, count = 0;  // elements in the flat storage
   int64_t block = 0;             // of the first block, counted over segments with 8-bit state
   int64_t small = 0;             // of the first element, counted over segments without
 };
 
-inline int64_t count_blocks(std::span<const Segment> segments) {
+inline int64_t count_blocks(std::span<const ParameterRange> segments) {
   int64_t blocks = 0;
-  for (const Segment& s : segments) blocks += ceil_div(s.count, kStateBlock);
+  for (const ParameterRange& s : segments) blocks += ceil_div(s.count, kStateBlock);
   return blocks;
 }
 
 /// body(run) for the blocks numbered [begin, end).
 template <class Body>
-void walk_blocks(std::span<const Segment> segments, int64_t begin, int64_t end, const Body& body) {
+void walk_blocks(std::span<const ParameterRange> segments, int64_t begin, int64_t end,
+                 const Body& body) {
   int64_t at = 0, block = 0, small = 0;
-  for (const Segment& s : segments) {
+  for (const ParameterRange& s : segments) {
     const int64_t blocks = ceil_div(s.count, kStateBlock);
     const int64_t low = std::max(begin, at) - at, high = std::min(end, at + blocks) - at;
     if (low < high) {
@@ -55,15 +56,16 @@ void walk_blocks(std::span<const Segment> segments, int64_t begin, int64_t end, 
 
 /// body(begin, end) over all blocks, on all threads.
 template <class Body>
-void parallel_blocks(std::span<const Segment> segments, const Body& body) {
+void parallel_blocks(std::span<const ParameterRange> segments, const Body& body) {
   constexpr int64_t kGrain = 32;
   // A reference fits into std::function without memory of its own.
   parallel_for(count_blocks(segments), kGrain, std::cref(body));
 }
 
 /// Throws BugError unless all segments lie in [0, elements).
-inline void check_segments(const Args& args, std::span<const Segment> segments, int64_t elements) {
-  for (const Segment& s : segments)
+inline void check_segments(const Args& args, std::span<const ParameterRange> segments,
+                           int64_t elements) {
+  for (const ParameterRange& s : segments)
     args.require(s.begin >= 0 && s.count >= 0 && s.count <= elements - s.begin,
                  "a segment lies outside values");
 }

@@ -49,8 +49,8 @@ void ParameterSet::zero_gradients() const {
     std::memset(gradients_.as<float>(), 0, static_cast<size_t>(extent_) * sizeof(float));
 }
 
-std::vector<Segment> ParameterSet::segments(float weight_decay) const {
-  std::vector<Segment> out;
+std::vector<ParameterRange> ParameterSet::segments(float weight_decay) const {
+  std::vector<ParameterRange> out;
   for (const Parameter& p : parameters_)
     out.push_back({p.begin, p.count, p.decays ? weight_decay : 0.0f});
   return out;

@@ -45,7 +45,7 @@ class ParameterSet {
   void zero_gradients() const;
 
   /// The optimizer's table. `weight_decay` goes to those that decay.
-  std::vector<Segment> segments(float weight_decay) const;
+  std::vector<ParameterRange> segments(float weight_decay) const;
 
  private:
   Tensor slice(const Tensor& flat, int index) const;

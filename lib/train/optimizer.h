@@ -38,7 +38,7 @@ class Optimizer {
   OptimizerOptions options_;
   Kind kind_ = Kind::kAdamW;
   const ParameterSet& parameters_;
-  std::vector<Segment> segments_;
+  std::vector<ParameterRange> segments_;
   std::vector<std::pair<std::string, Tensor>> state_;
 };
 

@@ -24,8 +24,8 @@ constexpr double kRate = 1e-3, kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
 constexpr float kScale = 0.7f;
 
 /// Segments of the given sizes with a gap of 3 between them; the last has no decay.
-std::vector<Segment> make_segments(const std::vector<int64_t>& counts) {
-  std::vector<Segment> segments;
+std::vector<ParameterRange> make_segments(const std::vector<int64_t>& counts) {
+  std::vector<ParameterRange> segments;
   int64_t at = 2;
   for (const int64_t count : counts) {
     segments.push_back({.begin = at, .count = count, .weight_decay = 0.1f});
@@ -34,17 +34,17 @@ std::vector<Segment> make_segments(const std::vector<int64_t>& counts) {
   segments.back().weight_decay = 0.0f;
   return segments;
 }
-int64_t flat_size(const std::vector<Segment>& s) {
+int64_t flat_size(const std::vector<ParameterRange>& s) {
   return s.back().begin + s.back().count + 1;
 }
 
 /// What lies in segments is given by element(i, decay); the rest stays as it is.
 template <class Element>
-std::vector<Bounded> over_segments(const Buffer& start, const std::vector<Segment>& segments,
+std::vector<Bounded> over_segments(const Buffer& start, const std::vector<ParameterRange>& segments,
                                    const Element& element) {
   std::vector<Bounded> want;
   for (int64_t i = 0; i < start.size(); ++i) want.emplace_back(start.at(i));
-  for (const Segment& s : segments)
+  for (const ParameterRange& s : segments)
     for (int64_t i = s.begin; i < s.begin + s.count; ++i)
       want[static_cast<size_t>(i)] = element(i, static_cast<double>(s.weight_decay));
   return want;
@@ -138,7 +138,7 @@ TEST(Sgd, EqualsTheFormula) {
 
 /// All that adamw8bit reads and writes, for the three tensors of the golden file, adjoining.
 struct State8bit {
-  std::vector<Segment> segments = {{.begin = 0, .count = 4133, .weight_decay = 0.01f},
+  std::vector<ParameterRange> segments = {{.begin = 0, .count = 4133, .weight_decay = 0.01f},
                                    {.begin = 4133, .count = 100, .weight_decay = 0.1f},
                                    {.begin = 4233, .count = 4096, .weight_decay = 0.0f}};
   static constexpr int64_t kElements = 4133 + 100 + 4096;
@@ -191,7 +191,7 @@ struct State8bit {
                  static_cast<size_t>(count) * size);
     };
     int64_t block = 0;
-    for (const Segment& s : segments) {
+    for (const ParameterRange& s : segments) {
       put(values, s.begin, s.count);
       if (s.count < 4096) {
         put(m_small, 0, s.count);
@@ -220,7 +220,7 @@ TEST(AdamW8bit, EqualsBitsandbytes) {
     const std::string got = state.bytes();
     ASSERT_EQ(want.size(), got.size());
     size_t at = 0;
-    for (const Segment& s : state.segments) {
+    for (const ParameterRange& s : state.segments) {
       for (int64_t i = 0; i < s.count; ++i, at += sizeof(float)) {
         float w, g;
         std::memcpy(&w, want.data() + at, sizeof w);
@@ -247,7 +247,7 @@ TEST(AdamW8bit, FirstStepEqualsTheFormula) {
     const std::vector<float> start = state.values;
     state.run(1);
     std::vector<Bounded> want;
-    for (const Segment& s : state.segments)
+    for (const ParameterRange& s : state.segments)
       for (int64_t i = s.begin; i < s.begin + s.count; ++i) {
         const Bounded g(state.gradients[static_cast<size_t>(i)]);
         const Bounded m = narrow(1 - kBeta1) * g, v = narrow(1 - kBeta2) * g * g;
@@ -322,7 +322,7 @@ TEST(Optimizer, RefusesStateThatDoesNotFit) {
   EXPECT_THROW(adamw8bit(op), BugError);
   op = state.op(0);
   EXPECT_THROW(adamw8bit(op), BugError);
-  std::vector<Segment> beyond = {{.begin = 4, .count = State8bit::kElements}};
+  std::vector<ParameterRange> beyond = {{.begin = 4, .count = State8bit::kElements}};
   op = state.op(1);
   op.segments = beyond;
   EXPECT_THROW(adamw8bit(op), BugError);
