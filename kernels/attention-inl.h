@@ -70,35 +70,46 @@ struct SoftmaxRows {
   int64_t dim;  // columns of out
 };
 
-/// Takes the scores [from, to) of one row, replaces them by exp(score - max) in whole vectors and
-/// brings what was gathered to the new maximum.
-inline void softmax_row(const SoftmaxRows& rows, int64_t r, float* scores, int64_t from, int64_t to,
-                        Visible seen) {
-  if (seen.begin >= seen.end) {
-    std::fill(scores + from, scores + to, 0.0f);
-    return;
-  }
-  mask_row(scores, from, to, seen);
+/// Takes the scores [from, to) of `count` rows, at most kTileRows, `ld` apart; replaces them by
+/// exp(score - max) in whole vectors and brings what was gathered to the new maximum. In three
+/// passes, because within a row each waits for the one before.
+template <class Seen>
+HWY_INLINE void softmax_rows(const SoftmaxRows& rows, int64_t count, float* scores, int64_t ld,
+                             int64_t from, int64_t to, const Seen& seen_of) {
   const int64_t end = from + round_up(to - from, kLanes);
-  Vec most = set(rows.max[r]);
-  for (int64_t j = from; j < end; j += kLanes) most = hn::Max(most, load(scores + j, Whole{}));
-  const float max = hn::GetLane(hn::MaxOfLanes(F32(), most));
-  if (max > rows.max[r]) {
-    const Vec shrink = exp(set(rows.max[r] - max));
-    rows.sum[r] *= hn::GetLane(shrink);
-    float* out = rows.out + r * rows.ldo;
-    for_vectors(rows.dim, [&](int64_t i, auto part) {
-      store(hn::Mul(load(out + i, part), shrink), out + i, part);
-    });
-    rows.max[r] = max;
+  float max[kTileRows];
+  for (int64_t r = 0; r < count; ++r) {
+    float* row = scores + r * ld;
+    mask_row(row, from, to, seen_of(r));
+    Vec most = load(row + from, Whole{});
+    for (int64_t j = from + kLanes; j < end; j += kLanes)
+      most = hn::Max(most, load(row + j, Whole{}));
+    max[r] = hn::GetLane(hn::MaxOfLanes(F32(), most));
   }
-  Vec sum = zero();
-  for (int64_t j = from; j < end; j += kLanes) {
-    const Vec p = exp(hn::Sub(load(scores + j, Whole{}), set(max)));
-    store(p, scores + j, Whole{});
-    sum = hn::Add(sum, p);
+  for (int64_t r = 0; r < count; ++r) {
+    if (!(max[r] > rows.max[r])) continue;
+    if (rows.max[r] != kMasked) {
+      const Vec shrink = exp(set(rows.max[r] - max[r]));
+      rows.sum[r] *= hn::GetLane(shrink);
+      float* out = rows.out + r * rows.ldo;
+      for_vectors(rows.dim, [&](int64_t i, auto part) {
+        store(hn::Mul(load(out + i, part), shrink), out + i, part);
+      });
+    }
+    rows.max[r] = max[r];
   }
-  rows.sum[r] += hn::GetLane(hn::SumOfLanes(F32(), sum));
+  for (int64_t r = 0; r < count; ++r) {
+    float* row = scores + r * ld;
+    // A row that sees nothing yet has no maximum; any number makes its weights 0.
+    const Vec shift = set(rows.max[r] == kMasked ? 0.0f : rows.max[r]);
+    Vec sum = zero();
+    for (int64_t j = from; j < end; j += kLanes) {
+      const Vec p = exp(hn::Sub(load(row + j, Whole{}), shift));
+      store(p, row + j, Whole{});
+      sum = hn::Add(sum, p);
+    }
+    rows.sum[r] += hn::GetLane(hn::SumOfLanes(F32(), sum));
+  }
 }
 
 }  // namespace HWY_NAMESPACE

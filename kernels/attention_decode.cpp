@@ -82,7 +82,7 @@ void decode_split(const AttentionDecode& op, const cpu::DecodePlan& p, float* sc
                              .out = gathered + r0 * t.padded_dim,
                              .ldo = t.padded_dim,
                              .dim = d};
-      for (int64_t r = 0; r < some; ++r) softmax_row(rows, r, scores + r * t.keys, 0, nk, {0, nk});
+      softmax_rows(rows, some, scores, t.keys, 0, nk, [&](int64_t) { return Visible{0, nk}; });
       if (in_place)
         add_product(some, d, nk, scores, t.keys, values + k0 * width, width, rows.out,
                     t.padded_dim);

@@ -114,8 +114,8 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
         if (begin >= end) continue;
         multiply_panels(some, begin, end, d, query_of(h, r0), d, scratch, scores, t.keys);
         const SoftmaxRows rows = rows_of(h, r0);
-        for (int64_t r = 0; r < some; ++r)
-          softmax_row(rows, r, scores + r * t.keys, begin, end, visible(r0 + r));
+        softmax_rows(rows, some, scores, t.keys, begin, end,
+                     [&](int64_t r) { return visible(r0 + r); });
         add_product(some, d, end - begin, scores + begin, t.keys, values + begin * t.padded_dim,
                     t.padded_dim, rows.out, t.padded_dim);
       }

@@ -118,28 +118,23 @@ HWY_INLINE float sum_vectors(int64_t n, const Term& term) {
   return hn::GetLane(hn::SumOfLanes(F32(), hn::Add(hn::Add(a, b), hn::Add(c, d))));
 }
 
-/// The larger and the smaller of x and a bound; a NaN stays a NaN.
-HWY_INLINE Vec at_least(float bound, Vec x) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(x, set(bound)), set(bound), x);
-#else
-  return hn::Max(set(bound), x);  // maxps returns its second operand where one is NaN
-#endif
-}
+/// The smaller of x and a bound; a NaN stays a NaN.
 HWY_INLINE Vec at_most(float bound, Vec x) {
 #if HWY_TARGET == HWY_SCALAR
   return hn::IfThenElse(hn::Gt(x, set(bound)), set(bound), x);
 #else
-  return hn::Min(set(bound), x);
+  return hn::Min(set(bound), x);  // minps returns its second operand where one is NaN
 #endif
 }
 
-/// p * 2^n, for p near 1 and n an integer no greater than 127; 0 for n below -127 (AVX-512: below
-/// what a subnormal holds). `shifted` is n + 1.5 * 2^23, which has n in its low bits.
+/// p * 2^n, for p near 1 and n an integer no greater than 127; 0 for n below -126, whatever p is.
+/// `shifted` is n + 1.5 * 2^23, which has n in its low bits.
 HWY_INLINE Vec scale_by_power(Vec p, Vec n, Vec shifted) {
 #if HWY_TARGET == HWY_AVX3
   (void)shifted;
-  return Vec{_mm512_scalef_ps(p.raw, n.raw)};
+  // Underflow would cost hundreds of cycles (a microcode assist), hence the mask.
+  const auto normal = _mm512_cmp_ps_mask(n.raw, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
+  return Vec{_mm512_maskz_scalef_ps(normal, p.raw, n.raw)};
 #else
   const auto exponent =
       hn::ShiftLeft<23>(hn::Add(hn::BitCast(U32(), shifted), hn::Set(U32(), 127u)));
@@ -148,17 +143,15 @@ HWY_INLINE Vec scale_by_power(Vec p, Vec n, Vec shifted) {
 #endif
 }
 
-/// exp of x up to 88, within 2 ulp where the result is a normal number; below that it goes to 0. A
-/// NaN stays a NaN.
+/// exp of x up to 88, within 2 ulp where the result is a normal number, else 0. A NaN stays a NaN.
 /// exp(x) = 2^n exp(r), |r| <= ln(2)/2, exp(r) = 1 + r + r^2 q(r) with q fitted for the least
 /// greatest relative error (2^-28).
 HWY_INLINE Vec exp_up_to_88(Vec x) {
-  const Vec clamped = at_least(-105.0f, x);
   const Vec magic = set(0x1.8p23f);  // adding it rounds to an integer, kept in the low bits
-  const Vec shifted = hn::MulAdd(clamped, set(0x1.715476p0f), magic);
+  const Vec shifted = hn::MulAdd(x, set(0x1.715476p0f), magic);
   const Vec n = hn::Sub(shifted, magic);
   // ln 2 in two parts, of which the first has 9 bits, so that n times it is exact.
-  Vec r = hn::NegMulAdd(n, set(0.693359375f), clamped);
+  Vec r = hn::NegMulAdd(n, set(0.693359375f), x);
   r = hn::NegMulAdd(n, set(-2.12194440e-4f), r);
   Vec q = set(0x1.6a23d0p-10f);
   q = hn::MulAdd(q, r, set(0x1.123a20p-7f));
