@@ -104,14 +104,19 @@ HWY_INLINE float greatest(const T* x, int64_t count) {
 class Coder {
  public:
   explicit Coder(const Ranking& ranking)
-      : ranking_(ranking), tree_(ranking.heap.data()), codes_(code_bits(ranking).data()) {
+      : ranking_(ranking),
+        tree_(ranking.heap.data()),
+        codes_(code_bits(ranking).data()),
+        root_(hn::Set(Floats(), ranking.heap[1])) {
     identity_ = std::is_sorted(ranking.code_of_rank.begin(), ranking.code_of_rank.end());
   }
   HWY_INLINE VU operator()(V v) const {
     const BitsOf<Floats> du;
     const auto one = hn::Set(du, 1u);
-    VU node = one;
-    for (int level = 0; level < 4; ++level) {
+    // The root is in every lane; below it each lane goes its own way.
+    VU node =
+        hn::Add(hn::Set(du, 2u), hn::IfThenElseZero(hn::RebindMask(du, hn::Gt(v, root_)), one));
+    for (int level = 1; level < 4; ++level) {
       const auto right = hn::RebindMask(du, hn::Gt(v, tree_(node)));
       node = hn::Add(hn::Add(node, node), hn::IfThenElseZero(right, one));
     }
@@ -130,6 +135,7 @@ class Coder {
   }
   const Ranking& ranking_;
   CodeTable<Floats> tree_, codes_;
+  V root_;
   bool identity_;
 };
 
@@ -190,17 +196,42 @@ void quantize_dynamic_blocks(const QuantizeDynamic8bit& op, int64_t begin, int64
   }
 }
 
-/// x rounded to f16, as floats. Highway's own conversion cuts off where the machine has none.
+HWY_INLINE V load_floats(const float* x) {
+  return hn::LoadU(Floats(), x);
+}
+HWY_INLINE V load_floats(const bf16* x) {
+  const BitsOf<Floats> du;
+  const hn::Rebind<uint16_t, Floats> dh;
+  const auto bits = hn::LoadU(dh, reinterpret_cast<const uint16_t*>(x));
+  return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+}
+HWY_INLINE V load_floats(const f16* x) {
+  const hn::Rebind<hwy::float16_t, Floats> dh;
+  return hn::PromoteTo(Floats(), hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(x)));
+}
+
+/// x rounded to f16, as floats.
 template <class T>
 HWY_INLINE V load_as_f16(const T* x) {
-  HWY_ALIGN float wide[kLanes];
-  constexpr bool kExact = std::is_same_v<T, f16>;
-  for (int64_t i = 0; i < kLanes; ++i)
-    wide[i] = kExact || kLanes > 1 ? to_float(x[i]) : to_float(to_f16(to_float(x[i])));
-  const V v = hn::Load(Floats(), wide);
-  if constexpr (kExact || kLanes == 1) return v;
-  const hn::Rebind<hwy::float16_t, Floats> dh;
-  return hn::PromoteTo(Floats(), hn::DemoteTo(dh, v));
+  if constexpr (std::is_same_v<T, f16>) {
+    return load_floats(x);
+  } else if constexpr (kLanes == 1) {  // Highway cuts off where the machine has no conversion
+    return hn::Set(Floats(), to_float(to_f16(to_float(*x))));
+  } else {
+    const hn::Rebind<hwy::float16_t, Floats> dh;
+    return hn::PromoteTo(Floats(), hn::DemoteTo(dh, load_floats(x)));
+  }
+}
+
+/// body(register, first element, elements) over a row; what is left is padded with zeros.
+template <class T, class Body>
+HWY_INLINE void for_row(const T* x, int64_t width, const Body& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) body(load_as_f16(x + i), i, kLanes);
+  if (i == width) return;
+  T rest[kLanes] = {};
+  std::copy(x + i, x + width, rest);
+  body(load_as_f16(rest), i, width - i);
 }
 
 template <class T>
@@ -212,25 +243,19 @@ void quantize_int8_range(const QuantizeInt8& op, int64_t begin, int64_t end) {
     const T* x = op.weight.as<T>() + r * width;
     int8_t* codes = op.codes.as<int8_t>() + r * width;
     VU most = hn::Zero(du);
-    const auto each = [&](const auto& body) {
-      for (int64_t i = 0; i < width; i += kLanes) {
-        const int64_t count = std::min(kLanes, width - i);
-        T part[kLanes] = {};
-        std::copy_n(x + i, count, part);
-        body(load_as_f16(part), i, count);
-      }
-    };
-    each([&](V v, int64_t, int64_t) {
+    for_row(x, width, [&](V v, int64_t, int64_t) {
       most = hn::Max(most, hn::And(hn::BitCast(du, v), hn::Set(du, 0x7fffffffu)));
     });
     const auto absmax = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(du, most)));
     op.row_scale.as<float>()[r] = absmax;
     // A row of zeros would be 0 * infinity.
     const auto factor = hn::Set(Floats(), absmax > 0.0f ? 127.0f / absmax : 0.0f);
-    each([&](V v, int64_t i, int64_t count) {
-      int8_t part[kLanes];
-      hn::StoreU(hn::DemoteTo(db, hn::NearestInt(hn::Mul(v, factor))), db, part);
-      std::copy_n(part, count, codes + i);
+    for_row(x, width, [&](V v, int64_t i, int64_t count) {
+      const auto code = hn::DemoteTo(db, hn::NearestInt(hn::Mul(v, factor)));
+      if (kLanes == 1 || count == kLanes) return hn::StoreU(code, db, codes + i);
+      int8_t rest[kLanes];
+      hn::StoreU(code, db, rest);
+      std::copy_n(rest, count, codes + i);
     });
   }
 }

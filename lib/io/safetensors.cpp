@@ -173,6 +173,16 @@ std::vector<fs::path> TensorStore::files() const {
   return out;
 }
 
+namespace {
+
+// What a tensor belongs to: "x" for "x.weight", "x.weight.absmax" and "x.SCB".
+std::string_view module_of(std::string_view name) {
+  const size_t weight = name.find(".weight");
+  return name.substr(0, weight != name.npos ? weight : name.rfind('.'));
+}
+
+}  // namespace
+
 struct TensorWriter::State {
   fs::path folder;
   std::string stem;
@@ -237,12 +247,16 @@ TensorWriter::TensorWriter(const fs::path& folder, std::vector<TensorInfo> tenso
   s.tensors = std::move(tensors);
   s.shard_begin.push_back(0);
   size_t bytes = 0;
-  for (size_t i = 0; i < s.tensors.size(); ++i) {
-    if (bytes > 0 && s.tensors[i].bytes > max_shard_bytes - std::min(bytes, max_shard_bytes)) {
+  for (size_t i = 0, end = 0; i < s.tensors.size(); i = end) {
+    size_t group = 0;
+    const std::string_view module = module_of(s.tensors[i].name);
+    for (; end < s.tensors.size() && module_of(s.tensors[end].name) == module; ++end)
+      group += s.tensors[end].bytes;
+    if (bytes > 0 && group > max_shard_bytes - std::min(bytes, max_shard_bytes)) {
       s.shard_begin.push_back(i);
       bytes = 0;
     }
-    bytes += s.tensors[i].bytes;
+    bytes += group;
   }
   s.shard_begin.push_back(s.tensors.size());
   s.advance();

@@ -55,7 +55,8 @@ class TensorStore {
   std::map<std::string, std::string> metadata_;
 };
 
-/// Writes tensors in the order declared, sharded where the sum passes `max_shard_bytes`. All
+/// Writes tensors in the order declared, sharded where the sum passes `max_shard_bytes`; adjoining
+/// tensors of one module (x.weight, x.weight.absmax, x.SCB) stay in one file. All
 /// names, types and shapes are declared first (the header needs them); then the bytes of each
 /// arrive in the same order, whole or in parts, so that memory stays small. Files are written in
 /// `folder`, which should be an AtomicFolder's working().

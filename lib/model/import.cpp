@@ -61,16 +61,6 @@ ModelConfig write_config(Json config, std::optional<int32_t> bos, const std::vec
   return parsed;
 }
 
-void copy_side_files(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  for (const char* name :
-       {"generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-        "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-        "chat_template.jinja", "chat_template.json", "README.md", "LICENSE", "LICENSE.txt",
-        "LICENSE.md", "NOTICE", "NOTICE.txt"})
-    if (fs::exists(from / name, error)) write_text_file(to / name, MappedFile(from / name).text());
-}
-
 ImportReport import_model(const fs::path& source, const fs::path& out,
                           const ImportOptions& options) {
   std::error_code error;

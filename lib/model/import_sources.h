@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "model/float_rows.h"
 #include "model/import.h"
+#include "model/side_files.h"
 
 namespace nibble {
 
@@ -35,9 +36,5 @@ void write_tensors(const std::vector<OutgoingTensor>& tensors, const fs::path& f
 ModelConfig write_config(Json config, std::optional<int32_t> bos, const std::vector<int32_t>& stops,
                          std::optional<int32_t> pad, const fs::path& folder,
                          const std::string& source);
-
-/// Copies what a model folder holds besides config and weights, where it is there: tokenizer, chat
-/// template, generation settings, model card and licence.
-void copy_side_files(const fs::path& from, const fs::path& to);
 
 }  // namespace nibble

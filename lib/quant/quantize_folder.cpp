@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "quant/quantize_folder.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/quote.h"
+#include "io/json.h"
+#include "quant/storage.h"
+
+namespace nibble {
+namespace {
+
+constexpr size_t kPart = size_t{4} << 20;
+
+bool is_float(Dtype dtype) {
+  return dtype == Dtype::kF32 || dtype == Dtype::kF16 || dtype == Dtype::kBf16;
+}
+
+/// The file's bytes as a matrix, copied where they are not aligned for their type.
+Tensor matrix_of(const StoredTensor& t, std::vector<std::byte>& copy) {
+  const std::byte* data = t.bytes.data();
+  if (reinterpret_cast<uintptr_t>(data) % dtype_bytes(t.info.dtype) != 0) {
+    copy.assign(t.bytes.begin(), t.bytes.end());
+    data = copy.data();
+  }
+  return make_tensor(const_cast<std::byte*>(data), t.info.dtype,
+                     {t.info.shape[0], t.info.shape[1]});
+}
+
+/// What is written, in order: dense tensors by falling width of their elements, so that each is
+/// aligned, then the quantised groups.
+struct Plan {
+  std::vector<const StoredTensor*> dense, quantized;
+  std::vector<TensorInfo> infos;
+};
+
+Plan make_plan(const TensorStore& store, const QuantizeFolder& job) {
+  Plan plan;
+  for (const auto& [name, tensor] : store.tensors()) {
+    if (!job.selects(name)) {
+      plan.dense.push_back(&tensor);
+      continue;
+    }
+    const std::vector<int64_t>& shape = tensor.info.shape;
+    const bool matrix = shape.size() == 2 && shape[0] > 0 && shape[1] > 0;
+    if (!matrix || !is_float(tensor.info.dtype))
+      throw DataError(cat(tensor.file->path().string(), ": tensor ", quote(name),
+                          ": no matrix of F32, F16 or BF16; nibble-import makes it one"));
+    plan.quantized.push_back(&tensor);
+  }
+  if (plan.quantized.empty())
+    throw DataError(cat(job.source.string(),
+                        ": holds no linear layer to quantise; check --skip and the model"));
+  std::stable_sort(plan.dense.begin(), plan.dense.end(),
+                   [](const StoredTensor* a, const StoredTensor* b) {
+                     return dtype_bytes(a->info.dtype) > dtype_bytes(b->info.dtype);
+                   });
+  for (const StoredTensor* t : plan.dense) plan.infos.push_back(t->info);
+  for (const StoredTensor* t : plan.quantized)
+    for (TensorInfo& info : quantized_tensors(t->info.name, t->info.shape[0], t->info.shape[1],
+                                              t->info.dtype, job.options))
+      plan.infos.push_back(std::move(info));
+  if (job.options.type == QuantType::kInt8)
+    for (const StoredTensor* t : plan.quantized)
+      plan.infos.push_back(weight_format_tensor(t->info.name));
+  return plan;
+}
+
+void copy_dense(const StoredTensor& t, TensorWriter& writer) {
+  for (size_t at = 0; at < t.bytes.size(); at += kPart)
+    writer.write(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+  t.file->forget(t.offset, t.bytes.size());
+}
+
+void write_config(const QuantizeFolder& job) {
+  const fs::path path = job.source / "config.json";
+  Json config = read_json_file(path);
+  if (!config.is_object()) throw DataError(cat(path.string(), ": no JSON object"));
+  if (const Json* q = config.find("quantization_config"); q && !q->is_null())
+    throw DataError(
+        cat(path.string(), ": the model is quantised already; start from its dense weights"));
+  config.set("quantization_config", quantization_config(job.options, job.skip));
+  write_text_file(job.folder / "config.json", config.dump(2) + "\n");
+}
+
+}  // namespace
+
+bool is_skipped(std::string_view module, const std::vector<std::string>& skip) {
+  return std::any_of(skip.begin(), skip.end(), [&](const std::string& entry) {
+    const bool starts =
+        module.starts_with(entry) && (module.size() == entry.size() || module[entry.size()] == '.');
+    return starts || module.ends_with(entry);
+  });
+}
+
+QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
+  check_options(job.options);
+  write_config(job);
+  const TensorStore store(job.source);
+  const Plan plan = make_plan(store, job);
+  TensorWriter writer(job.folder, plan.infos, {{"format", "pt"}}, job.max_shard_bytes);
+  QuantizeFolderReport report;
+  const size_t total = plan.dense.size() + plan.quantized.size();
+  const auto begin = [&](const StoredTensor& t) {
+    if (job.progress) job.progress(report.dense + report.quantized, total, t.info.name);
+    report.bytes_before += t.bytes.size();
+  };
+  for (const StoredTensor* t : plan.dense) {
+    begin(*t);
+    copy_dense(*t, writer);
+    ++report.dense;
+  }
+  QuantizedTensor quantized;
+  std::vector<std::byte> copy;
+  for (const StoredTensor* t : plan.quantized) {
+    begin(*t);
+    const Tensor weight = matrix_of(*t, copy);
+    quantize(t->info.name, weight, job.options, quantized);
+    if (job.report) job.report(t->info.name, quantization_error(weight, quantized.matrix()));
+    write_quantized(writer, t->info.name, quantized);
+    t->file->forget(t->offset, t->bytes.size());
+    ++report.quantized;
+  }
+  if (job.options.type == QuantType::kInt8)
+    for (size_t i = 0; i < plan.quantized.size(); ++i) write_weight_format(writer);
+  writer.finish();
+  for (const TensorInfo& info : plan.infos) report.bytes_after += info.bytes;
+  return report;
+}
+
+}  // namespace nibble

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// nibble-quantize reads a dense model folder and writes one whose linear layers are held in 4 or 8
+// bits, under bitsandbytes' names, so that transformers loads it as it stands.
+//   nibble-quantize smollm2/ -o smollm2-nf4/
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "cli/tool.h"
+#include "io/json.h"
+#include "model/config.h"
+#include "model/side_files.h"
+#include "quant/quantize_folder.h"
+
+namespace {
+
+using namespace nibble;
+
+struct Options {
+  std::string model, out, type = "nf4";
+  int64_t block = 64;
+  bool double_quant = true, report = false;
+  std::vector<std::string> skip = {"lm_head"};
+  Size max_shard{5'000'000'000};
+};
+
+void declare(OptionTable& table, Options& o) {
+  table.positional("MODEL", o.model, "the model folder, with dense weights");
+  table.out(o.out, "the quantised model folder to write").required();
+  table
+      .add("type", "TYPE", o.type, "nf4: 4-bit NormalFloat; fp4: 4-bit float; int8: rows in 8 bits")
+      .choices({"nf4", "fp4", "int8"});
+  table.add("block-size", "N", o.block, "4 bits: weights that share a scale; 32, 64, ... 4096");
+  table.negatable("double-quant", o.double_quant, "4 bits: quantise the scales too");
+  table.add("skip", "LIST", o.skip, "modules that stay dense, by name; empty: none");
+  table.flag("report", o.report, "print each weight's error: greatest, RMS, signal to noise");
+  table.add("max-shard-size", "SIZE", o.max_shard, "start a new safetensors file beyond this");
+}
+
+QuantizeOptions quantize_options(const Options& o) {
+  const std::map<std::string, QuantType> types = {
+      {"nf4", QuantType::kNf4}, {"fp4", QuantType::kFp4}, {"int8", QuantType::kInt8}};
+  return {.type = types.at(o.type), .block = o.block, .double_quant = o.double_quant};
+}
+
+/// The linear layers of the blocks, and an untied head, less what is skipped.
+std::set<std::string> selected_weights(const ModelConfig& config,
+                                       const std::vector<std::string>& skip) {
+  std::set<std::string> names;
+  for (const WeightSpec& spec : model_weights(config)) {
+    const std::string module = spec.name.substr(0, spec.name.rfind(".weight"));
+    if (spec.linear && !is_skipped(module, skip)) names.insert(spec.name);
+  }
+  return names;
+}
+
+std::string report_line(const std::string& name, const QuantizationError& e, bool json) {
+  if (json)
+    return Json::object({{"tensor", name},
+                         {"max", e.max},
+                         {"rms", e.rms},
+                         {"snr_db", std::isfinite(e.snr_db) ? Json(e.snr_db) : Json()}})
+               .dump() +
+           "\n";
+  char numbers[64];
+  std::snprintf(numbers, sizeof numbers, " %11.4g %11.4g %8.2f\n", e.max, e.rms, e.snr_db);
+  return name + std::string(name.size() < 48 ? 48 - name.size() : 0, ' ') + numbers;
+}
+
+void run(const Options& o, ToolContext& context) {
+  const ModelConfig config = load_model_config(o.model);
+  std::vector<std::string> skip = o.skip;
+  // A tied head is the embedding and stays dense; transformers has to be told.
+  if (config.tied_embeddings && !is_skipped("lm_head", skip)) skip.push_back("lm_head");
+  const std::set<std::string> selected = selected_weights(config, skip);
+  AtomicFolder folder(o.out);
+  if (o.report && !context.json)
+    write_stdout(
+        "tensor                                                   max         rms   SNR dB\n");
+  Progress progress(context);
+  QuantizeFolder job{.source = o.model,
+                     .folder = folder.working(),
+                     .options = quantize_options(o),
+                     .skip = skip,
+                     .selects = [&](const std::string& name) { return selected.contains(name); },
+                     .max_shard_bytes = o.max_shard.bytes,
+                     .progress =
+                         [&](size_t done, size_t total, const std::string& name) {
+                           if (progress.due()) progress.show(cat(done, "/", total, " ", name));
+                         }};
+  if (o.report)
+    job.report = [&](const std::string& name, const QuantizationError& error) {
+      write_stdout(report_line(name, error, context.json));
+    };
+  const QuantizeFolderReport report = quantize_folder(job);
+  copy_side_files(o.model, folder.working());
+  folder.commit();
+  progress.finish(cat(report.quantized, " weights to ", o.type, ", ", report.dense,
+                      " tensors as they were: ", format_size(report.bytes_before), " to ",
+                      format_size(report.bytes_after), " in ", o.out));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_tool<Options>(
+      argc, argv,
+      {.name = "nibble-quantize",
+       .summary = "hold a model's linear layers in 4 or 8 bits",
+       .synopsis = "MODEL/ -o MODEL-nf4/ [OPTION...]",
+       .description =
+           "Quantises the linear layers of a dense model to NF4, FP4 or INT8, byte for byte as "
+           "bitsandbytes does, and writes a folder that transformers and bitsandbytes load as it "
+           "stands. Embedding, norms, biases and skipped modules stay as they are. Weights are "
+           "streamed: memory for a few tensors is enough. A NaN or infinite weight is refused by "
+           "name.",
+       .examples = {{"nibble-quantize smollm2/ -o smollm2-nf4/",
+                     "NF4 in blocks of 64 with double quantisation"},
+                    {"nibble-quantize llama/ -o llama-int8/ --type=int8 --report --json",
+                     "INT8, with each weight's error as JSON lines"}},
+       .computes = true,
+       .reports = true},
+      declare, run);
+}
