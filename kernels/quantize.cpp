@@ -248,8 +248,8 @@ void quantize_int8_range(const QuantizeInt8& op, int64_t begin, int64_t end) {
     });
     const auto absmax = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(du, most)));
     op.row_scale.as<float>()[r] = absmax;
-    // A row of zeros would be 0 * infinity.
-    const auto factor = hn::Set(Floats(), absmax > 0.0f ? 127.0f / absmax : 0.0f);
+    // Rounded twice, as torch divides a number by a tensor. A row of zeros would be 0 * infinity.
+    const auto factor = hn::Set(Floats(), absmax > 0.0f ? 1.0f / absmax * 127.0f : 0.0f);
     for_row(x, width, [&](V v, int64_t i, int64_t count) {
       const auto code = hn::DemoteTo(db, hn::NearestInt(hn::Mul(v, factor)));
       if (kLanes == 1 || count == kLanes) return hn::StoreU(code, db, codes + i);

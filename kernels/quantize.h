@@ -5,7 +5,8 @@
 //     shorter divides, s = x / absmax, its absmax being at least 1e-38. An odd number of elements
 //     is filled up with a zero.
 //   dynamic 8 bits: kernels/code_books.h, for the absmax of 4-bit blocks.
-//   int8: rows of x rounded to f16, absmax a row, code = round(x * (127 / absmax)) to nearest even.
+//   int8: rows of x rounded to f16, absmax a row, code = round(x * (1 / absmax * 127)) to nearest
+//     even.
 // A NaN or infinity in the input shows as a non-finite absmax or row_scale; its codes mean nothing.
 #pragma once
 

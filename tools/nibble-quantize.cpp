@@ -33,7 +33,8 @@ void declare(OptionTable& table, Options& o) {
       .choices({"nf4", "fp4", "int8"});
   table.add("block-size", "N", o.block, "4 bits: weights that share a scale; 32, 64, ... 4096");
   table.negatable("double-quant", o.double_quant, "4 bits: quantise the scales too");
-  table.add("skip", "LIST", o.skip, "modules that stay dense, by name; empty: none");
+  table.add("skip", "LIST", o.skip,
+            "modules that stay dense, by name or the end or start of it; none: all are quantised");
   table.flag("report", o.report, "print each weight's error: greatest, RMS, signal to noise");
   table.add("max-shard-size", "SIZE", o.max_shard, "start a new safetensors file beyond this");
 }
@@ -71,6 +72,7 @@ std::string report_line(const std::string& name, const QuantizationError& e, boo
 void run(const Options& o, ToolContext& context) {
   const ModelConfig config = load_model_config(o.model);
   std::vector<std::string> skip = o.skip;
+  if (skip.size() == 1 && skip[0] == "none") skip.clear();
   // A tied head is the embedding and stays dense; transformers has to be told.
   if (config.tied_embeddings && !is_skipped("lm_head", skip)) skip.push_back("lm_head");
   const std::set<std::string> selected = selected_weights(config, skip);

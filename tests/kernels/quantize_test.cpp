@@ -104,7 +104,7 @@ TEST(QuantizeInt8, EqualsThePlainLoop) {
             most = std::max(most, std::abs(row.back()));
           }
           scales.emplace_back(most);
-          const float factor = 127.0f / most;
+          const float factor = 1.0f / most * 127.0f;
           for (const float x : row) wanted.emplace_back(std::nearbyint(x * factor));
         }
         op.want(codes, wanted);

@@ -73,7 +73,9 @@ Weight golden_weight(const Case& c, size_t index) {
   std::vector<float> x;
   for (uint32_t i = 0; i < c.rows * c.columns; ++i) {
     const float v = hash_noise(i, static_cast<uint32_t>(1000 + index));
-    x.push_back(i / 64 % 5 == 2 ? 0.0f : v * v * v);
+    const float other = hash_noise(i, static_cast<uint32_t>(2000 + index));
+    const float x_i = c.options.type == QuantType::kInt8 ? v + other : v * v * v;
+    x.push_back(i / 64 % 5 == 2 ? 0.0f : x_i);
   }
   return Weight(std::move(x), c.rows, c.columns, c.dtype);
 }
