@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times the products and the attention of one SmolLM2-135M layer on 2048 tokens (C 576, F 1536,
+// H 9, K 3, D 64, R 16) on all threads. The usual options of Google Benchmark, for example
+//   kernels_bench --benchmark_filter=matmul/bf16/lora
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+
+#include "base/rng.h"
+#include "base/threads.h"
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+
+namespace {
+
+using namespace nibble;
+
+/// A tensor that owns its elements, uniform in [-1, 1).
+struct Owned {
+  std::vector<std::byte> bytes;
+  Tensor tensor;
+
+  Owned(Dtype dtype, std::initializer_list<int64_t> shape) {
+    tensor = make_tensor(nullptr, dtype, shape);
+    bytes.resize(static_cast<size_t>(tensor.elements()) * dtype_bytes(dtype));
+    tensor.data = bytes.data();
+    Rng rng(1);
+    for (int64_t i = 0; i < tensor.elements(); ++i) {
+      const auto x = static_cast<float>(2 * rng.uniform() - 1);
+      if (dtype == Dtype::kF32)
+        tensor.as<float>()[i] = x;
+      else
+        tensor.as<bf16>()[i] = to_bf16(x);
+    }
+  }
+};
+
+void report(benchmark::State& state, double flops, double bytes) {
+  const double runs = static_cast<double>(state.iterations());
+  using benchmark::Counter;
+  if (flops > 0) state.counters["flop/s"] = Counter(flops * runs, Counter::kIsRate);
+  if (bytes > 0) state.counters["bytes/s"] = Counter(bytes * runs, Counter::kIsRate);
+}
+
+struct Product {
+  const char* name;
+  int64_t m, n, k;
+  Transpose a_transpose, b_transpose;
+};
+
+constexpr Transpose kNo = Transpose::kNo, kYes = Transpose::kYes;
+constexpr Product kProducts[] = {
+    {"qkv", 2048, 960, 576, kNo, kYes},         {"gate_up", 2048, 3072, 576, kNo, kYes},
+    {"down", 2048, 576, 1536, kNo, kYes},       {"gate_up_dx", 2048, 576, 3072, kNo, kNo},
+    {"down_dx", 2048, 1536, 576, kNo, kNo},     {"lora_xa", 2048, 16, 576, kNo, kYes},
+    {"lora_y", 2048, 576, 16, kNo, kYes},       {"lora_dxa", 2048, 16, 576, kNo, kNo},
+    {"lora_dx", 2048, 576, 16, kNo, kNo},       {"lora_da", 16, 576, 2048, kYes, kNo},
+    {"lora_db", 576, 16, 2048, kYes, kNo},      {"full_dw", 1536, 576, 2048, kYes, kNo},
+    {"lm_head", 256, 49152, 576, kNo, kYes},    {"lm_head_dx", 256, 576, 49152, kNo, kNo},
+    {"decode_batch", 16, 1536, 576, kNo, kYes},
+};
+
+void bench_matmul(benchmark::State& state, const Product& p, Dtype dtype) {
+  Owned a(dtype, {p.a_transpose == kYes ? p.k : p.m, p.a_transpose == kYes ? p.m : p.k});
+  Owned b(dtype, {p.b_transpose == kYes ? p.n : p.k, p.b_transpose == kYes ? p.k : p.n});
+  Owned out(dtype, {p.m, p.n});
+  Matmul op{.out = out.tensor,
+            .a = a.tensor,
+            .b = b.tensor,
+            .a_transpose = p.a_transpose,
+            .b_transpose = p.b_transpose};
+  Owned scratch(Dtype::kF32, {matmul_scratch_elements(op) + 1});
+  op.scratch = scratch.tensor;
+  for (auto _ : state) matmul(op);
+  report(state, 2.0 * static_cast<double>(p.m * p.n * p.k), 0);
+}
+
+struct Pack {
+  int64_t sequences, length;
+};
+constexpr int64_t kHeads = 9, kKvHeads = 3, kDim = 64, kWidth = (kHeads + 2 * kKvHeads) * kDim;
+
+enum class Pass { kForward, kBackward };
+
+void bench_attention(benchmark::State& state, const Pack& pack, Pass pass) {
+  const AttentionShape shape{kHeads, kKvHeads, kDim, 0, 1.0f / std::sqrt(float{kDim})};
+  const int64_t n = pack.sequences * pack.length;
+  Owned qkv(Dtype::kBf16, {n, kWidth}), dqkv(Dtype::kBf16, {n, kWidth});
+  Owned out(Dtype::kBf16, {n, kHeads * kDim}), dout(Dtype::kBf16, {n, kHeads * kDim});
+  Owned lse(Dtype::kF32, {n, kHeads});
+  std::vector<int32_t> starts;
+  for (int64_t s = 0; s <= pack.sequences; ++s)
+    starts.push_back(static_cast<int32_t>(s * pack.length));
+  const Tensor starts_tensor = view(starts.data(), {pack.sequences + 1});
+  Owned scratch(Dtype::kF32, {attention_forward_scratch(shape, pack.length)});
+  const AttentionForward forward{.out = out.tensor,
+                                 .lse = lse.tensor,
+                                 .qkv = qkv.tensor,
+                                 .starts = starts_tensor,
+                                 .shape = shape,
+                                 .scratch = scratch.tensor};
+  Owned backward_scratch(Dtype::kF32, {attention_backward_scratch(shape, n, pack.length)});
+  const AttentionBackward backward{.dqkv = dqkv.tensor,
+                                   .dout = dout.tensor,
+                                   .out = out.tensor,
+                                   .qkv = qkv.tensor,
+                                   .lse = lse.tensor,
+                                   .starts = starts_tensor,
+                                   .shape = shape,
+                                   .scratch = backward_scratch.tensor};
+  attention_forward(forward);
+  for (auto _ : state)
+    pass == Pass::kForward ? attention_forward(forward) : attention_backward(backward);
+  const auto pairs =
+      static_cast<double>(pack.sequences * kHeads * pack.length * (pack.length + 1) / 2);
+  report(state, pairs * kDim * (pass == Pass::kForward ? 4 : 10), 0);
+}
+
+void bench_decode(benchmark::State& state, int64_t batch, int64_t length) {
+  const AttentionShape shape{kHeads, kKvHeads, kDim, 0, 1.0f / std::sqrt(float{kDim})};
+  Owned q(Dtype::kBf16, {batch, kHeads * kDim}), out(Dtype::kBf16, {batch, kHeads * kDim});
+  Owned keys(Dtype::kBf16, {batch, length, kKvHeads * kDim});
+  Owned values(Dtype::kBf16, {batch, length, kKvHeads * kDim});
+  std::vector<int32_t> lengths(static_cast<size_t>(batch), static_cast<int32_t>(length));
+  Owned scratch(Dtype::kF32, {attention_decode_scratch(shape, batch, length)});
+  for (auto _ : state)
+    attention_decode({.out = out.tensor,
+                      .q = q.tensor,
+                      .keys = keys.tensor,
+                      .values = values.tensor,
+                      .lengths = view(lengths.data(), {batch}),
+                      .shape = shape,
+                      .scratch = scratch.tensor});
+  report(state, 0, 4.0 * static_cast<double>(batch * length * kKvHeads * kDim));
+}
+
+void register_all() {
+  using benchmark::RegisterBenchmark;
+  for (const auto& [type, dtype] : {std::pair{"bf16", Dtype::kBf16}, {"f32", Dtype::kF32}})
+    for (const Product& p : kProducts)
+      RegisterBenchmark(cat("matmul/", type, "/", p.name).c_str(), bench_matmul, p, dtype)
+          ->UseRealTime();
+  for (const Pack& pack : {Pack{1, 2048}, {4, 512}, {16, 128}, {64, 32}})
+    for (const auto& [name, pass] :
+         {std::pair{"forward", Pass::kForward}, {"backward", Pass::kBackward}})
+      RegisterBenchmark(cat("attention_", name, "/", pack.sequences, "x", pack.length).c_str(),
+                        bench_attention, pack, pass)
+          ->UseRealTime();
+  for (const auto& [batch, length] : {std::pair{1, 512}, {1, 2048}, {8, 512}})
+    RegisterBenchmark(cat("attention_decode/", batch, "x", length).c_str(), bench_decode, batch,
+                      length)
+        ->UseRealTime();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;
+  set_threads(0);
+  register_all();
+  benchmark::RunSpecifiedBenchmarks();
+}
