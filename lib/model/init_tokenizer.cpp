@@ -52,6 +52,16 @@ void copy_tokenizer(const fs::path& folder, const fs::path& source) {
   }
 }
 
+// transformers takes a byte-level tokenizer for Qwen models whatever their folder says.
+void check_family(const fs::path& folder, const Json& config) {
+  std::error_code error;
+  const Json* family = config.find("model_type");
+  if (family && family->is_string() && family->as_string().starts_with("qwen") &&
+      !fs::exists(folder / "tokenizer.json", error))
+    throw UsageError(cat("a SentencePiece vocabulary does not go with ", family->as_string(),
+                         ": transformers would not read it; take --family=llama or mistral"));
+}
+
 }  // namespace
 
 void init_tokenizer(const fs::path& folder, Json& config, const InitTokenizer& o) {
@@ -76,6 +86,7 @@ void init_tokenizer(const fs::path& folder, Json& config, const InitTokenizer& o
   } else {
     copy_tokenizer(folder, o.source);
   }
+  check_family(folder, config);
   const auto tokenizer = load_tokenizer(folder);
   if (!size) size = tokenizer->vocab_size();
   if (*size < tokenizer->vocab_size())

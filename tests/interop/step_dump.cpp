@@ -16,14 +16,12 @@ using namespace nibble;
 void dump(const char* model_folder, const char* adapter, const char* data, Dtype compute,
           const fs::path& out) {
   Model model = load_model(model_folder);
-  attach_lora(model, load_adapter_config(adapter));
+  attach_adapter(model, adapter);
   Arena plan;
   model.parameters.lay_out(plan, compute, true);
   Arena parameters(plan.peak());
   model.parameters.lay_out(parameters, compute, true);
-  init_trained(model, load_adapter_config(adapter), 0);
   load_adapter_weights(adapter, model);
-  model.parameters.refresh();
 
   LineReader reader(data);
   TokenRow row;

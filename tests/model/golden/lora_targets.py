@@ -23,34 +23,54 @@ FAMILIES = {"llama": LlamaConfig, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
 CASES = [
     ("llama", False, 40, dict(r=4, target_modules="all-linear")),
     ("llama", False, 40, dict(r=4, target_modules=["q_proj", "v_proj"], use_rslora=True)),
-    ("llama", False, 40, dict(r=4, target_modules=["self_attn.q_proj", "model.layers.1.mlp.up_proj"])),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["self_attn.q_proj", "model.layers.1.mlp.up_proj"])),
     ("llama", False, 40, dict(r=4, target_modules=r".*\.[02]\..*(q|up)_proj")),
-    ("llama", False, 40, dict(r=4, target_modules=r"model\.layers\.\d\.self_attn\.(?!q_proj)\w+_proj")),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj", "down_proj"], exclude_modules=["layers.0.self_attn.q_proj"])),
+    ("llama", False, 40, dict(
+        r=4, target_modules=r"model\.layers\.\d\.self_attn\.(?!q_proj)\w+_proj")),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj", "down_proj"],
+        exclude_modules=["layers.0.self_attn.q_proj"])),
     ("llama", False, 40, dict(r=4, target_modules="all-linear", exclude_modules=r".*mlp.*")),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj", "v_proj"], layers_to_transform=[0, 2])),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj"], layers_to_transform=1, layers_pattern="layers")),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=[2])),
-    ("llama", False, 40, dict(r=4, lora_alpha=8, target_modules="all-linear",
-                              rank_pattern={"q_proj": 2, r"layers\.1\.mlp\.\w+": 3, "model.layers.1.mlp.up_proj": 5},
-                              alpha_pattern={"^model.layers.2.self_attn.q_proj": 32, "v_proj": 1})),
-    ("llama", False, 40, dict(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj"], use_rslora=True,
-                              rank_pattern={"k_proj": 9}, alpha_pattern={"self_attn.k_proj": 2.5})),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj", "v_proj"], layers_to_transform=[0, 2])),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj"], layers_to_transform=1, layers_pattern="layers")),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=[2])),
+    ("llama", False, 40, dict(
+        r=4, lora_alpha=8, target_modules="all-linear",
+        rank_pattern={"q_proj": 2, r"layers\.1\.mlp\.\w+": 3, "model.layers.1.mlp.up_proj": 5},
+        alpha_pattern={"^model.layers.2.self_attn.q_proj": 32, "v_proj": 1})),
+    ("llama", False, 40, dict(
+        r=4, lora_alpha=8, target_modules=["q_proj", "k_proj"], use_rslora=True,
+        rank_pattern={"k_proj": 9}, alpha_pattern={"self_attn.k_proj": 2.5})),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
     ("llama", True, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"])),
     ("llama", True, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"])),
-    ("llama", True, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["lm_head", "embed_tokens"])),
-    ("llama", True, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
-    ("llama", True, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"], ensure_weight_tying=True)),
+    ("llama", True, 40, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["lm_head", "embed_tokens"])),
+    ("llama", True, 40, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"],
+        ensure_weight_tying=True)),
+    ("llama", True, 40, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["lm_head"], ensure_weight_tying=True)),
     ("llama", False, 40, dict(r=4, target_modules=["q_proj"], modules_to_save=["norm"])),
-    ("llama", False, 40, dict(r=4, target_modules=["q_proj", "v_proj"], modules_to_save=["model.norm", "1.self_attn.q_proj"])),
+    ("llama", False, 40, dict(
+        r=4, target_modules=["q_proj", "v_proj"],
+        modules_to_save=["model.norm", "1.self_attn.q_proj"])),
     ("llama", False, 43, dict(r=4, target_modules=["q_proj"])),
-    ("llama", False, 43, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    ("llama", False, 43, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])),
     ("llama", True, 43, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"])),
-    ("llama", True, 43, dict(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    ("llama", True, 43, dict(
+        r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"],
+        ensure_weight_tying=True)),
     ("qwen2", False, 40, dict(r=4, target_modules=["q_proj"], bias="all")),
     ("qwen2", False, 40, dict(r=4, target_modules=["q_proj", "o_proj"], bias="lora_only")),
-    ("qwen2", True, 40, dict(r=4, target_modules=["k_proj"], modules_to_save=["q_proj"], bias="all")),
+    ("qwen2", True, 40, dict(
+        r=4, target_modules=["k_proj"], modules_to_save=["q_proj"], bias="all")),
     ("qwen3", True, 40, dict(r=4, target_modules=["k_proj"], modules_to_save=["norm"])),
 ]
 

@@ -28,6 +28,8 @@ fault 69 "gpt2" --config-json=gpt2.json
 fault 64 "neither a folder nor a .model or .json file" --tokenizer=tokenizer.txt
 fault 65 "zero.model" --tokenizer=zero.model
 fault 66 "no tokenizer.json or tokenizer.model" --tokenizer=out
+awk 'BEGIN { for (i = 0; i < 500; ++i) print "Person", i, "lives in town", i * 7 % 31 }' >corpus.txt
+fault 64 "does not go with qwen2" --family=qwen2 --corpus=corpus.txt --vocab-size=290
 mkdir full
 touch full/file
 expect 73 nibble-init --vocab-size=300 -o full 2>err

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapters both ways: PEFT's load here and give its losses and merged weights, ours load in PEFT,
+and what nibble cannot compute it refuses by name."""
+
+import subprocess
+import warnings
+
+import peft
+import pytest
+import sentencepiece
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from common import random_rows, run, tiny_model, tool, write_rows
+
+warnings.filterwarnings("ignore")
+
+# name: family, changes of the model, vocabulary after resizing, LoraConfig
+ADAPTERS = {
+    "all-linear": ("llama", {}, None, dict(target_modules="all-linear")),
+    "rslora": ("qwen3", {}, None, dict(target_modules=["q_proj", "down_proj"], use_rslora=True)),
+    "rank-pattern": ("llama", {}, None, dict(
+        target_modules="all-linear", rank_pattern={"q_proj": 3, r"layers\.1\.mlp\.\w+": 9},
+        alpha_pattern={"model.layers.2.self_attn.v_proj": 31})),
+    "expression": ("mistral", {}, None, dict(
+        target_modules=r"model\.layers\.[02]\.self_attn\.(?!k_)\w+_proj")),
+    "layers": ("llama", {}, None, dict(
+        target_modules=["q_proj", "up_proj"], layers_to_transform=[0, 2],
+        exclude_modules=["layers.2.mlp.up_proj"])),
+    "biases": ("qwen2", {}, None, dict(target_modules=["q_proj", "o_proj"], bias="all")),
+    "lora-biases": ("llama-bias", {}, None, dict(
+        target_modules=["q_proj", "up_proj"], bias="lora_only")),
+    "tables": ("llama", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    "norms-and-layer": ("qwen3", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["norm", "k_proj"])),
+    "tied-embedding": ("llama-tied", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["embed_tokens"])),
+    "tied-head": ("llama-tied", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["lm_head"])),
+    "tied-both": ("llama-tied", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["lm_head", "embed_tokens"])),
+    "tied-together": ("llama-tied", {}, None, dict(
+        target_modules=["v_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    "resized": ("llama", {}, 167, dict(target_modules=["v_proj"])),
+    "resized-trained": ("llama", {}, 167, dict(
+        target_modules=["v_proj"], modules_to_save=["embed_tokens", "lm_head"])),
+    "resized-tied": ("llama-tied", {}, 167, dict(
+        target_modules=["v_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+}
+
+
+def peft_adapter(case, folder):
+    """The model with random values in everything the adapter trains; base and adapter saved."""
+    family, changes, vocabulary, options = ADAPTERS[case]
+    tiny_model(family, folder / "base", seed=1, **changes)
+    base = AutoModelForCausalLM.from_pretrained(folder / "base")
+    torch.manual_seed(2)
+    if vocabulary:
+        base.resize_token_embeddings(vocabulary)
+    config = peft.LoraConfig(
+        r=6, lora_alpha=13, init_lora_weights=False, task_type="CAUSAL_LM", **options)
+    model = peft.get_peft_model(base, config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.05 * torch.randn_like(parameter)
+    model.save_pretrained(folder / "adapter")
+    return model.eval()
+
+
+def token_losses(model, rows):
+    losses = []
+    for row in rows:
+        logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1].float()
+        labels = torch.tensor(row["labels"][1:])
+        keep = labels != -100
+        if keep.any():
+            losses.append(
+                torch.nn.functional.cross_entropy(logits[keep], labels[keep], reduction="none"))
+    return torch.cat(losses).detach()
+
+
+@pytest.mark.parametrize("case", ADAPTERS)
+def test_pefts_adapter_gives_its_losses(case, tmp_path):
+    model = peft_adapter(case, tmp_path)
+    rows = [row for row in random_rows(8, 30, 160, seed=3) if len(row["input_ids"]) > 1]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    (tmp_path / "out").mkdir()
+    run("step_dump", tmp_path / "base", tmp_path / "adapter", tmp_path / "rows.jsonl", "f32",
+        tmp_path / "out")
+    ours = load_file(tmp_path / "out" / "gradients.safetensors")["losses"]
+    assert torch.allclose(ours, token_losses(model, rows), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ADAPTERS)
+def test_merge_equals_merge_and_unload(case, tmp_path):
+    model = peft_adapter(case, tmp_path)
+    run("nibble-merge", "--model", tmp_path / "base", "--adapter", tmp_path / "adapter",
+        "--type=f32", "-o", tmp_path / "merged")
+    ours = load_file(tmp_path / "merged" / "model.safetensors")
+    # f32 sums of r products in any order, the scale and the sum with W: r + 3 roundings each side.
+    bounds = {}
+    for name, module in model.named_modules():
+        if isinstance(module, peft.tuners.lora.LoraLayer):
+            a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+            size = module.scaling["default"] * (b.abs() @ a.abs()) + module.base_layer.weight.abs()
+            key = name.removeprefix("base_model.model.") + ".weight"
+            bounds[key] = 2 * (a.shape[0] + 3) * 2.0**-24 * size.detach()
+    merged = model.merge_and_unload()
+    theirs = merged.state_dict()
+    if "lm_head.weight" not in ours:  # tied
+        assert torch.equal(theirs.pop("lm_head.weight"), theirs["model.embed_tokens.weight"])
+    assert ours.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        assert ours[name].shape == weight.shape, name
+        difference = (ours[name] - weight).abs()
+        assert (difference <= bounds.get(name, torch.zeros(()))).all(), (name, difference.max())
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
+    ids = torch.tensor([[1, 5, 77, 12, 140, 9]])
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ADAPTERS)
+def test_ours_loads_in_peft(case, tmp_path):
+    model = peft_adapter(case, tmp_path)
+    run("adapter_io", "copy", tmp_path / "base", tmp_path / "adapter", tmp_path / "ours")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    if vocabulary := ADAPTERS[case][2]:
+        base.resize_token_embeddings(vocabulary)
+    loaded = peft.PeftModel.from_pretrained(base, tmp_path / "ours").eval()
+    ids = torch.tensor([[1, 5, 77, 12, 140, 9]])
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model(ids).logits)
+    before = peft.PeftConfig.from_pretrained(tmp_path / "adapter").to_dict()
+    after = peft.PeftConfig.from_pretrained(tmp_path / "ours").to_dict()
+    # Ways to initialise are history; "all-linear" is spelled out in two ways.
+    for name in {"init_lora_weights", "peft_version"} | (
+            {"target_modules"} if case in ("all-linear", "rank-pattern") else set()):
+        before.pop(name), after.pop(name)
+    for config in (before, after):
+        for name, value in config.items():
+            if isinstance(value, (list, set)):
+                config[name] = sorted(map(str, value))
+    assert before == after
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_adapters(dtype, tmp_path):
+    model = peft_adapter("all-linear", tmp_path)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    save_file({name: t.to(dtype) for name, t in load_file(file).items()}, file)
+    run("adapter_io", "copy", tmp_path / "base", tmp_path / "adapter", tmp_path / "ours")
+    ours = load_file(tmp_path / "ours" / "adapter_model.safetensors")
+    for name, tensor in load_file(file).items():
+        assert ours[name].dtype == torch.float32
+        assert torch.equal(ours[name], tensor.float()), name
+
+
+REFUSED = {
+    "use_dora": (peft.LoraConfig, dict(target_modules=["q_proj"], use_dora=True)),
+    "lora_bias": (peft.LoraConfig, dict(target_modules=["q_proj"], lora_bias=True)),
+    "trainable_token_indices": (
+        peft.LoraConfig, dict(target_modules=["q_proj"], trainable_token_indices=[3, 5])),
+    "model.embed_tokens": (peft.LoraConfig, dict(target_modules=["embed_tokens", "q_proj"])),
+    "lm_head": (peft.LoraConfig, dict(target_modules=["lm_head", "q_proj"])),
+    "pissa": (peft.LoraConfig, dict(target_modules=["q_proj"], init_lora_weights="pissa")),
+    "IA3": (peft.IA3Config, dict(target_modules=["q_proj"], feedforward_modules=[])),
+    "PREFIX_TUNING": (peft.PrefixTuningConfig, dict(num_virtual_tokens=4)),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_by_name(what, tmp_path):
+    config_class, options = REFUSED[what]
+    base = tiny_model("llama", tmp_path / "base")
+    model = peft.get_peft_model(base, config_class(task_type="CAUSAL_LM", **options))
+    model.save_pretrained(tmp_path / "adapter")
+    done = subprocess.run(
+        [tool("nibble-merge"), "--model", tmp_path / "base", "--adapter", tmp_path / "adapter",
+         "-o", tmp_path / "merged"], capture_output=True, text=True)
+    assert done.returncode == 69, done.stderr
+    assert done.stderr.count("\n") == 1 and what in done.stderr, done.stderr
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_added_tokens_load_in_peft(tied, tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(f"people live in towns, number {i}\n" for i in range(300)))
+    run("nibble-init", "--corpus", corpus, "--vocab-size=300", "--layers=2", "--hidden-size=32",
+        *(["--tied"] if tied else []), "-o", tmp_path / "base", "-q")
+    (tmp_path / "tokens").write_text('<tool>\n{"content": "<eot>", "special": true}\n')
+    run("adapter_io", "tokens", tmp_path / "base", tmp_path / "tokens", tmp_path / "adapter")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "adapter")
+    assert len(tokenizer) == 302
+    assert tokenizer.convert_tokens_to_ids(["<tool>", "<eot>"]) == [300, 301]
+    assert 300 in tokenizer("a<tool>b").input_ids
+    model = peft.AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    assert embedding.shape == (302, 32)
+    assert torch.equal(embedding, saved["base_model.model.model.embed_tokens.weight"])
+    assert torch.equal(head, saved["base_model.model.lm_head.weight"])
+    assert torch.equal(embedding, head) == tied
+    base = load_file(tmp_path / "base" / "model.safetensors")["model.embed_tokens.weight"]
+    assert torch.equal(embedding[:300], base)
+    # Drawn around the mean with 1e-9 times the covariance: ten deviations hold all.
+    assert ((embedding[300:] - base.mean(0)).abs() < 10 * 1e-9**0.5 * base.std(0)).all()
+
+
+def test_initial_models_load_in_transformers(tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    words = "the people of this town live by the river and keep 12 cats, déjà vu".split()
+    corpus.write_text("".join(" ".join(words[i % 7:i % 13 + 3]) + f" {i}\n" for i in range(900)))
+    for family in ("llama", "mistral", "qwen2", "qwen3"):
+        folder = tmp_path / family
+        vocabulary = [] if family.startswith("qwen") else ["--corpus", corpus]
+        run("nibble-init", *vocabulary, "--vocab-size=340", "--layers=2", "--hidden-size=64",
+            "--heads=4", "--kv-heads=2", "--family", family, "-o", folder, "-q")
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        assert model.config.model_type == family
+        stored = load_file(folder / "model.safetensors")
+        assert stored.keys() == model.state_dict().keys()
+        for name, parameter in model.state_dict().items():
+            assert torch.equal(parameter, stored[name]), name
+            if parameter.ndim == 2:  # five deviations of a sample's deviation
+                assert abs(parameter.std() - 0.02) < 5 * 0.02 / (2 * parameter.numel()) ** 0.5
+        with torch.no_grad():
+            assert torch.isfinite(model(torch.tensor([[1, 9, 300]])).logits).all()
+        if vocabulary:
+            assert model.config.eos_token_id == model.generation_config.eos_token_id == 2
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            assert len(tokenizer) == 340 and tokenizer.bos_token_id == 1
+        if family == "llama":  # transformers 5.23 puts no space before a Mistral's text
+            model_file = str(folder / "tokenizer.model")
+            theirs = sentencepiece.SentencePieceProcessor(model_file=model_file)
+            ids = tokenizer("the people of 12 towns, déjà").input_ids
+            assert ids == [1] + theirs.encode("the people of 12 towns, déjà")
+            assert tokenizer.decode(ids[1:]) == "the people of 12 towns, déjà"
