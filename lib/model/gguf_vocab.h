@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "io/gguf.h"
-#include "model/sentencepiece_proto.h"
+#include "model/sentencepiece_write.h"
 
 namespace nibble {
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/init_tokenizer.h"
 
-#include "text/copy_tokenizer.h"
-#include "model/gguf_vocab.h"
 #include "model/tokenizer_files.h"
+#include "text/copy_tokenizer.h"
 #include "text/sentencepiece_train.h"
 #include "text/tokenizer.h"
 
@@ -16,22 +15,6 @@ std::optional<int64_t> configured_size(const Json& config) {
   return size->as_integer();
 }
 
-// tokenizer.model and its settings, as LLaMA's: a space before the text, <s> in front.
-void write_sentencepiece_files(const fs::path& folder, std::string_view bytes,
-                               const std::string& place) {
-  const SentencePieceModel model = read_sentencepiece(bytes, place);
-  const auto id = [](int32_t i) { return i < 0 ? std::optional<int32_t>() : i; };
-  write_tokenizer_files({.model = "llama",
-                         .tokens = model.pieces,
-                         .bos = id(model.bos),
-                         .eos = id(model.eos),
-                         .unk = id(model.unk),
-                         .pad = id(model.pad),
-                         .add_bos = true,
-                         .add_space_prefix = model.add_dummy_prefix},
-                        folder);
-}
-
 void copy_tokenizer(const fs::path& folder, const fs::path& source) {
   std::error_code error;
   if (fs::is_directory(source, error)) {
@@ -39,9 +22,8 @@ void copy_tokenizer(const fs::path& folder, const fs::path& source) {
       throw NoInputError(cat(source.string(), ": no tokenizer.json or tokenizer.model in it"));
     copy_tokenizer_files(source, folder);
   } else if (source.extension() == ".model") {
-    const MappedFile file(source);
-    write_sentencepiece_files(folder, file.text(), source.string());
-    write_text_file(folder / "tokenizer.model", file.text());  // as it is, normaliser and all
+    write_tokenizer_config(sentencepiece_vocab(source), folder);
+    write_text_file(folder / "tokenizer.model", MappedFile(source).text());
   } else if (source.extension() == ".json") {
     write_text_file(folder / "tokenizer.json", MappedFile(source).text());
     const Json settings = Json::object({{"tokenizer_class", "PreTrainedTokenizerFast"}});
@@ -78,11 +60,13 @@ void init_tokenizer(const fs::path& folder, Json& config, const InitTokenizer& o
   }
   if (!o.corpus.empty()) {
     if (!size) throw UsageError("--corpus needs --vocab-size");
-    write_sentencepiece_files(
-        folder,
+    const fs::path model = folder / "tokenizer.model";
+    write_text_file(
+        model,
         train_sentencepiece(
-            {.corpus = o.corpus, .vocab_size = *size, .seed = o.seed, .threads = o.threads}),
-        o.corpus[0]);
+            {.corpus = o.corpus, .vocab_size = *size, .seed = o.seed, .threads = o.threads}));
+    // Written anew: the trainer's file differs from run to run.
+    write_tokenizer_files(sentencepiece_vocab(model), folder);
   } else {
     copy_tokenizer(folder, o.source);
   }

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/quote.h"
+#include "model/tokenizer_files.h"
 #include "text/unicode.h"
 
 namespace nibble {
@@ -61,14 +62,16 @@ fs::path find_llama2c_vocabulary(const fs::path& checkpoint, int64_t pieces) {
 }
 
 GgufVocab read_llama2c_vocabulary(const fs::path& path, int64_t pieces) {
+  if (path.extension() == ".model") {
+    GgufVocab vocab = sentencepiece_vocab(path);
+    if (static_cast<int64_t>(vocab.tokens.size()) != pieces)
+      throw DataError(cat(path.string(), ": has ", vocab.tokens.size(), " pieces, the model ",
+                          pieces, "; name the right one with --tokenizer=FILE"));
+    return vocab;
+  }
   const MappedFile file(path);
   GgufVocab vocab{.model = "llama", .bos = 1, .eos = 2, .unk = 0, .stops = {2}, .add_bos = true};
-  vocab.tokens = path.extension() == ".model"
-                     ? read_sentencepiece(file.text(), path.string()).pieces
-                     : read_pieces(file, pieces);
-  if (static_cast<int64_t>(vocab.tokens.size()) != pieces)
-    throw DataError(cat(path.string(), ": has ", vocab.tokens.size(), " pieces, the model ", pieces,
-                        "; name the right one with --tokenizer=FILE"));
+  vocab.tokens = read_pieces(file, pieces);
   return vocab;
 }
 

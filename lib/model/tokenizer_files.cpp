@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "model/pretokenizers.h"
+#include "text/sentencepiece_file.h"
+#include "text/tokenizer.h"
 
 namespace nibble {
 namespace {
@@ -118,15 +120,40 @@ void write_tokenizer_files(const GgufVocab& vocab, const fs::path& folder) {
   if (vocab.model == "llama") {
     const SentencePieceModel model{.pieces = vocab.tokens,
                                    .add_dummy_prefix = vocab.add_space_prefix,
-                                   .unk = vocab.unk.value_or(-1),
-                                   .bos = vocab.bos.value_or(-1),
-                                   .eos = vocab.eos.value_or(-1),
-                                   .pad = vocab.pad.value_or(-1)};
+                                   .unk = vocab.unk,
+                                   .bos = vocab.bos,
+                                   .eos = vocab.eos,
+                                   .pad = vocab.pad};
     write_text_file(folder / "tokenizer.model", write_sentencepiece(model));
   } else {
     write_text_file(folder / "tokenizer.json", tokenizer_json(vocab).dump() + "\n");
   }
+  write_tokenizer_config(vocab, folder);
+}
+
+void write_tokenizer_config(const GgufVocab& vocab, const fs::path& folder) {
   write_text_file(folder / "tokenizer_config.json", tokenizer_config(vocab).dump(2) + "\n");
+}
+
+GgufVocab sentencepiece_vocab(const fs::path& path) {
+  const auto tokenizer = load_tokenizer(path);  // checks that the library takes it
+  const MappedFile file(path);
+  SentencePieceFile model;
+  try {
+    model = parse_sentencepiece(file.text());
+  } catch (const DataError& e) {
+    throw DataError(cat(path.string(), ": ", e.what()));
+  }
+  GgufVocab vocab{.model = "llama",
+                  .tokens = std::move(model.pieces),
+                  .bos = tokenizer->bos,
+                  .eos = tokenizer->eos,
+                  .unk = tokenizer->unk,
+                  .pad = tokenizer->pad,
+                  .add_bos = tokenizer->add_bos,
+                  .add_space_prefix = model.add_dummy_prefix};
+  if (vocab.eos) vocab.stops = {*vocab.eos};
+  return vocab;
 }
 
 }  // namespace nibble

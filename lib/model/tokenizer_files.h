@@ -11,4 +11,10 @@ namespace nibble {
 /// Writes them into `folder`.
 void write_tokenizer_files(const GgufVocab& vocab, const fs::path& folder);
 
+/// Writes tokenizer_config.json alone, beside a tokenizer that is there already.
+void write_tokenizer_config(const GgufVocab& vocab, const fs::path& folder);
+
+/// What a SentencePiece .model says: pieces, special ids, rules. Throws DataError naming the file.
+GgufVocab sentencepiece_vocab(const fs::path& path);
+
 }  // namespace nibble

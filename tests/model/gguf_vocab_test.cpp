@@ -99,34 +99,24 @@ TEST_F(GgufVocabTest, SentencePieceLibraryReadsWhatWeWrite) {
 }
 
 TEST_F(GgufVocabTest, SentencePieceModelReadsBack) {
-  SentencePieceModel model;
-  model.pieces = {{"<unk>", 0.0f, PieceType::kUnknown}, {"a", -1.5f, PieceType::kNormal}};
-  model.unk = 0;
-  model.add_dummy_prefix = false;
-  model.remove_extra_whitespaces = true;
-  model.precompiled_charsmap = std::string("\0\1\2", 3);
-  model.normalizer = "nmt_nfkc";
-  const std::string bytes = write_sentencepiece(model);
-  const SentencePieceModel back = read_sentencepiece(bytes, "x");
-  ASSERT_EQ(back.pieces.size(), 2u);
+  const std::string long_text(300, 'x');  // its length takes two bytes
+  const SentencePieceFile back = parse_sentencepiece(
+      write_sentencepiece({.pieces = {{"<unk>", 0.0f, PieceType::kUnknown},
+                                      {"a", -1.5f, PieceType::kNormal},
+                                      {long_text, 0.0f, PieceType::kUserDefined}},
+                           .add_dummy_prefix = false,
+                           .unk = 0}));
+  ASSERT_EQ(back.pieces.size(), 3u);
+  EXPECT_EQ(back.pieces[0].type, PieceType::kUnknown);
   EXPECT_EQ(back.pieces[1].text, "a");
   EXPECT_EQ(back.pieces[1].score, -1.5f);
-  EXPECT_EQ(back.pieces[0].type, PieceType::kUnknown);
-  EXPECT_EQ(back.unk, 0);
-  EXPECT_EQ(back.bos, -1);
+  EXPECT_EQ(back.pieces[2].text, long_text);
+  EXPECT_EQ(back.model, SentencePieceFile::Model::kBpe);
   EXPECT_FALSE(back.add_dummy_prefix);
-  EXPECT_TRUE(back.remove_extra_whitespaces);
-  EXPECT_EQ(back.precompiled_charsmap, model.precompiled_charsmap);
-  EXPECT_EQ(back.normalizer, "nmt_nfkc");
-  EXPECT_EQ(back.model_type, 2);
-  // No prefix is read past its end, and none crashes.
-  for (size_t n = 0; n < bytes.size(); ++n)
-    thrown([&] { read_sentencepiece(bytes.substr(0, n), "x"); });
-  EXPECT_EQ(thrown([&] { read_sentencepiece("", "x"); }).substr(0, 4), "65: ");
-  EXPECT_EQ(thrown([&] {
-              read_sentencepiece("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "x");
-            }).substr(0, 4),
-            "65: ");
+  EXPECT_FALSE(back.byte_fallback);
+  EXPECT_FALSE(back.remove_extra_whitespaces);
+  EXPECT_TRUE(back.escape_whitespaces);
+  EXPECT_FALSE(back.normalizes);
 }
 
 TEST_F(GgufVocabTest, ByteLevelBpe) {

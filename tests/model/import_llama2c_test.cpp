@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "model/import.h"
-#include "model/sentencepiece_proto.h"
 #include "support/folder_test.h"
 #include "support/gguf_builder.h"
+#include "text/sentencepiece_file.h"
 
 namespace nibble {
 namespace {
@@ -134,7 +134,7 @@ TEST_F(ImportLlama2c, FloatVersions) {
       EXPECT_EQ(c.max_position, 128);
       EXPECT_EQ(c.bos, 1);
       EXPECT_EQ(c.eos, std::vector<int32_t>{2});
-      const auto model = read_sentencepiece(read_text_file(path(name) / "tokenizer.model"), "x");
+      const auto model = parse_sentencepiece(read_text_file(path(name) / "tokenizer.model"));
       ASSERT_EQ(model.pieces.size(), 260u);
       EXPECT_EQ(model.pieces[1].text, "<s>");
       EXPECT_EQ(model.pieces[259].text, "\xe2\x96\x81t259");
