@@ -3,9 +3,13 @@
 
 #include <algorithm>
 
+#include "text/json_members.h"
 #include "text/unicode.h"
 
 namespace nibble {
+
+using json_tokenizer::flag;
+
 namespace {
 
 // How GPT-2 cuts text ("Language Models are Unsupervised Multitask Learners", 2019).
@@ -16,11 +20,6 @@ struct Part {
   Match span;
   bool matched;
 };
-
-bool flag(const Json& spec, std::string_view name, bool otherwise) {
-  const Json* value = spec.find(name);
-  return value == nullptr || value->is_null() ? otherwise : value->as_bool();
-}
 
 // All of the text, in parts that match and parts that do not. An empty match cuts.
 template <class Find>
@@ -57,8 +56,7 @@ void PreTokenizer::add(const Json& spec) {
     Step step;
     // Numeric in the sense of Rust's char::is_numeric: with what Unicode 17 added.
     step.pattern.emplace(R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])");
-    step.behavior =
-        flag(spec, "individual_digits", false) ? Behavior::kIsolated : Behavior::kContiguous;
+    step.behavior = flag(spec, "individual_digits") ? Behavior::kIsolated : Behavior::kContiguous;
     steps_.push_back(std::move(step));
   } else if (type == "Metaspace") {
     add_metaspace(spec);
@@ -114,7 +112,7 @@ void PreTokenizer::add_split(const Json& spec) {
     step.pattern.emplace(pattern.at("Regex").as_string());
   if (!step.pattern && step.find.empty()) throw DataError("Split at an empty string");
   step.behavior = parse_behavior(spec.at("behavior").as_string());
-  step.invert = flag(spec, "invert", false);
+  step.invert = flag(spec, "invert");
   steps_.push_back(std::move(step));
 }
 

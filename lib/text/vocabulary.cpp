@@ -32,15 +32,18 @@ int hex_digit(char c) {
 
 }  // namespace
 
-std::optional<std::string> bytes_of_spelling(std::string_view spelled) {
-  std::string bytes;
+bool append_bytes_of_spelling(std::string& out, std::string_view spelled) {
+  const size_t before = out.size();
   for (size_t at = 0; at < spelled.size();) {
     const CodePoint p = read_utf8(spelled, at);
-    if (p.code >= kSpelled || kByteOfCode[p.code] < 0) return std::nullopt;
-    bytes += static_cast<char>(kByteOfCode[p.code]);
+    if (p.code >= kSpelled || kByteOfCode[p.code] < 0) {
+      out.resize(before);
+      return false;
+    }
+    out += static_cast<char>(kByteOfCode[p.code]);
     at += static_cast<size_t>(p.size);
   }
-  return bytes;
+  return true;
 }
 
 std::optional<uint8_t> byte_of_name(std::string_view text) {
@@ -97,16 +100,7 @@ void VocabularyTokenizer::append_token_bytes(int32_t id, std::string& out) const
       break;
   }
   if (spelling_ == Spelling::kSpaceMark) return append_unmarked(out, text);
-  for (size_t at = 0, start = out.size(); at < text.size();) {
-    const CodePoint p = read_utf8(text, at);
-    if (p.code >= kSpelled || kByteOfCode[p.code] < 0) {  // no spelling: the text itself
-      out.resize(start);
-      out += text;
-      return;
-    }
-    out += static_cast<char>(kByteOfCode[p.code]);
-    at += static_cast<size_t>(p.size);
-  }
+  if (!append_bytes_of_spelling(out, text)) out += text;
 }
 
 std::string VocabularyTokenizer::decode(const int32_t* ids, size_t count, bool skip_special) const {

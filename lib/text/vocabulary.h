@@ -19,8 +19,9 @@ namespace nibble {
 /// with <0xNN> for bytes (SentencePiece).
 enum class Spelling : uint8_t { kByteLevel, kSpaceMark };
 
-/// The bytes that a byte-level spelling stands for; nothing where a character is none of the 256.
-std::optional<std::string> bytes_of_spelling(std::string_view spelled);
+/// Appends the bytes that a byte-level spelling stands for; false, and nothing is appended, where a
+/// character is none of the 256.
+bool append_bytes_of_spelling(std::string& out, std::string_view spelled);
 /// The value of "<0x0A>"; nothing for other text.
 std::optional<uint8_t> byte_of_name(std::string_view text);
 
