@@ -20,7 +20,7 @@ void declare(OptionTable& table, Options& o) {
   table
       .add("type", "TYPE", o.type,
            "of the weights; keep: as the base stores them, quantised ones quantised again")
-      .choices({"keep", "f32", "f16", "bf16"})
+      .choices({"keep", "f32", "f16", "bf16", "nf4", "fp4", "int8"})
       .also({"dtype"});
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/checked.h"
 #include "kernels/elementwise.h"
-#include "model/float_rows.h"
 
 namespace nibble {
 namespace {
@@ -30,19 +29,23 @@ int64_t panel_rows(const WeightSource& source) {
   return std::min(source.rows(), ceil_div(kPanelElements / 4, source.width()) * 4);
 }
 
-void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype) {
-  CHECK(writer.current() && writer.current()->name == source.name &&
-        writer.current()->dtype == dtype);
+void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink) {
   const int64_t part = panel_rows(source), width = source.width();
   std::vector<float> panel(static_cast<size_t>(part * width));
   for (int64_t begin = 0; begin < source.rows(); begin += part) {
     const int64_t count = std::min(part, source.rows() - begin);
     source.fill(begin, view(panel.data(), {count, width}));
-    copy_rows(stored_rows(source.name, GgmlType::kF32,
+    const std::string place = begin == 0 ? "" : cat(" (from row ", begin, " on)");
+    copy_rows(stored_rows(source.name + place, GgmlType::kF32,
                           reinterpret_cast<const std::byte*>(panel.data()), count, width),
-              ggml_type_of(dtype),
-              [&](const void* data, size_t bytes) { writer.write(data, bytes); });
+              ggml_type_of(dtype), sink);
   }
+}
+
+void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype) {
+  CHECK(writer.current() && writer.current()->name == source.name &&
+        writer.current()->dtype == dtype);
+  copy_weight(source, dtype, [&](const void* data, size_t bytes) { writer.write(data, bytes); });
 }
 
 Json dense_config(const ModelConfig& config, Dtype dtype) {

@@ -10,6 +10,7 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/config.h"
+#include "model/float_rows.h"
 
 namespace nibble {
 
@@ -31,8 +32,10 @@ WeightSource dense_source(std::string name, const Tensor& tensor);
 /// Rows of a panel: a multiple of four, about 4 MiB.
 int64_t panel_rows(const WeightSource& source);
 
-/// Writes the next tensor of `writer` in `dtype`. Throws DataError naming it where a value is not
-/// finite, or more than `dtype` holds.
+/// Gives all rows in `dtype` to `sink`, panel by panel. Throws DataError naming the weight where a
+/// value is not finite, or more than `dtype` holds.
+void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink);
+/// Writes the next tensor of `writer`.
 void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype);
 
 /// The config.json that a model was loaded from, with the vocabulary, the tie and the dtype as they

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/adapter.h"
-#include "model/import_sources.h"
 #include "model/model_writer.h"
+#include "model/side_files.h"
 
 namespace nibble {
 

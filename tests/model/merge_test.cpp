@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/adapter.h"
+#include "quant/quantize_folder.h"
 #include "support/initial_model.h"
 #include "support/model_folder.h"
 
@@ -148,6 +149,58 @@ TEST_F(MergeTest, TiesHoldWhereTheyCan) {
   EXPECT_TRUE(merged().at(embedding) == adapter().at("base_model.model." + embedding));
   EXPECT_TRUE(merged().at(head) == base().at(embedding));
   EXPECT_NO_THROW(load_model(path("merged")));
+}
+
+// --type=nf4 of a dense base is --type=keep, quantised; and of a quantised base --type=keep is the
+// same for what it dequantises to.
+TEST_F(MergeTest, Quantised) {
+  const struct {
+    const char* type;
+    QuantizeOptions options;
+  } cases[] = {{"nf4", {.type = QuantType::kNf4}},
+               {"fp4", {.type = QuantType::kFp4}},
+               {"int8", {.type = QuantType::kInt8}},
+               {"keep", {.type = QuantType::kNf4, .block = 32, .double_quant = false}}};
+  const auto quantize_to = [&](const fs::path& from, const fs::path& to, const QuantizeOptions& o) {
+    fs::create_directories(to);
+    quantize_folder(
+        {.source = from,
+         .folder = to,
+         .options = o,
+         .skip = {"lm_head"},
+         .selects = [](const std::string& name) { return name.ends_with("_proj.weight"); }});
+  };
+  for (const auto& c : cases)
+    for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+      const std::string name = cat(c.type, "-", torch_name(dtype));
+      make({.rank = 4, .targets = {"q_proj", "up_proj"}, .modules_to_save = {"norm"}}, "llama",
+           false, dtype);
+      if (std::string(c.type) == "keep") {
+        quantize_to(path("base"), path("base-" + name), c.options);
+        fs::remove_all(path("base"));
+        fs::rename(path("base-" + name), path("base"));
+      }
+      merge(c.type);
+      fs::rename(path("merged"), path(name));
+      const MergeReport dense = merge_adapter(path("base"), path("adapter"), path("dense"),
+                                              {.type = dtype == Dtype::kF32 ? "f32" : "bf16"});
+      EXPECT_FALSE(dense.config.quantization);
+      quantize_to(path("dense"), path("want"), c.options);
+      const TensorStore got(path(name)), want(path("want"));
+      ASSERT_EQ(got.tensors().size(), want.tensors().size());
+      for (const auto& [tensor, t] : want.tensors()) {
+        const StoredTensor& g = got.at(tensor);
+        EXPECT_EQ(g.info.shape, t.info.shape) << tensor;
+        EXPECT_TRUE(std::equal(t.bytes.begin(), t.bytes.end(), g.bytes.begin(), g.bytes.end()))
+            << name << " " << tensor;
+      }
+      const Model loaded = load_model(path(name));
+      EXPECT_EQ(loaded.blocks[0].qkv.parts[0].quantized->block,
+                c.options.type == QuantType::kInt8 ? 64 : c.options.block);
+      EXPECT_FALSE(loaded.head.quantized.has_value());
+      fs::remove_all(path("dense"));
+      fs::remove_all(path("want"));
+    }
 }
 
 TEST_F(MergeTest, FilesComeAlong) {
