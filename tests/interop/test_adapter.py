@@ -9,6 +9,7 @@ import peft
 import pytest
 import sentencepiece
 import torch
+from peft.utils.integrations import dequantize_bnb_weight
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -121,6 +122,40 @@ def test_merge_equals_merge_and_unload(case, tmp_path):
     ids = torch.tensor([[1, 5, 77, 12, 140, 9]])
     with torch.no_grad():
         assert torch.allclose(loaded(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("quantized", ["nf4", "fp4", "int8"])
+def test_merge_into_a_quantised_base(quantized, tmp_path):
+    tiny_model("llama", tmp_path / "dense", seed=1)
+    run("nibble-quantize", tmp_path / "dense", "--type", quantized, "-o", tmp_path / "base")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    torch.manual_seed(2)
+    model = peft.get_peft_model(base, peft.LoraConfig(
+        r=6, lora_alpha=13, init_lora_weights=False, target_modules="all-linear",
+        task_type="CAUSAL_LM"))
+    model.save_pretrained(tmp_path / "adapter")
+    for kind, folder in (("f32", "merged"), ("keep", "again")):
+        run("nibble-merge", "--model", tmp_path / "base", "--adapter", tmp_path / "adapter",
+            "--type", kind, "-o", tmp_path / folder)
+    ours = load_file(tmp_path / "merged" / "model.safetensors")
+    layers = 0
+    for name, module in model.named_modules():
+        if not isinstance(module, peft.tuners.lora.LoraLayer):
+            continue
+        layers += 1
+        weight = dequantize_bnb_weight(module.base_layer.weight, state=module.base_layer.state
+                                       if quantized == "int8" else None).float()
+        delta = module.get_delta_weight("default")
+        a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+        bound = 2 * 9 * 2.0**-24 * (module.scaling["default"] * (b.abs() @ a.abs()) + weight.abs())
+        got = ours[name.removeprefix("base_model.model.") + ".weight"]
+        assert ((got - weight - delta).abs() <= bound).all(), name
+    assert layers == 21
+    # Quantised again, transformers and bitsandbytes load it.
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "again")
+    assert again.config.quantization_config.quant_method == "bitsandbytes"
+    with torch.no_grad():
+        assert torch.isfinite(again(torch.tensor([[1, 5, 77]])).logits).all()
 
 
 @pytest.mark.parametrize("case", ADAPTERS)
