@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/jinja_program.h"
 
-#include <algorithm>
-#include <vector>
-
 #include "base/error.h"
+#include "text/jinja_expression.h"
 
 namespace nibble {
 namespace {
 
-bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
-bool is_word(char c) {
-  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-struct Token {
-  bool literal = false;  // a string
-  std::string text;
-  bool is(std::string_view symbol) const { return !literal && text == symbol; }
-};
-using Tokens = std::vector<Token>;
+using jinja::is_space;
+using jinja::Token;
+using jinja::Tokens;
 
 class Reader {
  public:
@@ -111,106 +98,13 @@ class Reader {
         at_ += 3;
         break;
       }
-      tokens.push_back(token());
+      tokens.push_back(jinja::read_token(source_, at_));
     }
-    tokens = join_literals(members(tokens));
+    tokens = jinja::normalized(tokens);
     if (kind == '{')
       output(tokens);
     else
-      line("do " + spelled(tokens));
-  }
-
-  Token token() {
-    const char c = source_[at_];
-    if (c == '"' || c == '\'') return string_token(c);
-    size_t end = at_ + 1;
-    if (is_word(c)) {
-      while (end < source_.size() && is_word(source_[end])) ++end;
-    } else {
-      const std::string_view two = source_.substr(at_, 2);
-      for (const std::string_view pair : {"==", "!=", "<=", ">=", "//", "**"})
-        if (two == pair) end = at_ + 2;
-    }
-    Token result{false, std::string(source_.substr(at_, end - at_))};
-    at_ = end;
-    return result;
-  }
-
-  Token string_token(char quote) {
-    Token result{true, {}};
-    for (++at_; at_ < source_.size(); ++at_) {
-      char c = source_[at_];
-      if (c == quote) {
-        ++at_;
-        return result;
-      }
-      if (c != '\\' || at_ + 1 >= source_.size()) {
-        result.text += c;
-        continue;
-      }
-      c = source_[++at_];
-      switch (c) {
-        case 'n':
-          result.text += '\n';
-          break;
-        case 't':
-          result.text += '\t';
-          break;
-        case 'r':
-          result.text += '\r';
-          break;
-        case '\\':
-        case '\'':
-        case '"':
-          result.text += c;
-          break;
-        case '\n':
-          break;
-        default:
-          result.text += {'\\', c};  // \xNN and its kin stay as they are spelled
-      }
-    }
-    throw DataError("a Jinja string is not closed");
-  }
-
-  // a.b is a["b"], unless it is called: a.b() stays a method.
-  static Tokens members(const Tokens& in) {
-    Tokens out;
-    for (size_t i = 0; i < in.size(); ++i) {
-      const bool name = i + 1 < in.size() && !in[i + 1].literal && is_word(in[i + 1].text[0]);
-      const bool called = i + 2 < in.size() && in[i + 2].is("(");
-      const bool after_value = i > 0 && (in[i - 1].literal || is_word(in[i - 1].text.back()) ||
-                                         in[i - 1].is("]") || in[i - 1].is(")"));
-      if (in[i].is(".") && name && !called && after_value && !is_digit(in[i + 1].text[0])) {
-        out.push_back({false, "["});
-        out.push_back({true, in[i + 1].text});
-        out.push_back({false, "]"});
-        ++i;
-      } else {
-        out.push_back(in[i]);
-      }
-    }
-    return out;
-  }
-  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-  // "a" + "b" is "ab" where nothing on either side binds tighter than +.
-  static Tokens join_literals(const Tokens& in) {
-    const auto loose_before = [](const Tokens& t) {
-      return t.size() < 2 || t[t.size() - 2].is("+") || t[t.size() - 2].is("(") ||
-             t[t.size() - 2].is("=");
-    };
-    Tokens out;
-    for (size_t i = 0; i < in.size(); ++i) {
-      const bool loose_after = i + 2 >= in.size() || in[i + 2].is("+") || in[i + 2].is(")");
-      if (in[i].is("+") && i + 1 < in.size() && in[i + 1].literal && loose_after && !out.empty() &&
-          out.back().literal && loose_before(out)) {
-        out.back().text += in[++i].text;
-      } else {
-        out.push_back(in[i]);
-      }
-    }
-    return out;
+      line("do " + jinja::spelled(tokens));
   }
 
   // Output of a sum of strings is the outputs of its terms one after another.
@@ -237,28 +131,14 @@ class Reader {
       if (term.size() == 1 && term[0].literal)
         literal(term[0].text);
       else
-        line("out " + spelled(term));
+        line("out " + jinja::spelled(term));
       start = i + 1;
     }
   }
 
-  static std::string spelled(const Tokens& tokens) {
-    std::string out;
-    bool after_word = false;
-    for (const Token& t : tokens) {
-      const bool word = !t.literal && is_word(t.text[0]);
-      // Spaces only where two words would run together or a word meets a literal.
-      if (!out.empty() && (after_word && (word || t.literal))) out += ' ';
-      if (!out.empty() && !after_word && word && out.back() == '"') out += ' ';
-      out += t.literal ? program_literal(t.text) : t.text;
-      after_word = word;
-    }
-    return out;
-  }
-
   void literal(std::string_view text) { pending_ += text; }
   void flush() {
-    if (!pending_.empty()) program_ += "out " + program_literal(pending_) + "\n";
+    if (!pending_.empty()) program_ += "out " + jinja::quoted(pending_) + "\n";
     pending_.clear();
   }
   void line(const std::string& text) {
@@ -284,19 +164,6 @@ class Reader {
 };
 
 }  // namespace
-
-std::string program_literal(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '\n')
-      out += "\\n";
-    else if (c == '"' || c == '\\')
-      out += {'\\', c};
-    else
-      out += c;
-  }
-  return out + '"';
-}
 
 std::string jinja_program(std::string_view source) {
   return Reader(source).read();

@@ -17,7 +17,4 @@ namespace nibble {
 /// DataError where the source is no Jinja: an unclosed tag or string.
 std::string jinja_program(std::string_view source);
 
-/// A program literal, quoted as jinja_program writes it.
-std::string program_literal(std::string_view text);
-
 }  // namespace nibble
