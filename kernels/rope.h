@@ -14,10 +14,10 @@ namespace nibble {
 enum class Rotation : bool { kForward, kBackward };
 
 struct Rope {
-  Tensor inout;      // (N, heads*D) f32|bf16, row stride free; read and written
-  Tensor cos;        // (P, D/2) f32: cosine by position
-  Tensor sin;        // (P, D/2) f32
-  Tensor positions;  // (N) i32, each in [0, P)
+  Tensor inout;          // (N, heads*D) f32|bf16, row stride free; read and written
+  Tensor cos;            // (P, D/2) f32: cosine by position
+  Tensor sin;            // (P, D/2) f32
+  Tensor positions;      // (N) i32, each in [0, P)
   int64_t head_dim = 0;  // D, even
   Rotation rotation = Rotation::kForward;
 };

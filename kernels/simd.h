@@ -9,7 +9,8 @@
 
 namespace nibble {
 
-/// Applies NIBBLE_CPU, once; every entry calls it before its loops (NIBBLE_SIMD in args.h). Throws UsageError for an unknown name.
+/// Applies NIBBLE_CPU, once; every entry calls it before its loops (NIBBLE_SIMD in args.h). Throws
+/// UsageError for an unknown name.
 void choose_simd_target();
 
 /// "AVX-512", "AVX2" or "SSE2": what the loops run on.

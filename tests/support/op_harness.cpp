@@ -275,10 +275,14 @@ std::vector<Bounded> with_bounds_of(const std::vector<Bounded>& like,
 double rounded_to(Dtype dtype, double x) {
   const float f = static_cast<float>(x);
   switch (dtype) {
-    case Dtype::kF32: return f;
-    case Dtype::kBf16: return to_float(to_bf16(f));
-    case Dtype::kF16: return to_float(to_f16(f));
-    default: return x;
+    case Dtype::kF32:
+      return f;
+    case Dtype::kBf16:
+      return to_float(to_bf16(f));
+    case Dtype::kF16:
+      return to_float(to_f16(f));
+    default:
+      return x;
   }
 }
 

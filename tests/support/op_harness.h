@@ -115,8 +115,9 @@ class OpCase {
 void expect_close(const std::string& label, const std::string& name, const std::vector<double>& got,
                   const std::vector<Bounded>& want, Dtype dtype, uint64_t seed);
 
-/// (f(x + h e_i) - f(x - h e_i)) / 2h for every i. In double, for functions of order 1, the method's
-/// own error is about h^2 + epsilon/h, 1e-10; kDifferenceError leaves room for larger derivatives.
+/// (f(x + h e_i) - f(x - h e_i)) / 2h for every i. In double, for functions of order 1, the
+/// method's own error is about h^2 + epsilon/h, 1e-10; kDifferenceError leaves room for larger
+/// derivatives.
 inline constexpr double kDifferenceError = 1e-8;
 std::vector<double> central_differences(const std::function<double(const std::vector<double>&)>& f,
                                         std::vector<double> x, double h = 1e-5);
