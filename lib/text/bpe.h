@@ -31,8 +31,8 @@ class Bpe {
   bool ignore_merges = false;         // a word that is a token is that token, merges or not
   bool fuse_unk = false;              // neighbouring unknown characters become one token
   int32_t unk = -1;                   // -1: unknown characters vanish
-  /// kCharacters: text may be cut before each "▁" that does not follow one, since no merge reaches
-  /// over such a place.
+  /// kCharacters: text may be cut before each "▁" that does not follow one, since no merge
+  /// reaches over such a place.
   bool cuts_at_spaces = false;
 
   Bpe();

@@ -57,10 +57,14 @@ TEST(Tokenizer, EqualsHuggingFace) {
     for (const Json& one : row.at("cases").as_array()) {
       const Tokenizer& t = loaded.get(one);
       const std::string what = one.at("tokenizer").as_string() + " on " + Json(text).dump();
-      const Ids want = ids_of(one.at("ids"));
-      EXPECT_EQ(t.encode(text), want) << what;
       const Json* literal = one.find("literal");
+      const Json* parsed = one.find("ids");
+      const Ids want = ids_of(parsed ? *parsed : *literal);
+      if (parsed != nullptr) {
+        EXPECT_EQ(t.encode(text), want) << what;
+      }
       EXPECT_EQ(t.encode(text, SpecialText::kLiteral), literal ? ids_of(*literal) : want) << what;
+      if (!parsed) continue;  // the library alone: no special tokens in text
       // Hugging Face puts U+FFFD where bytes make no character; here they come as they are.
       const auto shown = [](const std::string& bytes) { return lossy_utf8(bytes); };
       const Json* decoded = one.find("decoded");

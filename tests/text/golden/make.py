@@ -60,8 +60,10 @@ def pieces_like(name, normalizer=None, pre=None, split=True, added=(), drop=(), 
     t = Tokenizer(BPE(unk_token="<unk>"))
     t.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=split)
     special = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
-    trainer = BpeTrainer(vocab_size=700, special_tokens=special, show_progress=False, limit_alphabet=70)
-    t.train_from_iterator(corpus(), trainer)
+    trainer = BpeTrainer(vocab_size=700, special_tokens=special, show_progress=False)
+    # Letters of other scripts are left to the bytes.
+    latin = ["".join(c for c in line if ord(c) < 0x250) for line in corpus()]
+    t.train_from_iterator(latin, trainer)
     spec = json.loads(t.to_str())
     spec["added_tokens"] = [a for a in spec["added_tokens"] if a["id"] < 3]
     for token in drop:
@@ -92,6 +94,13 @@ def sentencepiece_model():
         user_defined_symbols=["<sep>", "[TOOL]"], minloglevel=2,
     )  # fmt: skip
     (HERE / "pieces.model").write_bytes(out.getvalue())
+    # The library's defaults but for the table of characters: unigrams, white space joined.
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus()), model_writer=out, vocab_size=300, character_coverage=0.98, minloglevel=2,
+        normalization_rule_name="identity", hard_vocab_limit=False,
+    )  # fmt: skip
+    (HERE / "unigram.model").write_bytes(out.getvalue())
 
 
 def hugging_face_of_pieces(legacy):
@@ -199,9 +208,10 @@ def main():
     cases = [(p.name, Tokenizer.from_file(str(p)), {}) for p in sorted(HERE.glob("*.json"))]
     cases.append(("pieces.model", hugging_face_of_pieces(True), {}))
     cases.append(("pieces.model", hugging_face_of_pieces(False), {"legacy": False}))
+    unigram = sentencepiece.SentencePieceProcessor(model_file=str(HERE / "unigram.model"))
     with open(HERE / "golden.jsonl", "w") as out:
         for text in texts():
-            rows = []
+            rows = [{"tokenizer": "unigram.model", "literal": unigram.encode(text)}]  # by the library alone
             for name, t, config in cases:
                 t.encode_special_tokens = False
                 parsed = t.encode(text, add_special_tokens=False).ids
