@@ -8,21 +8,19 @@ namespace {
 
 constexpr int64_t kNestedBlock = 256;
 
-/// The number as Python's repr writes most floats: the shortest digits that give it back.
-std::string shortest(float x) {
-  return cat(static_cast<double>(x));
-}
-
-/// What bitsandbytes packs beside the tensors, in Python's spelling of JSON.
+/// What bitsandbytes packs beside the tensors.
 std::string quant_state(int64_t out, int64_t in, Dtype dtype, const QuantizeOptions& options,
                         float nested_offset) {
-  std::string json = cat("{\"quant_type\": \"", quant_type_name(options.type),
-                         "\", \"blocksize\": ", options.block, ", \"dtype\": \"", torch_name(dtype),
-                         "\", \"shape\": [", out, ", ", in, "]");
-  if (options.double_quant)
-    json += cat(", \"nested_blocksize\": ", kNestedBlock,
-                ", \"nested_dtype\": \"float32\", \"nested_offset\": ", shortest(nested_offset));
-  return json + "}";
+  Json state = Json::object({{"quant_type", quant_type_name(options.type)},
+                             {"blocksize", options.block},
+                             {"dtype", torch_name(dtype)},
+                             {"shape", Json::array({out, in})}});
+  if (options.double_quant) {
+    state.set("nested_blocksize", kNestedBlock);
+    state.set("nested_dtype", "float32");
+    state.set("nested_offset", nested_offset);
+  }
+  return state.dump();
 }
 
 /// Room for the state whatever the offset, which is not known when sizes are declared: JSON may end
@@ -31,7 +29,7 @@ int64_t quant_state_bytes(int64_t out, int64_t in, Dtype dtype, const QuantizeOp
                           int64_t before) {
   constexpr int64_t kLongestOffset = 24;  // -1.2345678901234567e-308
   auto bytes = static_cast<int64_t>(quant_state(out, in, dtype, options, 0.0f).size());
-  if (options.double_quant) bytes += kLongestOffset - 1;
+  if (options.double_quant) bytes += kLongestOffset;
   return round_up<int64_t>(before + bytes, 8) - before;
 }
 
