@@ -59,6 +59,7 @@ void copy_rows(const FloatRows& from, GgmlType to, const ByteSink& sink) {
     });
     sink(out.data(), static_cast<size_t>(count) * row_bytes);
   }
+  if (from.release) from.release();
 }
 
 GgmlType ggml_type_of(Dtype dtype) {
@@ -80,11 +81,31 @@ FloatRows stored_rows(std::string name, GgmlType type, const std::byte* data, in
           }};
 }
 
+FloatRows mapped_rows(std::string name, GgmlType type, const MappedFile& file,
+                      std::span<const std::byte> bytes, int64_t rows, int64_t row_elements) {
+  FloatRows out = stored_rows(std::move(name), type, bytes.data(), rows, row_elements);
+  const auto offset = static_cast<size_t>(bytes.data() - file.bytes().data());
+  out.release = [&file, offset, size = bytes.size()] { file.forget(offset, size); };
+  return out;
+}
+
 FloatRows reordered_rows(FloatRows from, std::function<int64_t(int64_t)> order) {
   from.read = [inner = std::move(from.read), order = std::move(order)](int64_t row, float* out) {
     inner(order(row), out);
   };
   return from;
+}
+
+FloatRows single_elements(FloatRows from) {
+  CHECK(from.rows == 1);
+  std::vector<float> values(static_cast<size_t>(from.row_elements));
+  from.read(0, values.data());
+  return {.name = std::move(from.name),
+          .rows = from.row_elements,
+          .row_elements = 1,
+          .read = [values = std::move(values)](int64_t row, float* out) {
+            *out = values[static_cast<size_t>(row)];
+          }};
 }
 
 std::string describe_shape(std::span<const int64_t> shape) {

@@ -171,4 +171,39 @@ GgufVocab read_gguf_vocab(const GgufFile& file, int64_t model_vocab) {
   return vocab;
 }
 
+void write_gguf_vocab(const GgufVocab& vocab, GgufMetadata& metadata) {
+  const auto key = [](std::string_view name) { return cat(kKey, name); };
+  metadata.string(key("model"), vocab.model);
+  metadata.string(key("pre"), vocab.model == "gpt2" ? vocab.pre : "default");
+  std::vector<std::string> texts;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+  for (const Piece& piece : vocab.tokens) {
+    texts.push_back(piece.text);
+    scores.push_back(piece.score);
+    types.push_back(static_cast<int32_t>(piece.type));
+  }
+  metadata.strings(key("tokens"), texts);
+  if (vocab.model == "llama") metadata.f32s(key("scores"), scores);
+  metadata.i32s(key("token_type"), types);
+  if (vocab.model == "gpt2") metadata.strings(key("merges"), vocab.merges);
+  const auto id = [&](std::string_view name, std::optional<int32_t> value) {
+    if (value) metadata.u32(key(name), static_cast<uint32_t>(*value));
+  };
+  id("bos_token_id", vocab.bos);
+  id("eos_token_id", vocab.eos);
+  id("unknown_token_id", vocab.unk);
+  id("padding_token_id", vocab.pad);
+  // What ends a turn besides eos.
+  std::vector<int32_t> others;
+  for (const int32_t stop : vocab.stops)
+    if (stop != vocab.eos) others.push_back(stop);
+  if (!others.empty()) id("eot_token_id", others[0]);
+  if (others.size() > 1) id("eom_token_id", others[1]);
+  metadata.boolean(key("add_bos_token"), vocab.add_bos);
+  metadata.boolean(key("add_eos_token"), vocab.add_eos);
+  metadata.boolean(key("add_space_prefix"), vocab.model == "llama" && vocab.add_space_prefix);
+  if (!vocab.chat_template.empty()) metadata.string("tokenizer.chat_template", vocab.chat_template);
+}
+
 }  // namespace nibble

@@ -29,6 +29,9 @@ struct GgufVocab {
   int64_t context_length = 0;
 };
 
+/// Adds the tokenizer.* keys to a file's metadata.
+void write_gguf_vocab(const GgufVocab& vocab, GgufMetadata& metadata);
+
 /// Reads and checks it: at most `model_vocab` tokens, valid UTF-8, none twice, ids in range.
 GgufVocab read_gguf_vocab(const GgufFile& file, int64_t model_vocab);
 

@@ -17,14 +17,11 @@ bool is_gguf(const fs::path& path) {
 
 }  // namespace
 
-OutgoingTensor converted(std::string name, Dtype dtype, std::vector<int64_t> shape, FloatRows rows,
-                         const MappedFile& file, std::span<const std::byte> bytes) {
-  const auto offset = static_cast<size_t>(bytes.data() - file.bytes().data());
+OutgoingTensor converted(std::string name, Dtype dtype, std::vector<int64_t> shape,
+                         FloatRows rows) {
   return {.info = tensor_info(std::move(name), dtype, std::move(shape)),
-          .copy = [rows = std::move(rows), to = ggml_type_of(dtype), &file, offset,
-                   size = bytes.size()](const ByteSink& sink) {
+          .copy = [rows = std::move(rows), to = ggml_type_of(dtype)](const ByteSink& sink) {
             copy_rows(rows, to, sink);
-            file.forget(offset, size);
           }};
 }
 

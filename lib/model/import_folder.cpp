@@ -60,8 +60,8 @@ ImportReport import_folder(const fs::path& source, const fs::path& folder,
           tensors.push_back(verbatim(companion));
         }
     } else {
-      tensors.push_back(converted(spec.name, options.dtype.value_or(t.info.dtype), spec.shape,
-                                  std::move(rows), *t.file, t.bytes));
+      tensors.push_back(
+          converted(spec.name, options.dtype.value_or(t.info.dtype), spec.shape, std::move(rows)));
     }
   }
   for (const auto& [name, t] : store.tensors())

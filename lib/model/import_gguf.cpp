@@ -57,17 +57,14 @@ OutgoingTensor outgoing(const GgufFile& file, const WeightSpec& spec, const Mode
   if (!ggml_decodes(t->type))
     throw UnavailableError(
         cat(what, " is of type ", ggml_type_info(t->type).name, ", which is not supported"));
-  const bool reorder = rows_interleave(architecture, spec.name);
-  // A bias changes its order too: one element a row.
-  const int64_t width = reorder && t->shape.size() == 1 ? 1 : t->row_elements();
-  if (width % ggml_type_info(t->type).block != 0)
-    throw UnavailableError(cat(what, " is a quantised bias, which is not supported"));
-  FloatRows rows = stored_rows(what, t->type, t->bytes.data(), t->elements() / width, width);
-  if (reorder)
+  const int64_t width = t->row_elements();
+  FloatRows rows = mapped_rows(what, t->type, file.file(), t->bytes, t->elements() / width, width);
+  if (rows_interleave(architecture, spec.name)) {
+    if (t->shape.size() == 1) rows = single_elements(std::move(rows));
     rows = reordered_rows(std::move(rows),
                           [d = config.head_dim](int64_t row) { return interleaved_row(row, d); });
-  return converted(spec.name, target_dtype(t->type, options), spec.shape, std::move(rows),
-                   file.file(), t->bytes);
+  }
+  return converted(spec.name, target_dtype(t->type, options), spec.shape, std::move(rows));
 }
 
 }  // namespace

@@ -117,7 +117,8 @@ class Layout {
     const int64_t rows = norm ? 1 : spec.shape[0], columns = spec.shape.back();
     const std::byte* data = file_.bytes().data() + at;
     const std::string what = cat(file_.path().string(), ": ", spec.name);
-    FloatRows from = stored_rows(what, GgmlType::kF32, data, rows, columns);
+    FloatRows from = mapped_rows(what, GgmlType::kF32, file_,
+                                 file_.bytes().subspan(at, size(rows, columns)), rows, columns);
     if (h_.version == 2 && !norm)
       from.read = [data, columns, group = h_.group, n = rows * columns](int64_t row, float* out) {
         for (int64_t i = 0; i < columns; ++i) {
@@ -131,8 +132,7 @@ class Layout {
     if (rows_interleave("llama", spec.name))
       from = reordered_rows(std::move(from),
                             [d = h_.head_dim()](int64_t row) { return interleaved_row(row, d); });
-    return converted(spec.name, dtype, spec.shape, std::move(from), file_,
-                     file_.bytes().subspan(at, size(rows, columns)));
+    return converted(spec.name, dtype, spec.shape, std::move(from));
   }
 
  private:

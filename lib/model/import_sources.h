@@ -24,9 +24,8 @@ struct OutgoingTensor {
   std::function<void(const ByteSink& sink)> copy;
 };
 
-/// One whose rows are converted to `dtype`; `bytes` of `file` are let go of when it is done.
-OutgoingTensor converted(std::string name, Dtype dtype, std::vector<int64_t> shape, FloatRows rows,
-                         const MappedFile& file, std::span<const std::byte> bytes);
+/// One whose rows are converted to `dtype`.
+OutgoingTensor converted(std::string name, Dtype dtype, std::vector<int64_t> shape, FloatRows rows);
 
 /// Writes the tensors in order as safetensors, and adds to the report.
 void write_tensors(const std::vector<OutgoingTensor>& tensors, const fs::path& folder,

@@ -2,6 +2,7 @@
 #include "model/pretokenizers.h"
 
 #include <array>
+#include <functional>
 
 #include "base/error.h"
 
@@ -28,6 +29,7 @@ constexpr std::string_view kTekken =
     R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::array kRows = {
     Row{"llama-bpe", {"llama3", "llama-v3"}, kLlama3, false, false, true, true},
+    Row{"smaug-bpe", {}, kLlama3, false, false, false, false},
     Row{"qwen2", {"deepseek-r1-qwen", ""}, kQwen2, false, true, false, false},
     Row{"smollm", {}, "", true, false, false, false},
     Row{"gpt-2", {}, "", false, false, false, false},
@@ -74,6 +76,49 @@ std::string known_pretokenizers() {
   std::string out;
   for (const Row& row : kRows) out += cat(out.empty() ? "" : ", ", row.name);
   return out;
+}
+
+std::optional<std::string> pretokenizer_name(const Json& tokenizer) {
+  // The steps, whatever they are wrapped in.
+  Json::Array steps;
+  const std::function<void(const Json&)> flatten = [&](const Json& step) {
+    if (step.is_null()) return;
+    if (step.at("type").as_string() != "Sequence") {
+      steps.push_back(step);
+      return;
+    }
+    for (const Json& inner : step.at("pretokenizers").as_array()) flatten(inner);
+  };
+  if (const Json* pre = tokenizer.find("pre_tokenizer")) flatten(*pre);
+  const auto flag = [](const Json& object, std::string_view name, bool otherwise) {
+    const Json* v = object.find(name);
+    return v && v->is_bool() ? v->as_bool() : otherwise;
+  };
+  bool digits = false, byte_level = false, gpt2_split = false;
+  std::string split;
+  for (const Json& step : steps) {
+    const std::string& type = step.at("type").as_string();
+    const bool first = !byte_level && split.empty() && !digits;
+    if (type == "Digits" && first && flag(step, "individual_digits", false)) {
+      digits = true;
+    } else if (type == "Split" && !byte_level && split.empty() &&
+               step.at("behavior").as_string() == "Isolated" && !flag(step, "invert", false) &&
+               step.at("pattern").find("Regex")) {
+      split = step.at("pattern").at("Regex").as_string();
+    } else if (type == "ByteLevel" && !byte_level && !flag(step, "add_prefix_space", true)) {
+      byte_level = true;
+      gpt2_split = flag(step, "use_regex", true);
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (!byte_level || gpt2_split != split.empty()) return std::nullopt;
+  const bool ignore_merges = flag(tokenizer.at("model"), "ignore_merges", false);
+  // Normalisation is not looked at: llama.cpp does none under any name.
+  for (const Row& row : kRows)
+    if (row.digits == digits && row.split == split && row.ignore_merges == ignore_merges)
+      return std::string(row.name);
+  return std::nullopt;
 }
 
 }  // namespace nibble

@@ -20,7 +20,7 @@ FloatRows dense_rows(const StoredTensor& t) {
                                ", which is not supported; F32, F16 and BF16 are"));
   const int64_t width = t.info.shape.empty() ? 1 : t.info.shape.back();
   const auto elements = static_cast<int64_t>(t.info.bytes / dtype_bytes(d));
-  return stored_rows(place_of(t), ggml_type_of(d), t.bytes.data(), width ? elements / width : 0,
+  return mapped_rows(place_of(t), ggml_type_of(d), *t.file, t.bytes, width ? elements / width : 0,
                      width);
 }
 
@@ -33,13 +33,15 @@ FloatRows stored_weight(const TensorStore& store, const WeightSpec& spec, const 
     return {.name = place_of(t),
             .rows = m.out_features,
             .row_elements = m.in_features,
-            .read = [m, to = config.dtype](int64_t row, float* out) {
-              dequantize({.out = view(out, {1, m.in_features}), .matrix = m, .first_row = row});
-              if (to == Dtype::kBf16)
-                for (int64_t i = 0; i < m.in_features; ++i) out[i] = to_float(to_bf16(out[i]));
-              if (to == Dtype::kF16)
-                for (int64_t i = 0; i < m.in_features; ++i) out[i] = to_float(to_f16(out[i]));
-            }};
+            .read =
+                [m, to = config.dtype](int64_t row, float* out) {
+                  dequantize({.out = view(out, {1, m.in_features}), .matrix = m, .first_row = row});
+                  if (to == Dtype::kBf16)
+                    for (int64_t i = 0; i < m.in_features; ++i) out[i] = to_float(to_bf16(out[i]));
+                  if (to == Dtype::kF16)
+                    for (int64_t i = 0; i < m.in_features; ++i) out[i] = to_float(to_f16(out[i]));
+                },
+            .release = [&t] { t.file->forget(t.offset, t.bytes.size()); }};
   }
   if (t.info.shape != spec.shape)
     throw DataError(cat(place_of(t), " is ", describe_shape(t.info.shape), ", not ",
