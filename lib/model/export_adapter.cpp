@@ -44,7 +44,7 @@ ExportReport export_adapter(const fs::path& base, const fs::path& adapter, const
   Model model = load_model(base);
   const LoraConfig config = attach_adapter(model, adapter);
   Arena measure;
-  model.parameters.lay_out(measure, Dtype::kF32, false);
+  ParameterSet(model.parameters).lay_out(measure, Dtype::kF32, false);
   Arena arena(measure.peak());
   model.parameters.lay_out(arena, Dtype::kF32, false);
   load_adapter_weights(adapter, model);
