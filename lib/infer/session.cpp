@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/adapter.h"
+#include "text/copy_tokenizer.h"
 
 namespace nibble {
 
@@ -11,17 +12,16 @@ std::unique_ptr<Session> load_session(const std::string& model, const std::strin
                                       Dtype compute) {
   auto s = std::make_unique<Session>();
   s->model = load_model(model);
-  s->tokenizer = load_tokenizer(model);
+  const bool own = !adapter.empty() && has_tokenizer(adapter);
+  s->tokenizer = load_tokenizer(own ? adapter : model);
   if (!adapter.empty()) {
-    const LoraConfig config = load_adapter_config(adapter);
-    attach_lora(s->model, config);
+    const LoraConfig config = attach_adapter(s->model, adapter);
     Arena plan;
     s->model.parameters.lay_out(plan, compute, false);
     s->parameters = Arena(plan.peak());
     s->model.parameters.lay_out(s->parameters, compute, false);
     init_trained(s->model, config, 0);
     load_adapter_weights(adapter, s->model);
-    s->model.parameters.refresh();
   }
   return s;
 }

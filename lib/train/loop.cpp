@@ -86,6 +86,7 @@ void TrainingRun::State::save_model(const fs::path& folder) const {
     save_full_model(folder, model, options.model, model.config.dtype);
   else
     save_adapter(folder, model, options.lora);
+  if (extended) extended->write(folder);
 }
 
 void TrainingRun::State::start(const TrainReport& report) {

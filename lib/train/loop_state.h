@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "text/extend_tokenizer.h"
 #include "train/run.h"
 
 namespace nibble {
@@ -35,6 +36,7 @@ struct TrainingRun::State {
 
   TrainOptions options;
   Model model;
+  std::optional<ExtendedTokenizer> extended;  // with --add-tokens
   ShardReader train_shard;
   std::optional<ShardReader> valid_shard;
   std::optional<RowOrder> order;

@@ -8,7 +8,8 @@
 #include "base/signals.h"
 #include "io/memory.h"
 #include "model/adapter.h"
-#include "text/tokenizer.h"
+#include "model/add_tokens.h"
+#include "text/copy_tokenizer.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -49,18 +50,26 @@ uint64_t MemoryPlan::total() const {
 TrainingRun::State::State(const TrainOptions& o)
     : options(o), model(load_model(o.model)), train_shard(o.data) {
   if (!o.validation.empty()) valid_shard.emplace(o.validation);
-  const auto tokenizer = load_tokenizer(o.model);
-  check_shard(train_shard, model, tokenizer->fingerprint);
-  if (valid_shard) check_shard(*valid_shard, model, tokenizer->fingerprint);
+  // New tokens come first: embedding and head grow, and the data is made of the longer vocabulary.
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!o.add_tokens.empty()) {
+    extended.emplace(o.model, read_token_list(o.add_tokens));
+    add_tokens(model, options.lora, extended->tokenizer());
+  } else {
+    const bool own = !o.adapter.empty() && has_tokenizer(o.adapter);
+    tokenizer = load_tokenizer(own ? o.adapter : o.model);
+  }
+  const std::string fingerprint =
+      extended ? extended->tokenizer().fingerprint : tokenizer->fingerprint;
+  check_shard(train_shard, model, fingerprint);
+  if (valid_shard) check_shard(*valid_shard, model, fingerprint);
   if (o.method == "full") {
     attach_full(model);
+  } else if (!o.adapter.empty()) {
+    const double dropout = options.lora.dropout;
+    options.lora = attach_adapter(model, o.adapter);
+    options.lora.dropout = dropout;
   } else {
-    if (!o.adapter.empty()) {
-      const LoraConfig from = load_adapter_config(o.adapter);
-      const double dropout = options.lora.dropout;
-      options.lora = from;
-      options.lora.dropout = dropout;
-    }
     options.lora.base_model = o.model;
     attach_lora(model, options.lora);
   }
