@@ -208,7 +208,8 @@ TEST_F(Export, RefusesWhatLlamaCppCannotRun) {
 }
 
 TEST_F(Export, EveryPretokenizerHasItsNameBack) {
-  for (const char* name : {"llama-bpe", "smaug-bpe", "qwen2", "smollm", "gpt-2", "tekken"}) {
+  for (const char* name :
+       {"llama-bpe", "smaug-bpe", "qwen2", "smollm", "gpt-2", "tekken", "default"}) {
     const auto pre = find_pretokenizer(name);
     ASSERT_TRUE(pre) << name;
     const Json tokenizer =
