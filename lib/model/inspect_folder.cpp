@@ -6,6 +6,8 @@
 #include "model/adapter.h"
 #include "model/inspect.h"
 #include "model/stored_weight.h"
+#include "text/copy_tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace nibble {
 namespace {
@@ -79,6 +81,14 @@ void check_index(const fs::path& folder, const TensorStore& store) {
                         ", the tensors hold ", total, " bytes"));
 }
 
+void check_tokenizer(const fs::path& folder, const ModelConfig& config) {
+  if (!has_tokenizer(folder)) return;
+  const int64_t size = load_tokenizer(folder)->vocab_size();
+  if (size > config.vocab_size)
+    throw DataError(cat(folder.string(), ": the tokenizer has ", size,
+                        " tokens, the model's vocabulary ", config.vocab_size));
+}
+
 // The rank of a pair must agree, and both must be there.
 void check_pairs(const TensorStore& store, Json::Array& faults) {
   for (const auto& [name, a] : store.tensors()) {
@@ -131,7 +141,10 @@ void inspect_model_folder(const fs::path& path, const InspectOptions& options, J
       faults.push_back(cat(t.file->path().string(), ": tensor ", quote(name),
                            " has no place in this family of models"));
   }
-  collect_faults(document, options, [&] { check_index(path, store); });
+  if (options.verify) {
+    collect_faults(document, options, [&] { check_index(path, store); });
+    collect_faults(document, options, [&] { check_tokenizer(path, config); });
+  }
   summary.set("files", uint64_t{store.files().size()});
   summary.set("tensors", uint64_t{store.tensors().size()});
   summary.set("weight_bytes", bytes);

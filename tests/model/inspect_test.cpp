@@ -8,6 +8,8 @@
 
 #include "io/lines.h"
 #include "io/nbp.h"
+#include "model/gguf_vocab.h"
+#include "model/tokenizer_files.h"
 #include "support/folder_test.h"
 #include "support/gguf_builder.h"
 
@@ -149,6 +151,24 @@ TEST_F(Inspect, ModelFolder) {
   const auto extra = faults(inspect(path("m"), {.verify = true}));
   ASSERT_EQ(extra.size(), 6u);
   EXPECT_NE(extra[0].find("has no place in this family"), std::string::npos);
+}
+
+TEST_F(Inspect, TokenizerOfAModelFolder) {
+  write_model();
+  write_text_file(path("m") / "tokenizer.json", "{");
+  EXPECT_NE(fault("m").find("tokenizer.json"), std::string::npos);
+  EXPECT_NO_THROW(inspect(path("m"), {}));
+  GgufMetadata meta;
+  test::add_tiny_bpe(meta);
+  GgufWriter(path("v.gguf"), meta, {}).commit();
+  const GgufVocab vocab = read_gguf_vocab(GgufFile(path("v.gguf")), 40);
+  write_tokenizer_files(vocab, path("m"));
+  EXPECT_TRUE(faults(inspect(path("m"), {.verify = true})).empty());
+  Json config = test::tiny_config("qwen3");
+  config.set("vocab_size", 30);
+  test::write_model_folder(path("m"), config,
+                           test::random_weights(parse_model_config(config, "test"), 2));
+  EXPECT_NE(fault("m").find("tokens, the model's vocabulary 30"), std::string::npos);
 }
 
 TEST_F(Inspect, ShardedFolder) {
