@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-eval",
-       .summary = "Measure how well a model predicts a text or packed data",
+       .summary = "measure how well a model predicts a text or packed data",
        .synopsis = "--model=DIR [--adapter=DIR] --perplexity=TEXT | --data=FILE.nbp",
        .description = "A text longer than a window is read in windows that overlap by length - "
                       "stride; every token but the first is scored once.",

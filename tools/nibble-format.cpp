@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-format",
-       .summary = "Writes instruction data as the text that a model is trained on",
+       .summary = "write instruction data as the text that a model is trained on",
        .synopsis = "[FILE...] [--template=DIR|NAME|FILE] [-o OUT.jsonl]",
        .description =
            "Reads alpaca, messages, sharegpt, prompt/completion and text records and writes "

@@ -33,7 +33,8 @@ void declare(OptionTable& t, Options& o) {
   t.flag("chat", o.chat, "talk in the terminal");
   t.flag("raw", o.raw, "continue prompts as they stand, without the chat template");
   t.add("template", "NAME", o.template_name, "chat template by name instead of the model's own");
-  t.add("skip-bad", "N", o.skip_bad, "pass over records that cannot be read, N at most")
+  t.add("skip-bad", "N", o.skip_bad,
+        "pass over records that cannot be read, N at most, and count them")
       .range(0, BadRecords::kAll)
       .optional_value(std::to_string(BadRecords::kAll));
   t.group("How");
@@ -193,7 +194,7 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-generate",
-       .summary = "Complete prompts with a model, with or without an adapter",
+       .summary = "complete prompts with a model, with or without an adapter",
        .synopsis = "--model=DIR [--adapter=DIR] [PROMPTS.jsonl...] [-o OUT.jsonl]",
        .description = "Reads {\"prompt\": \"...\"} or any conversation form. Where the model has a "
                       "chat template, prompts are turns of a conversation, unless --raw. A "

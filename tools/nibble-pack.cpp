@@ -143,14 +143,14 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-pack",
-       .summary = "Packs token rows into a shard for training",
+       .summary = "pack token rows into a shard for training",
        .synopsis = "--model=DIR [--length=N] [FILE...] -o OUT.nbp",
        .description =
            "Reads token rows, JSONL {\"input_ids\":[...],\"labels\":[...]} with -100 where a token "
            "is not trained on, and fills rows of one length. Examples in a row never see each "
-           "other "
-           "in training, and none is split unless --split-long asks for it.",
-       .examples = {{"nibble-pack --model=SmolLM2 --length=2048 rows.jsonl -o train.nbp", ""}},
+           "other in training, and none is split unless --split-long asks for it.",
+       .examples = {{"nibble-pack --model=SmolLM2 --length=2048 rows.jsonl -o train.nbp",
+                     "rows of 2048 tokens, several examples in each"}},
        .computes = true},
       declare, run);
 }

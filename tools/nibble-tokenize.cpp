@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-tokenize",
-       .summary = "Writes text as a model's token ids, and ids as text",
+       .summary = "write text as a model's token ids, and ids as text",
        .synopsis = "--model=DIR [FILE...] [-o OUT.jsonl]",
        .description =
            "Reads segments, JSONL {\"segments\":[{\"label\":false,\"text\":\"...\"}, ...]}, or "
@@ -132,8 +132,7 @@ int main(int argc, char** argv) {
            "Bytes that are no UTF-8 are read as U+FFFD.",
        .examples = {{"nibble-tokenize --model=SmolLM2 segments.jsonl -o rows.jsonl",
                      "what nibble-format wrote"},
-                    {"nibble-tokenize --model=SmolLM2 --text corpus.txt.zst | nibble-pack "
-                     "--model=SmolLM2 --length=512 -o corpus.nbp",
+                    {"nibble-tokenize --model=SmolLM2 --text corpus.txt.zst -o rows.jsonl.zst",
                      "plain text, a line an example"},
                     {"nibble-tokenize --model=SmolLM2 --decode rows.jsonl", "rows to read"}},
        .computes = true},

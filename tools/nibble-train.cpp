@@ -81,7 +81,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("recompute", "WHAT", o.recompute, "what backward makes again instead of keeping")
       .choices({"none", "norm", "layer", "sqrt"})
       .also({"gradient-checkpointing"});
-  t.add("memory-limit", "SIZE", o.memory_limit, "refuse a plan above this");
+  t.add("memory-limit", "SIZE", o.memory_limit, "refuse a plan above this; 0: none");
   t.add("compute", "TYPE", o.compute, "type of activations")
       .choices({"bf16", "f32"})
       .also({"bf16", "fp16"});
@@ -162,7 +162,7 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-train",
-       .summary = "Train a LoRA adapter through a frozen, possibly 4-bit model (QLoRA), or a model",
+       .summary = "train a LoRA adapter through a frozen, possibly 4-bit model (QLoRA), or a model",
        .synopsis = "--model=DIR --data=FILE.nbp -o OUT/ [OPTION...]",
        .description = "The loss is the mean over trained tokens of an update, however it is cut "
                       "into micro-batches. Same seed, threads and options give the same bits; a "
