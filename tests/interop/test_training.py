@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One step's gradients against PEFT's, and the losses of a training run against PEFT's."""
 
+import json
+
 import peft
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 
-from common import FAMILIES, random_rows, run, tiny_model, write_rows
+from common import DATA, FAMILIES, random_rows, run, tiny_model, write_rows
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -59,3 +62,62 @@ def test_gradients_equal_pefts(family, bias, tmp_path):
     for name, gradient in theirs.items():
         error = (ours[name] - gradient).norm() / gradient.norm()
         assert error < 1e-4, f"{family} {name}: relative error {error:.2e}"
+
+
+def stories_model(folder):
+    """A trained model from real data, quantised to NF4, and the same weights dense for PEFT."""
+    if DATA is None:
+        pytest.skip("needs NIBBLE_DATA")
+    run("nibble-import", DATA / "models" / "stories260K", "-o", folder / "model")
+    run("nibble-quantize", folder / "model", "-o", folder / "nf4")
+    run("nibble-export", folder / "nf4", "--type=bf16", "-o", folder / "dense")
+    return folder / "nf4", folder / "dense"
+
+
+def token_rows(model, text, count, longest):
+    out = run("nibble-tokenize", f"--model={model}", "--text", text)
+    rows = [json.loads(line) for line in out.splitlines()]
+    rows = [row for row in rows if 16 <= len(row["input_ids"]) <= longest]
+    assert len(rows) >= count
+    return rows[:count]
+
+
+def test_a_hundred_steps_follow_pefts(tmp_path):
+    nf4, dense = stories_model(tmp_path)
+    rows = token_rows(nf4, DATA / "text" / "tinyshakespeare.txt", 400, 128)
+    write_rows(tmp_path / "rows.jsonl", rows)
+    run("nibble-pack", f"--model={nf4}", "--mode=pad", "--length=128", tmp_path / "rows.jsonl",
+        "-o", tmp_path / "train.nbp")
+    torch.manual_seed(5)
+    model = transformers.AutoModelForCausalLM.from_pretrained(dense, dtype=torch.bfloat16)
+    config = peft.LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS, task_type="CAUSAL_LM")
+    model = peft.get_peft_model(model, config)
+    model.save_pretrained(tmp_path / "start")
+    # PEFT keeps adapters in fp32 and computes in bf16, as does nibble.
+    run("nibble-train", f"--model={nf4}", f"--data={tmp_path}/train.nbp", "--no-shuffle",
+        f"--adapter={tmp_path}/start", "--batch-size=4", "--learning-rate=3e-3",
+        "--schedule=constant", "--warmup=0", "--steps=100", "-o", tmp_path / "out")
+    ours = [json.loads(line)["loss"] for line in open(tmp_path / "out" / "metrics.jsonl")]
+
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert all(p.dtype == torch.float32 for p in trained)
+    optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=0.0)
+    theirs = []
+    for step in range(100):
+        batch = rows[4 * step: 4 * step + 4]
+        count = sum(len(row["input_ids"]) - 1 for row in batch)
+        optimizer.zero_grad()
+        total = 0.0
+        for row in batch:
+            ids = torch.tensor([row["input_ids"]])
+            logits = model(input_ids=ids).logits.float()[0, :-1]
+            loss = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum") / count
+            loss.backward()
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        theirs.append(total)
+    assert theirs[0] - min(theirs[-10:]) >= 0.5, f"the loss fell from {theirs[0]} to {theirs[-1]}"
+    worst = max(abs(a - b) / b for a, b in zip(ours, theirs, strict=True))
+    print(f"loss {theirs[0]:.4f} to {theirs[-1]:.4f}, largest relative difference {worst:.2e}")
+    assert worst < 5e-3
