@@ -24,6 +24,15 @@ std::optional<int64_t> step_of(const fs::path& folder) {
   return step;
 }
 
+// Whether a killed run left it while writing or replacing: NAME.tmp-PID, NAME.old-PID.
+bool is_leftover(std::string_view name) {
+  const size_t dash = name.rfind('-');
+  if (dash == std::string_view::npos || dash + 1 == name.size()) return false;
+  const std::string_view stem = name.substr(0, dash);
+  return (stem.ends_with(".tmp") || stem.ends_with(".old")) &&
+         name.find_first_not_of("0123456789", dash + 1) == std::string_view::npos;
+}
+
 // Whole checkpoints of OUT by step, oldest first.
 std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& out) {
   std::vector<std::pair<int64_t, fs::path>> found;
@@ -127,12 +136,8 @@ std::optional<fs::path> latest_checkpoint(const fs::path& out) {
 void prune_checkpoints(const fs::path& out, int64_t keep, int64_t best) {
   std::error_code error;
   std::vector<fs::path> doomed;
-  for (const auto& entry : fs::directory_iterator(out, error)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kPrefix)) continue;
-    if (name.find(".tmp-") != std::string::npos || name.find(".old-") != std::string::npos)
-      doomed.push_back(entry.path());
-  }
+  for (const auto& entry : fs::directory_iterator(out, error))
+    if (is_leftover(entry.path().filename().string())) doomed.push_back(entry.path());
   const auto all = checkpoints(out);
   for (size_t i = 0; i + static_cast<size_t>(std::max<int64_t>(keep, 1)) < all.size(); ++i)
     if (all[i].first != best) doomed.push_back(all[i].second);

@@ -42,7 +42,7 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
 std::optional<fs::path> latest_checkpoint(const fs::path& out);
 
 /// Removes all but the `keep` newest checkpoints, and never that of step `best` (0: none); removes
-/// what killed runs left half-written.
+/// what killed runs left half-written in OUT.
 void prune_checkpoints(const fs::path& out, int64_t keep, int64_t best);
 
 }  // namespace nibble

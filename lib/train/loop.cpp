@@ -66,10 +66,16 @@ Json TrainingRun::State::settings() const {
                          {"learning-rate", o.learning_rate},
                          {"schedule", o.schedule},
                          {"warmup", o.warmup},
+                         {"decay-share", o.decay_share},
+                         {"min-learning-rate", o.min_learning_rate},
                          {"weight-decay", o.weight_decay},
                          {"max-grad-norm", o.max_grad_norm},
                          {"neftune", o.neftune_alpha},
                          {"optimizer", o.optimizer},
+                         {"beta1", o.beta1},
+                         {"beta2", o.beta2},
+                         {"epsilon", o.epsilon},
+                         {"momentum", o.momentum},
                          {"shuffle", o.shuffle},
                          {"seed", o.seed},
                          {"compute", torch_name(o.compute)}});
@@ -77,6 +83,12 @@ Json TrainingRun::State::settings() const {
     s.set("rank", o.lora.rank);
     s.set("alpha", o.lora.alpha);
     s.set("dropout", o.lora.dropout);
+    s.set("use-rslora", o.lora.use_rslora);
+    const auto list = [&](const char* name, const std::vector<std::string>& names) {
+      s.set(name, Json::Array(names.begin(), names.end()));
+    };
+    list("targets", o.lora.targets);
+    list("modules-to-save", o.lora.modules_to_save);
   }
   return s;
 }
@@ -178,7 +190,7 @@ double TrainingRun::State::validation_loss() {
   return trained > 0 ? sum / static_cast<double>(trained) : 0.0;
 }
 
-bool TrainingRun::State::evaluate(const TrainReport& report) {
+void TrainingRun::State::evaluate(const TrainReport& report) {
   const double loss = validation_loss();
   metrics->write(Json::object({{"step", at.step}, {"validation_loss", loss}}));
   const bool better = at.best_step == 0 || loss < at.best_loss;
@@ -192,7 +204,6 @@ bool TrainingRun::State::evaluate(const TrainReport& report) {
   } else {
     ++at.evaluations_since_best;
   }
-  return options.patience > 0 && at.evaluations_since_best >= options.patience;
 }
 
 void TrainingRun::State::save(const TrainReport&) {
@@ -210,7 +221,13 @@ bool TrainingRun::State::evaluation_due(int64_t done) const {
 }
 
 void TrainingRun::State::run(const TrainReport& report) {
-  while (at.step < total_steps) {
+  const auto enough = [&] {
+    if (options.patience == 0 || at.evaluations_since_best < options.patience) return false;
+    report.say(cat("no better for ", options.patience, " evaluations; stopping early"));
+    return true;
+  };
+  // A checkpoint may be of the step where patience ran out.
+  while (at.step < total_steps && !enough()) {
     const auto begin = Clock::now();
     const StepResult r = gradients(at.step);
     if (r.stopped || stop_signal() != 0) {
@@ -249,13 +266,8 @@ void TrainingRun::State::run(const TrainReport& report) {
                           fixed(average, 0), " tok/s  ETA ", duration(left / average), "  ",
                           peak_rss() >> 20, " MiB"));
     }
-    bool enough = false;
-    if (evaluation_due(at.step)) enough = evaluate(report);
+    if (evaluation_due(at.step)) evaluate(report);
     if (options.save_every > 0 && at.step % options.save_every == 0) save(report);
-    if (enough) {
-      report.say(cat("no better for ", options.patience, " evaluations; stopping early"));
-      break;
-    }
   }
 }
 

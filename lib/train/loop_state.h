@@ -27,8 +27,8 @@ struct TrainingRun::State {
   StepResult gradients(int64_t step);
   void refuse_bad_step(int64_t step, const StepResult& result, const TrainReport& report);
   double validation_loss();
-  /// Evaluates, remembers the best; true when patience has run out.
-  bool evaluate(const TrainReport& report);
+  /// Evaluates, remembers the best.
+  void evaluate(const TrainReport& report);
   void save(const TrainReport& report);
   void save_model(const fs::path& folder) const;
   Json settings() const;

@@ -36,3 +36,14 @@ need_data() {
 # A model's folder without weights: a tokenizer of 264 tokens (bytes, five merges, three special
 # tokens) with chatml's template, and a context of 512.
 tiny_model=${BASH_ENV%/tools/lib.sh}/support/tiny-tokenizer
+
+# tiny_data [COUNT] [LENGTH]: model/ (two layers of 64) over that tokenizer, text.txt of COUNT lines
+# and train.nbp, that text in rows of LENGTH tokens.
+tiny_data() {
+  nibble-init -q --tokenizer="$tiny_model" --layers=2 --hidden-size=64 --heads=4 --kv-heads=2 \
+    --intermediate-size=96 -o model
+  awk -v n="${1:-40}" 'BEGIN {
+    for (i = 0; i < n; ++i) print "item", i, "costs", i * 7 % 31, "and weighs", i * 3 % 17 }' >text.txt
+  nibble-tokenize -q --text --model=model text.txt |
+    nibble-pack -q --model=model --length="${2:-64}" -o train.nbp
+}
