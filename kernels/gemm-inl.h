@@ -24,6 +24,8 @@ constexpr int64_t kTileRows = HWY_TARGET == HWY_AVX3 ? 12 : 6;
 constexpr int64_t kTileCols = 2 * kLanes;
 // Tiles of fewer rows that there is code for.
 constexpr int64_t kSomeTileRows = kTileRows * 2 / 3, kFewTileRows = kTileRows / 3;
+// A tall tile is one vector wide: it widens less of the right operand for what it multiplies.
+constexpr int64_t kTallTileRows = kTileRows * 4 / 3;
 
 /// How the rows of the left operand lie: element (r,k) is a[r*lda + k] or a[k*lda + r].
 enum class Order { kRowMajor, kDepthMajor };
@@ -74,14 +76,17 @@ HWY_NOINLINE void tile_product(int64_t depth, const float* a, int64_t lda, const
   });
 }
 
-/// The same for rows <= kTileRows and cols <= kTileCols. Fewer rows or columns are rounded up to
-/// what there is code for, so all of a tile of a, b and c must exist.
+/// The same for rows <= kTileRows and cols <= kTileCols, or a tall tile of cols <= kLanes. Fewer
+/// rows or columns are rounded up to what there is code for, so all of a tile of a, b and c must
+/// exist.
 template <Order kOrder, class B>
 HWY_INLINE void tile_product(int64_t rows, int64_t cols, int64_t depth, const float* a, int64_t lda,
                              const B* b, int64_t ldb, float* c, int64_t ldc, Sum sum) {
   constexpr int kFull = kTileRows, kSome = kSomeTileRows, kFew = kFewTileRows;
   const bool narrow = cols <= kLanes;
-  if (rows > kSome)
+  if (rows > kFull)
+    tile_product<kTallTileRows, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+  else if (rows > kSome)
     narrow ? tile_product<kFull, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
            : tile_product<kFull, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
   else if (rows > kFew)

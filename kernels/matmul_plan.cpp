@@ -10,6 +10,8 @@ namespace nibble::cpu {
 namespace {
 
 constexpr int64_t kMaxDepth = 1024;          // of a block of k
+constexpr int64_t kMaxNarrowDepth = 192;     // where a row and a panel then stay in 48 KiB
+constexpr int64_t kMaxUnpackedDepth = 128;   // where rows of the right operand lie pages apart
 constexpr int64_t kBlockElements = 1 << 18;  // of a packed block
 constexpr int64_t kBlockRows = 384;          // where blocks of k are summed in scratch
 constexpr int64_t kMinPart = 1 << 18;        // multiply-adds that pay for waking a thread
@@ -57,15 +59,20 @@ Plan make_plan(const Matmul& op) {
   Plan p{.out = op.out, .left = op.a, .right = op.b, .alpha = op.alpha, .beta = op.beta, .k = k};
   if (op.scratch) p.scratch = op.scratch.as<float>();
   // Packing a transposed right operand costs as much as a few dozen rows of products. The
-  // transposed product has it on the left, where it is read as it lies.
-  p.out_turned = b_transposed && m <= kFewRows && m < n;
+  // transposed product has it on the left, where it is read as it lies. And a transposed left
+  // operand is better on the right where few columns are wanted: it is not packed there.
+  p.out_turned = (b_transposed && m <= kFewRows && m < n) ||
+                 (a_transposed && !b_transposed && n <= kUnpackedRows && n < m);
   p.m = p.out_turned ? n : m;
   p.n = p.out_turned ? m : n;
   if (p.out_turned) std::swap(p.left, p.right);
   p.left_depth_major = p.out_turned ? !b_transposed : a_transposed;
   p.right_transposed = p.out_turned ? !a_transposed : b_transposed;
 
-  const int64_t depths = ceil_div(k, kMaxDepth);
+  const int64_t max_depth = !p.right_transposed && p.m <= kUnpackedRows ? kMaxUnpackedDepth
+                            : p.n <= kMaxTileCols                       ? kMaxNarrowDepth
+                                                                        : kMaxDepth;
+  const int64_t depths = ceil_div(k, max_depth);
   p.block_k = depths == 1 ? k : round_up<int64_t>(ceil_div(k, depths), 16);
   p.sums_apart = depths > 1 && (op.out.dtype != Dtype::kF32 || p.out_turned);
   const int64_t most_cols =

@@ -112,7 +112,7 @@ void multiply_tile(const Plan& p, const Block& block, const float* a, int64_t ld
   with_float(p.out.dtype, [&](auto element) {
     using T = decltype(element);
     if (whole) return tile_to_out<kOrder, B, T>(p, block, a, lda, b, ldb, beta);
-    HWY_ALIGN float tile[kTileRows * kTileCols];
+    HWY_ALIGN float tile[kTallTileRows * kTileCols];
     tile_product<kOrder>(block.rows, block.cols, block.depth, a, lda, b, ldb, tile, kTileCols,
                          Sum::kSet);
     finish_tile<T>(p, tile, kTileCols, block, beta);
@@ -124,6 +124,10 @@ template <Order kOrder>
 void multiply_block(const Plan& p, const Block& b, float* right, float* left, float* sums) {
   const int64_t step = kOrder == Order::kDepthMajor ? cpu::kWideRows : kTileRows;
   const int64_t whole = b.cols / kTileCols * kTileCols;  // columns
+  // All rows of a right operand that is not packed are in one tall tile, if they can be.
+  const bool tall = kOrder == Order::kDepthMajor && !p.packs_right && b.rows > kTileRows &&
+                    b.rows <= kTallTileRows;
+  const int64_t tile_cols = tall ? kLanes : kTileCols;
   for (int64_t i0 = 0, some; i0 < b.rows; i0 += some) {
     some = kOrder == Order::kDepthMajor ? std::min(step, b.rows - i0) : next_rows(b.rows - i0);
     Left a{};
@@ -132,13 +136,13 @@ void multiply_block(const Plan& p, const Block& b, float* right, float* left, fl
       a = pack_left<T>(p, b.m + i0, some, b.k, b.depth, left);
     });
     for (int64_t i = i0, rows; i < i0 + some; i += rows) {
-      rows = next_rows(i0 + some - i);
-      for (int64_t j = 0; j < b.cols; j += kTileCols) {
-        const Block tile{b.m + i, rows, b.n + j, std::min(kTileCols, b.cols - j), b.k, b.depth};
+      rows = tall ? some : next_rows(i0 + some - i);
+      for (int64_t j = 0; j < b.cols; j += tile_cols) {
+        const Block tile{b.m + i, rows, b.n + j, std::min(tile_cols, b.cols - j), b.k, b.depth};
         float* to = sums ? sums + i * p.block_n + j : nullptr;
         const float* from = a.data + (i - i0);
-        if (p.packs_right || j == whole) {
-          const float* panel = right + (p.packs_right ? j * b.depth : 0);
+        if (p.packs_right || j >= whole) {
+          const float* panel = right + (p.packs_right ? j * b.depth : j - whole);
           multiply_tile<kOrder>(p, tile, from, a.stride, panel, kTileCols, to);
         } else {
           with_float(p.right.dtype, [&](auto element) {

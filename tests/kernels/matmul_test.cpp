@@ -120,6 +120,8 @@ TEST(Matmul, Blocks) {
       {401, 37, 1031, h, f, f, yes, no}, {16, 193, 2053, f, h, h, yes, no},
       {16, 193, 2053, h, h, h, yes, no}, {3, 331, 1025, h, h, h, no, yes, 0.5f, 1.0f},
       {3, 331, 1025, f, f, f, yes, yes}, {193, 16, 2053, f, h, h, yes, no, 2.0f, 1.0f},
+      {13, 65, 300, f, h, h, yes, no},   {24, 65, 300, h, f, h, yes, no},
+      {450, 16, 400, h, h, h, no, yes},  {450, 31, 400, f, h, f, no, no, 1.0f, 1.0f},
       {70, 600, 600, h, h, h, no, yes},  {70, 600, 600, f, h, f, no, no, 1.0f, 1.0f},
   };
   for (const Case& c : cases) check(c);
