@@ -2,10 +2,7 @@
 #include "io/gguf.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <charconv>
-#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -18,47 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF values are used in place");
 
-struct TypeRow {
-  std::string_view name;
-  size_t bytes;  // of a scalar; 0: string or array
-};
-constexpr std::array<TypeRow, 13> kTypes = {{{"u8", 1},
-                                             {"i8", 1},
-                                             {"u16", 2},
-                                             {"i16", 2},
-                                             {"u32", 4},
-                                             {"i32", 4},
-                                             {"f32", 4},
-                                             {"bool", 1},
-                                             {"string", 0},
-                                             {"array", 0},
-                                             {"u64", 8},
-                                             {"i64", 8},
-                                             {"f64", 8}}};
-const TypeRow& row(GgufType type) {
-  return kTypes[static_cast<size_t>(type)];
-}
-
 constexpr uint64_t kMaxKey = 65535;  // the specification's bound
-
-template <class T>
-T load(std::span<const std::byte> bytes, uint64_t i) {
-  T value;
-  std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-  return value;
-}
-
-double shortest(float x) {
-  char text[32];
-  auto out = static_cast<double>(x);
-  if (std::isfinite(x)) std::from_chars(text, std::to_chars(text, text + sizeof text, x).ptr, out);
-  return out;
-}
-
-[[noreturn]] void mismatch(const GgufValue& value, std::string_view expected) {
-  throw DataError(cat("expected ", expected, ", found ", value.array ? "an array of " : "",
-                      gguf_type_name(value.type)));
-}
 
 // Reads the file from front to back; every step names what it was after when the bytes run out.
 class Cursor {
@@ -78,7 +35,9 @@ class Cursor {
   }
   template <class T>
   T scalar(std::string_view what) {
-    return load<T>(take(sizeof(T), what), 0);
+    T value;
+    std::memcpy(&value, take(sizeof value, what).data(), sizeof value);
+    return value;
   }
   std::string_view string(std::string_view what) {
     const auto part = take(scalar<uint64_t>(what), what);
@@ -93,7 +52,8 @@ class Cursor {
   }
   GgufType type(std::string_view what) {
     const uint32_t code = scalar<uint32_t>(what);
-    if (code >= kTypes.size()) fail(cat(what, " has the unknown value type ", code));
+    if (code > static_cast<uint32_t>(GgufType::kF64))
+      fail(cat(what, " has the unknown value type ", code));
     return static_cast<GgufType>(code);
   }
   GgufValue value(const std::string& what) {
@@ -102,7 +62,7 @@ class Cursor {
       v.array = true;
       v.type = type(what);
       if (v.type == GgufType::kArray) fail(cat(what, " is an array of arrays"));
-      v.count = count(std::max<size_t>(row(v.type).bytes, 1), "items of " + what);
+      v.count = count(std::max<size_t>(gguf_type_bytes(v.type), 1), "items of " + what);
     }
     if (v.type == GgufType::kString) {
       if (v.count > left() / 8)
@@ -110,7 +70,7 @@ class Cursor {
       v.strings.reserve(v.count);
       for (uint64_t i = 0; i < v.count; ++i) v.strings.push_back(string(what));
     } else {
-      v.bytes = take(v.count * row(v.type).bytes, what);
+      v.bytes = take(v.count * gguf_type_bytes(v.type), what);
     }
     return v;
   }
@@ -185,62 +145,6 @@ void check_overlaps(const Cursor& in, const std::vector<Entry>& entries) {
 
 }  // namespace
 
-std::string_view gguf_type_name(GgufType type) {
-  return row(type).name;
-}
-
-int64_t GgufValue::integer(uint64_t i) const {
-  CHECK(i < count);
-  switch (type) {
-    case GgufType::kU8:
-      return load<uint8_t>(bytes, i);
-    case GgufType::kI8:
-      return load<int8_t>(bytes, i);
-    case GgufType::kU16:
-      return load<uint16_t>(bytes, i);
-    case GgufType::kI16:
-      return load<int16_t>(bytes, i);
-    case GgufType::kU32:
-      return load<uint32_t>(bytes, i);
-    case GgufType::kI32:
-      return load<int32_t>(bytes, i);
-    case GgufType::kI64:
-      return load<int64_t>(bytes, i);
-    case GgufType::kU64:
-      if (const auto v = load<uint64_t>(bytes, i); v <= INT64_MAX) return static_cast<int64_t>(v);
-      throw DataError("expected an integer, found one beyond 63 bits");
-    default:
-      mismatch(*this, "an integer");
-  }
-}
-
-double GgufValue::number(uint64_t i) const {
-  CHECK(i < count);
-  double v = 0;
-  if (type == GgufType::kF32)
-    v = shortest(load<float>(bytes, i));
-  else if (type == GgufType::kF64)
-    v = load<double>(bytes, i);
-  else if (type == GgufType::kU64)
-    v = static_cast<double>(load<uint64_t>(bytes, i));
-  else
-    v = static_cast<double>(integer(i));
-  if (!std::isfinite(v)) throw DataError("expected a number, found infinity or NaN");
-  return v;
-}
-
-bool GgufValue::boolean(uint64_t i) const {
-  CHECK(i < count);
-  if (type != GgufType::kBool) mismatch(*this, "a boolean");
-  return load<uint8_t>(bytes, i) != 0;
-}
-
-std::string_view GgufValue::string(uint64_t i) const {
-  if (type != GgufType::kString) mismatch(*this, "a string");
-  CHECK(i < strings.size());
-  return strings[i];
-}
-
 int64_t GgufTensor::elements() const {
   int64_t n = 1;
   for (const int64_t d : shape) n *= d;
@@ -303,7 +207,7 @@ T look_up(const GgufFile& file, std::string_view key, T otherwise, Get get) {
   const GgufValue* value = file.find(key);
   if (!value) return otherwise;
   try {
-    if (value->array) mismatch(*value, "a single value");
+    if (value->array) throw DataError("expected a single value, found a list");
     return T(get(*value));
   } catch (const DataError& e) {
     throw DataError(cat(file.file().path().string(), ": metadata ", quote(key), ": ", e.what()));

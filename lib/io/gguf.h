@@ -41,6 +41,8 @@ enum class GgufType : uint32_t {
 };
 /// "u32", "string", ...
 std::string_view gguf_type_name(GgufType type);
+/// Of a scalar; 0 for strings and arrays.
+size_t gguf_type_bytes(GgufType type);
 
 /// One metadata value: a scalar or an array of scalars, viewed in the mapped file.
 struct GgufValue {
