@@ -121,7 +121,7 @@ void TrainingRun::State::lay_out() {
                 {"program", kProgramBytes}};
   if (options.memory_limit > 0 && plan.total() > options.memory_limit)
     throw MemoryError(cat("the plan needs ", plan.total() >> 20, " MiB, --memory-limit allows ",
-                          options.memory_limit >> 20,
+                          options.memory_limit >> 20, " MiB",
                           "; lower --batch-size or use --recompute=layer"));
   parameter_arena = Arena(parameters_plan.peak());
   model.parameters.lay_out(parameter_arena, options.compute, true);
