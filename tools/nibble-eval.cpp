@@ -56,8 +56,16 @@ int64_t count_words(std::string_view text) {
   return words + inside;
 }
 
-Json report_of(const Perplexity& p) {
-  return Json::object({{"tokens", p.tokens}, {"loss", p.loss()}, {"perplexity", p.perplexity()}});
+// Null where it is too large for a number: a long text without a space is one word.
+Json finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
+Json report_of(const Perplexity& p, const Options& o) {
+  if (!std::isfinite(p.nll))
+    throw DataError(cat(o.model, o.adapter.empty() ? "" : " with " + o.adapter,
+                        ": the loss is not finite; look for NaN with nibble-inspect --stats"));
+  return Json::object({{"tokens", p.tokens}, {"loss", p.loss()}, {"perplexity", finite(p.perplexity())}});
 }
 
 Json measure_text(const Options& o, Session& session, PerplexityOptions options) {
@@ -78,10 +86,10 @@ Json measure_text(const Options& o, Session& session, PerplexityOptions options)
   const Perplexity p =
       text_perplexity(session.model, ids, options, log ? TokenScore(score) : TokenScore());
   if (log) log->commit();
-  Json report = report_of(p);
+  Json report = report_of(p, o);
   const auto bytes = static_cast<double>(text.size());
   report.set("bits_per_byte", p.nll / std::log(2.0) / bytes);
-  report.set("word_perplexity", std::exp(p.nll / static_cast<double>(count_words(text))));
+  report.set("word_perplexity", finite(std::exp(p.nll / static_cast<double>(count_words(text)))));
   report.set("length", options.context);
   report.set("stride", options.stride);
   return report;
@@ -111,7 +119,7 @@ void run(const Options& o, ToolContext& context) {
     if (shard.info().tokenizer != session->tokenizer->fingerprint)
       throw DataError(cat(o.data, ": made with another tokenizer than the model's",
                           "; tokenize and pack with --model of this model"));
-    report = report_of(shard_perplexity(session->model, shard, options));
+    report = report_of(shard_perplexity(session->model, shard, options), o);
   }
   LineWriter out(o.out);
   if (context.json)

@@ -84,6 +84,8 @@ Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
 }
 
 Perplexity shard_perplexity(const Model& model, ShardReader& shard, const PerplexityOptions& o) {
+  if (shard.info().trained == 0)
+    throw DataError(cat(shard.path().string(), ": no token is trained on; mend its labels"));
   const int64_t length = shard.info().row_length;
   Scorer scorer(model, o.batch_size * length, length, o.compute);
   Perplexity sum;

@@ -2,7 +2,8 @@
 // Perplexity: exp of the mean negative log-likelihood of tokens given those before them. A text
 // longer than the context is read in windows that overlap by context - stride; every token but the
 // first is scored once, in the window where it has the most before it (the strided sliding window
-// of Hugging Face's guide, each token weighing the same).
+// of Hugging Face's guide, each token weighing the same). Where stride equals the context, windows
+// do not overlap and, as in the guide, the first token of each is not scored.
 #pragma once
 
 #include <functional>
@@ -35,7 +36,7 @@ using TokenScore = std::function<void(int64_t position, float log_probability)>;
 Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
                            const PerplexityOptions& options, const TokenScore& score = {});
 
-/// Of a packed shard's trained tokens.
+/// Of a packed shard's trained tokens. Throws DataError where it has none.
 Perplexity shard_perplexity(const Model& model, ShardReader& shard,
                             const PerplexityOptions& options);
 

@@ -1,0 +1,54 @@
+# Every fault is one line that names the place, with its exit code, and leaves nothing behind.
+tiny_data
+mkdir parent
+fault() {  # fault CODE TEXT ARGUMENT...
+  local want=$1 text=$2
+  shift 2
+  expect "$want" nibble-eval -q --threads=1 -o parent/report "$@" >out 2>err
+  [ ! -s out ]
+  one_line err
+  grep -qF -- "$text" err || fail "wanted '$text', got: $(cat err)"
+  empty_folder parent
+}
+fault 64 "--model" --perplexity=text.txt
+fault 64 "give either --perplexity=TEXT or --data=FILE.nbp" --model=model
+fault 64 "give either --perplexity=TEXT or --data=FILE.nbp" --model=model --perplexity=text.txt --data=train.nbp
+fault 64 "--length" --model=model --perplexity=text.txt --max-length=64
+fault 64 "--length=4096 is outside 2 to the model's context, 2048" --model=model --perplexity=text.txt --length=4096
+fault 64 "--length=1 is outside" --model=model --perplexity=text.txt --length=1
+fault 64 "--stride=65 is above --length=64" --model=model --perplexity=text.txt --length=64 --stride=65
+fault 69 "cuda" --model=model --perplexity=text.txt --device=cuda
+fault 66 "absent" --model=absent --perplexity=text.txt
+fault 66 "absent.txt" --model=model --perplexity=absent.txt
+fault 66 "absent.nbp" --model=model --data=absent.nbp
+fault 66 "no adapter_config.json" --model=model --perplexity=text.txt --adapter=model
+cp -r model cut && truncate -s -100 cut/model.safetensors
+fault 65 "cut/model.safetensors" --model=cut --perplexity=text.txt
+: >empty.txt
+fault 65 "empty.txt: fewer than two tokens" --model=model --perplexity=empty.txt
+fault 65 "text.txt" --model=model --data=text.txt
+size=$(stat -c %s train.nbp)
+cp train.nbp flipped.nbp
+printf '\252' | dd of=flipped.nbp bs=1 seek=$((size / 2)) conv=notrunc status=none
+fault 65 "flipped.nbp: frame " --model=model --data=flipped.nbp
+cp -r model other
+sed 's/"<|im_end|>"/"<|end|>"/' model/tokenizer.json >other/tokenizer.json
+fault 65 "train.nbp: made with another tokenizer" --model=other --data=train.nbp
+cp -r model poisoned
+size=$(stat -c %s model/model.safetensors)
+printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
+fault 65 "the loss is not finite" --model=poisoned --perplexity=text.txt
+fault 65 "the loss is not finite" --model=poisoned --data=train.nbp
+
+# Where it writes.
+on="-q --threads=1 --model=model --perplexity=text.txt"
+expect 73 nibble-eval $on -o absent/report 2>err
+one_line err
+expect 73 nibble-eval $on --log=absent/log >out 2>err
+one_line err
+[ ! -s out ]
+expect 74 nibble-eval $on >/dev/full 2>err
+one_line err
+expect 74 nibble-eval $on --log=/dev/full >out 2>err
+one_line err
+[ ! -s out ]

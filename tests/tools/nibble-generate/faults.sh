@@ -1,0 +1,75 @@
+# Every fault is one line that names the place, with its exit code, and leaves nothing behind.
+tiny_data
+mkdir parent
+fault() {  # fault CODE TEXT ARGUMENT...
+  local want=$1 text=$2
+  shift 2
+  expect "$want" nibble-generate -q --threads=1 -o parent/out.jsonl "$@" >out 2>err
+  [ ! -s out ]
+  one_line err
+  grep -qF -- "$text" err || fail "wanted '$text', got: $(cat err)"
+  empty_folder parent
+}
+echo '{"prompt":"item 1"}' >prompts.jsonl
+fault 64 "--model" prompts.jsonl
+fault 64 "--max-tokens" --model=model --max-new-tokens=5 prompts.jsonl
+fault 64 "--stop" --model=model --stop-strings=x prompts.jsonl
+fault 64 "--top-p" --model=model --top-p=2 prompts.jsonl
+fault 64 "--repetition-penalty" --model=model --repetition-penalty=0 prompts.jsonl
+fault 64 '"none-such" is none of' --model=model --template=none-such prompts.jsonl
+fault 69 "cuda" --model=model --device=cuda prompts.jsonl
+fault 66 "absent" --model=absent prompts.jsonl
+fault 66 "absent.jsonl" --model=model absent.jsonl
+fault 66 "no adapter_config.json" --model=model --adapter=model prompts.jsonl
+cp -r model cut && truncate -s -100 cut/model.safetensors
+fault 65 "cut/model.safetensors" --model=cut prompts.jsonl
+cp -r model dumb && rm dumb/tokenizer*.json
+fault 66 "dumb" --model=dumb prompts.jsonl
+nibble-init -q --tokenizer="$tiny_model" --layers=2 --hidden-size=32 --heads=4 --intermediate-size=48 -o narrow
+nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
+fault 65 "made for another model" --model=model --adapter=adapter prompts.jsonl
+
+# Records: the line is named, and --skip-bad counts. A prompt without an end is too long.
+{
+  echo '{"prompt":"item 1"}'
+  echo '{"prompt":"item'
+  echo '[1]'
+  echo '{"prompt":7}'
+  echo '{"question":"?"}'
+  echo "{\"prompt\":\"$(seq 3000 | tr '\n' ' ')\"}"
+  echo '{"messages":[]}'
+  echo '{"prompt":"item 2"}'
+} >mixed.jsonl
+fault 65 "mixed.jsonl:2: " --model=model mixed.jsonl
+for line in 3 4 5 7; do
+  sed -n ${line}p mixed.jsonl >one.jsonl
+  fault 65 "one.jsonl:1" --model=model one.jsonl
+done
+sed -n 6p mixed.jsonl >long.jsonl
+fault 65 "long.jsonl:1: the prompt has " --model=model long.jsonl
+fault 65 "the context is 8; shorten it or drop it" --model=model --context=8 long.jsonl
+fault 65 "the prompt has " --model=model --prompt="$(seq 3000 | tr '\n' ' ')"
+fault 65 "mixed.jsonl:7: " --model=model --max-tokens=2 --skip-bad=5 mixed.jsonl
+nibble-generate --threads=1 --model=model --max-tokens=2 --skip-bad --progress=never mixed.jsonl -o some.jsonl 2>err
+[ "$(wc -l <some.jsonl)" = 2 ]
+[ "$(grep -c "mixed.jsonl:[2-7]: .*; skipped$" err)" = 6 ] || fail "$(cat err)"
+grep -q "6 bad records were skipped" err
+
+# Where it writes.
+on="--threads=1 -q --model=model --max-tokens=2"
+expect 73 nibble-generate $on prompts.jsonl -o absent/out.jsonl 2>err
+one_line err
+for what in prompts.jsonl --prompt=item; do
+  expect 74 nibble-generate $on $what >/dev/full 2>err
+  one_line err
+done
+expect 74 nibble-generate $on prompts.jsonl -o /dev/full 2>err
+one_line err
+echo hello | expect 74 nibble-generate $on --chat >/dev/full 2>err
+one_line err
+for _ in $(seq 2000); do cat prompts.jsonl; done >many.jsonl
+set +o pipefail
+{ nibble-generate $on many.jsonl 2>err || echo $? >code; } | head -1 >first
+[ "$(cat code)" = 141 ]
+[ ! -s err ] || fail "$(cat err)"
+[ "$(wc -l <first)" = 1 ]
