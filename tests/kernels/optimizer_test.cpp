@@ -139,8 +139,8 @@ TEST(Sgd, EqualsTheFormula) {
 /// All that adamw8bit reads and writes, for the three tensors of the golden file, adjoining.
 struct State8bit {
   std::vector<ParameterRange> segments = {{.begin = 0, .count = 4133, .weight_decay = 0.01f},
-                                   {.begin = 4133, .count = 100, .weight_decay = 0.1f},
-                                   {.begin = 4233, .count = 4096, .weight_decay = 0.0f}};
+                                          {.begin = 4133, .count = 100, .weight_decay = 0.1f},
+                                          {.begin = 4233, .count = 4096, .weight_decay = 0.0f}};
   static constexpr int64_t kElements = 4133 + 100 + 4096;
   std::vector<float> values, gradients, m_absmax, v_absmax, m_small, v_small;
   std::vector<uint8_t> m_codes, v_codes;
