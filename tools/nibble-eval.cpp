@@ -65,7 +65,8 @@ Json report_of(const Perplexity& p, const Options& o) {
   if (!std::isfinite(p.nll))
     throw DataError(cat(o.model, o.adapter.empty() ? "" : " with " + o.adapter,
                         ": the loss is not finite; look for NaN with nibble-inspect --stats"));
-  return Json::object({{"tokens", p.tokens}, {"loss", p.loss()}, {"perplexity", finite(p.perplexity())}});
+  return Json::object(
+      {{"tokens", p.tokens}, {"loss", p.loss()}, {"perplexity", finite(p.perplexity())}});
 }
 
 Json measure_text(const Options& o, Session& session, PerplexityOptions options) {

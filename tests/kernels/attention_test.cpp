@@ -225,7 +225,9 @@ std::vector<Case> cases() {
   return out;
 }
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name(""); }
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name("");
+}
 
 class Attention : public testing::TestWithParam<Case> {
  protected:
