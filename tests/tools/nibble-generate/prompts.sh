@@ -1,7 +1,7 @@
 # Completions come in the order of the prompts, each its record and three fields more; the same
 # however many grow together, from files, a pipe or compressed; and the draws are the seed's.
 tiny_data
-nibble-train -q --threads=1 --model=model --data=train.nbp --modules-to-save=embed_tokens,lm_head --epochs=5 \
+nibble-train -q --threads=1 --model=model --data=train.nbp --modules-to-save=embed_tokens,lm_head --batch-size=1 --epochs=10 \
   --learning-rate=0.01 -o adapter
 for i in $(seq 11); do printf '{"id":%d,"prompt":"item %d"}\n' "$i" "$i"; done >prompts.jsonl
 generate() { nibble-generate -q --threads=1 --model=model --compute=f32 --max-tokens=12 --raw "$@"; }
