@@ -174,8 +174,10 @@ void complete_files(const Options& o, const ToolContext& context, Completer& com
 void run(const Options& o, ToolContext& context) {
   parse_device(context.device);
   Completer completer(o, context);
-  const auto options =
-      completer.generator_options(o.chat ? completer.session().model.config.max_position : 0);
+  const int64_t most = completer.session().model.config.max_position;
+  if (o.context > most)
+    throw UsageError(cat("--context=", o.context, " is above the model's context, ", most));
+  const auto options = completer.generator_options(o.chat ? most : 0);
   if (o.chat)
     return chat(completer.session().model, completer.prompter(), options, completer.stops());
   if (!context.table->given("prompt")) return complete_files(o, context, completer);

@@ -17,6 +17,7 @@ fault 64 "--stop" --model=model --stop-strings=x prompts.jsonl
 fault 64 "--top-p" --model=model --top-p=2 prompts.jsonl
 fault 64 "--repetition-penalty" --model=model --repetition-penalty=0 prompts.jsonl
 fault 64 '"none-such" is none of' --model=model --template=none-such prompts.jsonl
+fault 64 "--context=2049 is above the model's context, 2048" --model=model --context=2049 prompts.jsonl
 fault 69 "cuda" --model=model --device=cuda prompts.jsonl
 fault 66 "absent" --model=absent prompts.jsonl
 fault 66 "absent.jsonl" --model=model absent.jsonl
