@@ -9,10 +9,10 @@ options=(-q --model=nf4 --data=train.nbp --threads=1 --rank=64 --modules-to-save
   --batch-size=2 --accumulate=3 --save-every=2 --epochs=3)
 same() {  # same OUT: as the run left alone
   local file
-  for file in adapter_model.safetensors adapter_config.json; do cmp whole/$file "$1/$file"; done
+  for file in adapter_model.safetensors adapter_config.json; do cmp whole/$file "$1/$file" >&2; done
   # The same records, but for how fast and how big the process was.
   diff <(sed 's/"tokens_per_second.*//' whole/metrics.jsonl) \
-    <(sed 's/"tokens_per_second.*//' "$1/metrics.jsonl")
+    <(sed 's/"tokens_per_second.*//' "$1/metrics.jsonl") >&2
 }
 
 begin=${EPOCHREALTIME/[.,]/}

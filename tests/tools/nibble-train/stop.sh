@@ -7,6 +7,10 @@ train() { nibble-train "${options[@]}" "$@"; }
 train -o whole
 train -o again
 cmp whole/adapter_model.safetensors again/adapter_model.safetensors
+pair() { nibble-train -q --model=model --data=train.nbp --threads=2 --dropout=0.1 --steps=12 "$@"; }
+pair -o pair
+pair -o pair-again
+cmp pair/adapter_model.safetensors pair-again/adapter_model.safetensors
 train -o other --seed=7
 ! cmp -s whole/adapter_model.safetensors other/adapter_model.safetensors || fail "seeds do not matter"
 
