@@ -9,7 +9,6 @@
 #include "eval/perplexity.h"
 #include "infer/session.h"
 #include "io/lines.h"
-#include "tensor/device.h"
 
 namespace {
 
@@ -97,7 +96,6 @@ Json measure_text(const Options& o, Session& session, PerplexityOptions options)
 }
 
 void run(const Options& o, ToolContext& context) {
-  parse_device(context.device);
   if (o.perplexity.empty() == o.data.empty())
     throw UsageError("give either --perplexity=TEXT or --data=FILE.nbp; see --help");
   const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;

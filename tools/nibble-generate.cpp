@@ -9,7 +9,6 @@
 #include "infer/chat.h"
 #include "infer/generator.h"
 #include "infer/session.h"
-#include "tensor/device.h"
 
 namespace {
 
@@ -172,7 +171,6 @@ void complete_files(const Options& o, const ToolContext& context, Completer& com
 }
 
 void run(const Options& o, ToolContext& context) {
-  parse_device(context.device);
   Completer completer(o, context);
   const int64_t most = completer.session().model.config.max_position;
   if (o.context > most)

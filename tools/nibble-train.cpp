@@ -8,7 +8,6 @@
 
 #include "base/signals.h"
 #include "cli/tool.h"
-#include "tensor/device.h"
 #include "train/run.h"
 
 namespace {
@@ -130,9 +129,8 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
 }
 
 void run(const Options& options, ToolContext& context) {
-  parse_device(context.device);
   catch_stop_signals();
-  context.say(cat(context.command_line));
+  context.say(cat("version ", version(), ": ", context.command_line));
   for (const auto& [name, value] : context.table->settings())
     context.detail(cat("  --", name, "=", value));
   TrainingRun training(resolve(options, context));
@@ -153,7 +151,7 @@ void run(const Options& options, ToolContext& context) {
   training.train({.say = [&](const std::string& text) { context.say(text); },
                   .progress_due = [&] { return progress.due(); },
                   .progress = [&](const std::string& text) { progress.show(text); }});
-  progress.finish(cat("wrote ", options.train.out, "; peak memory ", format_size(peak_rss())));
+  progress.finish(cat("wrote ", options.train.out, "; ", resources_used()));
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,11 +16,14 @@
 #include "base/threads.h"
 #include "cli/table.h"
 #include "io/lines.h"
+#include "tensor/device.h"
 
 namespace nibble {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+const Clock::time_point process_start = Clock::now();
 
 void print_error(std::string_view text) {
   std::string line(text);
@@ -91,6 +96,7 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
     return 0;
   }
   parse_command_line(table, info, argc, argv);
+  if (info.computes) parse_device(common.device);  // cuda never quietly means the CPU
   set_threads(common.threads);
   ToolContext context;
   context.name = info.name;
@@ -138,6 +144,10 @@ void ToolContext::say(std::string_view text) const {
 void ToolContext::warn(std::string_view text) const {
   print_error(cat(name, ": ", text));
 }
+std::string version() {
+  return NIBBLE_VERSION;
+}
+
 void ToolContext::detail(std::string_view text) const {
   if (verbose && !quiet) print_error(cat(name, ": ", text));
 }
@@ -179,6 +189,19 @@ void Progress::finish(const std::string& text) {
   show(text);
   if (state_->open_line) print_error("");
   state_->open_line = false;
+}
+
+std::string resources_used() {
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  const double cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  const double wall = std::chrono::duration<double>(Clock::now() - process_start).count();
+  const auto tenths = [](double x) { return std::round(x * 10) / 10; };
+  return cat(tenths(wall), " s wall, ", tenths(cpu), " s CPU, peak memory ",
+             format_size(peak_rss()));
 }
 
 void write_stdout(std::string_view text) {

@@ -183,6 +183,12 @@ class Progress {
   std::unique_ptr<State> state_;
 };
 
+/// The suite's version, "0.1.0".
+std::string version();
+
+/// "12.3 s wall, 20.1 s CPU, peak memory 1.2 GiB": this process so far.
+std::string resources_used();
+
 /// Data to standard output, checked: throws IoError on a full disk, ClosedPipe (io/lines.h) when
 /// the reader has gone.
 void write_stdout(std::string_view text);
