@@ -13,12 +13,11 @@ import transformers
 
 
 def main(folder, batch, length, steps, compute):
-    dtype = torch.bfloat16 if compute == "bf16" else torch.float32
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     for module in model.modules():
         if hasattr(module, "compute_dtype"):
-            module.compute_dtype = dtype
-    model.lm_head.to(dtype)
+            module.compute_dtype = torch.bfloat16 if compute == "bf16" else torch.float32
+    model.lm_head.float()  # tied to the embedding
     config = peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     model = peft.get_peft_model(model, config)
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -28,7 +27,9 @@ def main(folder, batch, length, steps, compute):
     speeds = []
     for step in range(steps + 1):
         start = time.perf_counter()
-        loss = model(input_ids=ids, labels=ids).loss
+        # bf16 is mixed precision, as transformers' Trainer has it.
+        with torch.autocast("cpu", torch.bfloat16, enabled=compute == "bf16"):
+            loss = model(input_ids=ids, labels=ids).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
