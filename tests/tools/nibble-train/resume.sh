@@ -6,7 +6,7 @@ tiny_data 450 128
 nibble-quantize -q model -o nf4
 options=(-q --model=nf4 --data=train.nbp --threads=1 --rank=64 --modules-to-save=embed_tokens
   --dropout=0.1 --neftune=5 --optimizer=adamw-8bit --learning-rate=0.01 --warmup=5steps
-  --batch-size=2 --accumulate=3 --save-every=2 --epochs=3)
+  --batch-size=2 --accumulate=3 --save-every=2 --epochs=6)
 same() {  # same OUT: as the run left alone
   local file
   for file in adapter_model.safetensors adapter_config.json; do cmp whole/$file "$1/$file" >&2; done
@@ -33,8 +33,11 @@ for ((n = 0; n < ${#draws[@]}; ++n)); do
   pid=$!
   if [ "$kills" -lt "$kills_wanted" ]; then
     # On average so far that all the kills find room before the end.
-    left=$((wall * (steps - 10#$done) / steps / (kills_wanted + 1 - kills)))
+    rest=$((wall * (steps - 10#$done) / steps))
+    left=$((rest / (kills_wanted + 1 - kills)))
     micros=$(((start + left) * 2 * draws[n] / 1000))
+    # And never so late that the run could be done: a fast machine is no excuse.
+    [ "$micros" -le $((start / 2 + rest / 2)) ] || micros=$((start / 2 + rest / 2))
     sleep "$((micros / 1000000)).$(printf %06d $((micros % 1000000)))"
     if [ $((n % 4)) = 0 ]; then # wait on, for a checkpoint half written
       while kill -0 $pid 2>/dev/null && ! compgen -G "killed/checkpoint-*.tmp-$pid" >/dev/null; do :; done
