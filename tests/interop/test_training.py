@@ -68,7 +68,7 @@ def stories_model(folder):
     """A trained model from real data, quantised to NF4, and the same weights dense for PEFT."""
     if DATA is None:
         pytest.skip("needs NIBBLE_DATA")
-    run("nibble-import", DATA / "models" / "stories260K", "-o", folder / "model")
+    run("nibble-import", DATA / "models" / "stories260K" / "stories260K.gguf", "-o", folder / "model")
     run("nibble-quantize", folder / "model", "-o", folder / "nf4")
     run("nibble-export", folder / "nf4", "--type=bf16", "-o", folder / "dense")
     return folder / "nf4", folder / "dense"
@@ -84,7 +84,7 @@ def token_rows(model, text, count, longest):
 
 def test_a_hundred_steps_follow_pefts(tmp_path):
     nf4, dense = stories_model(tmp_path)
-    rows = token_rows(nf4, DATA / "text" / "tinyshakespeare.txt", 400, 128)
+    rows = token_rows(nf4, DATA / "text" / "tinyshakespeare.txt", 1600, 128)
     write_rows(tmp_path / "rows.jsonl", rows)
     run("nibble-pack", f"--model={nf4}", "--mode=pad", "--length=128", tmp_path / "rows.jsonl",
         "-o", tmp_path / "train.nbp")
@@ -95,7 +95,7 @@ def test_a_hundred_steps_follow_pefts(tmp_path):
     model.save_pretrained(tmp_path / "start")
     # PEFT keeps adapters in fp32 and computes in bf16, as does nibble.
     run("nibble-train", f"--model={nf4}", f"--data={tmp_path}/train.nbp", "--no-shuffle",
-        f"--adapter={tmp_path}/start", "--batch-size=4", "--learning-rate=3e-3",
+        f"--adapter={tmp_path}/start", "--batch-size=16", "--learning-rate=3e-3",
         "--schedule=constant", "--warmup=0", "--steps=100", "-o", tmp_path / "out")
     ours = [json.loads(line)["loss"] for line in open(tmp_path / "out" / "metrics.jsonl")]
 
@@ -104,7 +104,7 @@ def test_a_hundred_steps_follow_pefts(tmp_path):
     optimizer = torch.optim.AdamW(trained, lr=3e-3, weight_decay=0.0)
     theirs = []
     for step in range(100):
-        batch = rows[4 * step: 4 * step + 4]
+        batch = rows[16 * step: 16 * step + 16]
         count = sum(len(row["input_ids"]) - 1 for row in batch)
         optimizer.zero_grad()
         total = 0.0
