@@ -94,13 +94,7 @@ Perplexity shard_perplexity(const Model& model, ShardReader& shard, const Perple
   for (int64_t i = 0; i < shard.rows(); ++i) {
     if (i % o.batch_size == 0) batch.clear();
     shard.read(i, row);
-    for (size_t s = 0; s < row.starts.size(); ++s) {
-      const auto begin = static_cast<size_t>(row.starts[s]);
-      const size_t end =
-          s + 1 < row.starts.size() ? static_cast<size_t>(row.starts[s + 1]) : row.tokens.size();
-      batch.append(std::span(row.tokens).subspan(begin, end - begin),
-                   std::span(row.trained).subspan(begin, end - begin));
-    }
+    batch.append(row);
     if ((i + 1) % o.batch_size == 0 || i + 1 == shard.rows()) add(sum, scorer.losses(batch));
   }
   return sum;

@@ -2,11 +2,9 @@
 #include "infer/generator.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "infer/cache.h"
-#include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 #include "model/head.h"
@@ -73,12 +71,7 @@ struct Generator::State {
   }
 
   AttentionShape shape(int64_t block) const {
-    const ModelConfig& c = model.config;
-    return {.heads = c.heads,
-            .kv_heads = c.kv_heads,
-            .head_dim = c.head_dim,
-            .window = c.window_of(block),
-            .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
+    return attention_shape(model.config, model.config.window_of(block));
   }
 
   // One token a sequence: its key and value join the cache, its query reads all of it.

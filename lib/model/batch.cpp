@@ -28,4 +28,15 @@ void Batch::append(std::span<const int32_t> tokens, std::span<const uint8_t> tra
   longest = std::max(longest, static_cast<int64_t>(tokens.size()));
 }
 
+void Batch::append(const PackedRow& row) {
+  const size_t sequences = row.starts.size();
+  for (size_t s = 0; s < sequences; ++s) {
+    const auto begin = static_cast<size_t>(row.starts[s]);
+    const size_t end =
+        s + 1 < sequences ? static_cast<size_t>(row.starts[s + 1]) : row.tokens.size();
+    append(std::span(row.tokens).subspan(begin, end - begin),
+           std::span(row.trained).subspan(begin, end - begin));
+  }
+}
+
 }  // namespace nibble

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "io/nbp.h"
+
 namespace nibble {
 
 struct Batch {
@@ -23,6 +25,8 @@ struct Batch {
   /// Appends a sequence. `trained[i]` says that token i is a target; the first token never is,
   /// having no predecessor. An empty `trained` trains all.
   void append(std::span<const int32_t> tokens, std::span<const uint8_t> trained);
+  /// Appends the sequences of a shard's row.
+  void append(const PackedRow& row);
 };
 
 }  // namespace nibble

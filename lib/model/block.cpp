@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -21,15 +20,6 @@ Tensor cut(const Tensor& t, int64_t n) {
 Tensor reshaped(const Tensor& buffer, int64_t n, int64_t width) {
   CHECK(buffer.elements() >= n * width);
   return make_tensor(buffer.data, buffer.dtype, {n, width});
-}
-
-AttentionShape attention_shape(const Model& model, const Block& block) {
-  const ModelConfig& c = model.config;
-  return {.heads = c.heads,
-          .kv_heads = c.kv_heads,
-          .head_dim = c.head_dim,
-          .window = block.window,
-          .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
 }
 
 Tensor starts_of(const Batch& batch) {
@@ -72,6 +62,14 @@ void rotate(const BlockRun& run, const Block& block, const BlockActivations& a) 
 
 }  // namespace
 
+AttentionShape attention_shape(const ModelConfig& config, int64_t window) {
+  return {.heads = config.heads,
+          .kv_heads = config.kv_heads,
+          .head_dim = config.head_dim,
+          .window = window,
+          .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim))};
+}
+
 Tensor table_weight(const Table& table, const ParameterSet& parameters) {
   return table.parameter >= 0 ? parameters.compute(table.parameter) : table.weight;
 }
@@ -95,7 +93,7 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   }
   int64_t panel = 0, matmul = 0, lora = 0, widest = 0, attention = 0;
   for (const Block& b : model.blocks) {
-    const AttentionShape shape = attention_shape(model, b);
+    const AttentionShape shape = attention_shape(model.config, b.window);
     attention = std::max(attention, attention_forward_scratch(shape, s.longest));
     if (s.training)
       attention = std::max(attention, attention_backward_scratch(shape, n, s.longest));
@@ -198,7 +196,7 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                        .lse = a.lse,
                        .qkv = a.qkv,
                        .starts = starts_of(*run.batch),
-                       .shape = attention_shape(model, block),
+                       .shape = attention_shape(model.config, block.window),
                        .scratch = s.attention});
   const Tensor branch = cut(s.branch, n);
   linear_forward(
@@ -270,7 +268,7 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
                       .qkv = a.qkv,
                       .lse = a.lse,
                       .starts = starts_of(*run.batch),
-                      .shape = attention_shape(model, block),
+                      .shape = attention_shape(model.config, block.window),
                       .scratch = s.attention});
   rope({.inout = columns(dqkv, 0, q + k),
         .cos = run.rope->cos_tensor(),

@@ -8,6 +8,7 @@
 // The residual stream h and every activation are in the compute type.
 #pragma once
 
+#include "kernels/attention.h"
 #include "model/batch.h"
 #include "model/rope_table.h"
 #include "model/weights.h"
@@ -81,6 +82,9 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
 /// gradients are added to. `below` false: nothing under this block is trained, dh is not finished.
 void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const BlockActivations& a,
                     NormRecompute norm, bool below);
+
+/// Heads, window and scale of a block's attention.
+AttentionShape attention_shape(const ModelConfig& config, int64_t window);
 
 /// The weight of a norm or table in the type that ops read.
 Tensor table_weight(const Table& table, const ParameterSet& parameters);

@@ -42,14 +42,7 @@ void fill_batch(ShardReader& shard, const std::vector<int64_t>& rows, PackedRow&
   batch.clear();
   for (const int64_t row : rows) {
     shard.read(row, scratch);
-    const size_t sequences = scratch.starts.size();
-    for (size_t s = 0; s < sequences; ++s) {
-      const auto begin = static_cast<size_t>(scratch.starts[s]);
-      const size_t end =
-          s + 1 < sequences ? static_cast<size_t>(scratch.starts[s + 1]) : scratch.tokens.size();
-      batch.append(std::span(scratch.tokens).subspan(begin, end - begin),
-                   std::span(scratch.trained).subspan(begin, end - begin));
-    }
+    batch.append(scratch);
   }
 }
 
