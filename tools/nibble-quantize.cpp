@@ -99,7 +99,7 @@ void run(const Options& o, ToolContext& context) {
   copy_side_files(o.model, folder.working());
   folder.commit();
   progress.finish(cat(report.quantized, " weights to ", o.type, ", ", report.dense,
-                      " tensors as they were: ", format_size(report.bytes_before), " to ",
+                      " tensors dense: ", format_size(report.bytes_before), " to ",
                       format_size(report.bytes_after), " in ", o.out));
 }
 
@@ -114,9 +114,9 @@ int main(int argc, char** argv) {
        .description =
            "Quantises the linear layers of a dense model to NF4, FP4 or INT8, byte for byte as "
            "bitsandbytes does, and writes a folder that transformers and bitsandbytes load as it "
-           "stands. Embedding, norms, biases and skipped modules stay as they are. Weights are "
-           "streamed: memory for a few tensors is enough. A NaN or infinite weight is refused by "
-           "name.",
+           "stands. Embedding, norms, biases and skipped modules stay dense, in the type that "
+           "config.json names. Weights are streamed: memory for a few tensors is enough. A NaN or "
+           "infinite weight is refused by name.",
        .examples = {{"nibble-quantize smollm2/ -o smollm2-nf4/",
                      "NF4 in blocks of 64 with double quantisation"},
                     {"nibble-quantize llama/ -o llama-int8/ --type=int8 --report --json",

@@ -2,6 +2,8 @@
 #include "quant/quantize_folder.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 #include "base/checked.h"
 #include "base/quote.h"
@@ -35,7 +37,15 @@ struct Plan {
   std::vector<TensorInfo> infos;
 };
 
-Plan make_plan(const TensorStore& store, const QuantizeFolder& job) {
+/// The model's own type, where config.json says it.
+std::optional<Dtype> float_type(const Json& config) {
+  for (const char* key : {"dtype", "torch_dtype"})
+    if (const Json* type = config.find(key); type && type->is_string())
+      if (const auto known = dtype_from_torch_name(type->as_string())) return known;
+  return {};
+}
+
+Plan make_plan(const TensorStore& store, const QuantizeFolder& job, std::optional<Dtype> floats) {
   Plan plan;
   for (const auto& [name, tensor] : store.tensors()) {
     if (!job.selects(name)) {
@@ -52,11 +62,15 @@ Plan make_plan(const TensorStore& store, const QuantizeFolder& job) {
   if (plan.quantized.empty())
     throw DataError(cat(job.source.string(),
                         ": holds no linear layer to quantise; check --skip and the model"));
+  const auto type_of = [&](const StoredTensor* t) {
+    return is_float(t->info.dtype) ? floats.value_or(t->info.dtype) : t->info.dtype;
+  };
   std::stable_sort(plan.dense.begin(), plan.dense.end(),
-                   [](const StoredTensor* a, const StoredTensor* b) {
-                     return dtype_bytes(a->info.dtype) > dtype_bytes(b->info.dtype);
+                   [&](const StoredTensor* a, const StoredTensor* b) {
+                     return dtype_bytes(type_of(a)) > dtype_bytes(type_of(b));
                    });
-  for (const StoredTensor* t : plan.dense) plan.infos.push_back(t->info);
+  for (const StoredTensor* t : plan.dense)
+    plan.infos.push_back(tensor_info(t->info.name, type_of(t), t->info.shape));
   for (const StoredTensor* t : plan.quantized)
     for (TensorInfo& info : quantized_tensors(t->info.name, t->info.shape[0], t->info.shape[1],
                                               t->info.dtype, job.options))
@@ -67,21 +81,54 @@ Plan make_plan(const TensorStore& store, const QuantizeFolder& job) {
   return plan;
 }
 
-void copy_dense(const StoredTensor& t, TensorWriter& writer) {
-  for (size_t at = 0; at < t.bytes.size(); at += kPart)
-    writer.write(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+float float_at(const StoredTensor& t, size_t i) {
+  const auto read = [&]<class T>(T value) {
+    std::memcpy(&value, t.bytes.data() + i * sizeof value, sizeof value);
+    return to_float(value);
+  };
+  if (t.info.dtype == Dtype::kF32) return read(0.0f);
+  return t.info.dtype == Dtype::kF16 ? read(f16{}) : read(bf16{});
+}
+
+template <class T>
+void write_as(const StoredTensor& t, TensorWriter& writer) {
+  std::vector<T> part;
+  const size_t count = t.bytes.size() / dtype_bytes(t.info.dtype);
+  for (size_t begin = 0; begin < count; begin += part.size()) {
+    part.resize(std::min(kPart / sizeof(T), count - begin));
+    for (size_t i = 0; i < part.size(); ++i) {
+      const float value = float_at(t, begin + i);
+      part[i] = from_float<T>(value);
+      if (std::isfinite(value) && !std::isfinite(to_float(part[i])))
+        throw DataError(cat(t.file->path().string(), ": tensor ", quote(t.info.name), ": element ",
+                            begin + i, " is ", value, ", more than the model's type, ",
+                            torch_name(dtype_of<T>), ", holds; set another in config.json"));
+    }
+    writer.write(part.data(), part.size() * sizeof(T));
+  }
+}
+
+void write_dense(const StoredTensor& t, TensorWriter& writer) {
+  const Dtype to = writer.current()->dtype;
+  if (to == t.info.dtype) {
+    for (size_t at = 0; at < t.bytes.size(); at += kPart)
+      writer.write(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+  } else if (to == Dtype::kF32) {
+    write_as<float>(t, writer);
+  } else {
+    to == Dtype::kF16 ? write_as<f16>(t, writer) : write_as<bf16>(t, writer);
+  }
   t.file->forget(t.offset, t.bytes.size());
 }
 
-void write_config(const QuantizeFolder& job) {
+Json read_config(const QuantizeFolder& job) {
   const fs::path path = job.source / "config.json";
   Json config = read_json_file(path);
   if (!config.is_object()) throw DataError(cat(path.string(), ": no JSON object"));
   if (const Json* q = config.find("quantization_config"); q && !q->is_null())
     throw DataError(
         cat(path.string(), ": the model is quantised already; start from its dense weights"));
-  config.set("quantization_config", quantization_config(job.options, job.skip));
-  write_text_file(job.folder / "config.json", config.dump(2) + "\n");
+  return config;
 }
 
 }  // namespace
@@ -96,9 +143,12 @@ bool is_skipped(std::string_view module, const std::vector<std::string>& skip) {
 
 QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
   check_options(job.options);
-  write_config(job);
+  Json config = read_config(job);
+  const std::optional<Dtype> floats = float_type(config);
+  config.set("quantization_config", quantization_config(job.options, job.skip));
+  write_text_file(job.folder / "config.json", config.dump(2) + "\n");
   const TensorStore store(job.source);
-  const Plan plan = make_plan(store, job);
+  const Plan plan = make_plan(store, job, floats);
   TensorWriter writer(job.folder, plan.infos, {{"format", "pt"}}, job.max_shard_bytes);
   QuantizeFolderReport report;
   const size_t total = plan.dense.size() + plan.quantized.size();
@@ -108,7 +158,7 @@ QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
   };
   for (const StoredTensor* t : plan.dense) {
     begin(*t);
-    copy_dense(*t, writer);
+    write_dense(*t, writer);
     ++report.dense;
   }
   QuantizedTensor quantized;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder of dense weights made a folder of quantised ones that transformers and bitsandbytes load
-// as it stands. Tensors stream: the memory taken is a few tensors', whatever the model's size.
+// as it stands. What stays dense is written in the type that config.json names: transformers casts
+// a dense model's tensors to it, but not those of a quantised one, whose types must therefore be
+// alike. Tensors stream: the memory taken is a few tensors', whatever the model's size.
 #pragma once
 
 #include <functional>
@@ -36,8 +38,8 @@ struct QuantizeFolderReport {
 };
 
 /// Writes config.json and the weights. Throws DataError naming the tensor: NaN or infinite weights,
-/// a selected tensor that is no matrix of F32, F16 or BF16, a model that is quantised already, or
-/// nothing selected.
+/// a selected tensor that is no matrix of F32, F16 or BF16, a value that the model's type cannot
+/// hold, a model that is quantised already, or nothing selected.
 QuantizeFolderReport quantize_folder(const QuantizeFolder& job);
 
 }  // namespace nibble

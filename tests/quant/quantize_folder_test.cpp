@@ -18,7 +18,7 @@ namespace {
 class QuantizeFolderTest : public FolderTest {
  protected:
   /// Two linear layers, an embedding in bf16, a norm in f32, a table of integers.
-  void write_source(float poison = 0.0f) {
+  void write_source(float poison = 0.0f, float last_norm = 3.0f) {
     fs::create_directories(path("in"));
     fs::create_directories(path("out"));
     write_text_file(path("in/config.json"), R"({"model_type": "llama", "unknown": [1, 2.5]})");
@@ -27,7 +27,7 @@ class QuantizeFolderTest : public FolderTest {
     for (bf16& x : linear) x = to_bf16(static_cast<float>(rng.normal()));
     for (bf16& x : embedding) x = to_bf16(static_cast<float>(rng.normal()));
     if (poison != 0.0f) linear[70] = to_bf16(poison);
-    const std::vector<float> norm = {1.0f, 2.0f, 3.0f};
+    const std::vector<float> norm = {1.0f, 2.0f, last_norm};
     const std::vector<int64_t> table = {4, 5};
     TensorWriter writer(path("in"), {tensor_info("embed.weight", Dtype::kBf16, {7, 3}),
                                      tensor_info("a.q_proj.weight", Dtype::kBf16, {48, 64}),
@@ -54,6 +54,20 @@ class QuantizeFolderTest : public FolderTest {
 std::string bytes_of(const TensorStore& store, const std::string& name) {
   const auto bytes = store.at(name).bytes;
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<float> floats_of(const TensorStore& store, const std::string& name) {
+  const StoredTensor& t = store.at(name);
+  std::vector<float> out(t.bytes.size() / dtype_bytes(t.info.dtype));
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (t.info.dtype == Dtype::kF32)
+      out[i] = reinterpret_cast<const float*>(t.bytes.data())[i];
+    else if (t.info.dtype == Dtype::kF16)
+      out[i] = to_float(reinterpret_cast<const f16*>(t.bytes.data())[i]);
+    else
+      out[i] = to_float(reinterpret_cast<const bf16*>(t.bytes.data())[i]);
+  }
+  return out;
 }
 
 TEST_F(QuantizeFolderTest, QuantisesWhatIsSelectedAndKeepsTheRest) {
@@ -83,6 +97,27 @@ TEST_F(QuantizeFolderTest, QuantisesWhatIsSelectedAndKeepsTheRest) {
               type == QuantType::kInt8);
     fs::remove_all(path("out"));
   }
+}
+
+TEST_F(QuantizeFolderTest, WhatStaysDenseGetsTheModelsType) {
+  for (const Dtype type : {Dtype::kBf16, Dtype::kF16, Dtype::kF32}) {
+    write_source();
+    write_text_file(path("in/config.json"), cat(R"({"dtype": ")", torch_name(type), R"("})"));
+    quantize_folder(job());
+    const TensorStore in(path("in")), out(path("out"));
+    for (const char* name : {"embed.weight", "norm.weight"}) {
+      EXPECT_EQ(out.at(name).info.dtype, type);
+      EXPECT_EQ(floats_of(in, name), floats_of(out, name)) << name;  // all fit each type
+    }
+    EXPECT_EQ(bytes_of(in, "table"), bytes_of(out, "table"));
+    fs::remove_all(path("out"));
+  }
+  write_source(0.0f, 1e6f);
+  write_text_file(path("in/config.json"), R"({"torch_dtype": "float16"})");
+  const std::string large = thrown([&] { quantize_folder(job()); });
+  EXPECT_TRUE(large.starts_with("65: ")) << large;
+  EXPECT_NE(large.find("\"norm.weight\": element 2 is 1e+06, more than"), std::string::npos)
+      << large;
 }
 
 TEST_F(QuantizeFolderTest, AWeightAndItsTablesShareAShard) {
