@@ -109,10 +109,12 @@ class Writer {
     const auto chosen = quantized_type(options_.type);
     if (chosen && w.linear && !is_skipped(module, skip_)) o.options = chosen;
     if (!chosen) o.options = w.stored;
-    // Dense as the base stores it; a head that only the adapter has, as the embedding.
+    // Beside quantised weights what is dense is of the model's own type, as transformers needs it;
+    // else as the base stores it (a head that only the adapter has, as the embedding).
+    if (w.stored || (!o.options && (chosen || model_.config.quantization))) return o;
     const StoredTensor* stored = model_.store->find(name);
     if (!stored) stored = &model_.store->at("model.embed_tokens.weight");
-    if (!w.stored) o.dtype = stored->info.dtype;
+    o.dtype = stored->info.dtype;
     return o;
   }
 

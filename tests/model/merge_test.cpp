@@ -128,6 +128,21 @@ TEST_F(MergeTest, ReplacesWhatWasTrained) {
             3u * 3 + 3 * 2 + 1 + 3 + 1);  // biases, norms of blocks, final norm, k_proj, head
 }
 
+TEST_F(MergeTest, DenseTensorsBesideQuantisedOnesAreOfTheModelsType) {
+  make({.rank = 4, .targets = {"q_proj"}, .modules_to_save = {"norm"}}, "llama");
+  Json config = read_json_file(path("base/config.json"));
+  config.set("dtype", "bfloat16");  // the weights are F32
+  write_text_file(path("base/config.json"), config.dump());
+  merge("nf4");
+  const TensorStore store(path("merged"));
+  for (const char* name : {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight",
+                           "model.layers.1.input_layernorm.weight"})
+    EXPECT_EQ(store.at(name).info.dtype, Dtype::kBf16) << name;
+  fs::remove_all(path("merged"));
+  merge("keep");
+  EXPECT_EQ(TensorStore(path("merged")).at("model.norm.weight").info.dtype, Dtype::kF32);
+}
+
 TEST_F(MergeTest, TiesHoldWhereTheyCan) {
   const std::string head = "lm_head.weight", embedding = "model.embed_tokens.weight";
   make({.rank = 4, .targets = {"q_proj"}, .modules_to_save = {"norm"}}, "llama", true);
