@@ -32,6 +32,7 @@ void Args::check_against(const char* field, const Tensor& t, std::initializer_li
     fail(cat(field, " is on ", device_name(t.device), ", the stream on ", device_name(device_)));
   const bool strided = stride == RowStride::kFree && t.rank == 2 && t.row_stride >= t.dim(1);
   if (!t.dense() && !strided) fail(cat(field, " has rows ", t.row_stride, " apart"));
+  if (span_.recording()) span_.add(0.0, tensor_bytes(t));
 }
 
 void Args::fail(std::string_view what) const {

@@ -2,11 +2,14 @@
 // What every op's entry does before its loops: check each tensor's type, shape, strides and device,
 // then call the twin for that device. A wrong argument is a bug of ours, named by op and field:
 //   rmsnorm_forward: out is F32(7,3), want BF16(7,4)
+// While it lives it is also the op's span in a profile: the bytes of every tensor checked, each
+// once, and what work() says.
 #pragma once
 
 #include <initializer_list>
 #include <span>
 
+#include "base/profile.h"
 #include "kernels/simd.h"
 #include "tensor/tensor.h"
 
@@ -16,7 +19,7 @@ enum class RowStride : bool { kDense, kFree };
 
 class Args {
  public:
-  Args(const char* op, const Stream& stream) : op_(op), device_(stream.device) {}
+  Args(const char* op, const Stream& stream) : op_(op), device_(stream.device), span_(op) {}
 
   /// Throws BugError unless `t` is present, on the stream's device, of one of `dtypes` and `shape`.
   void check(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
@@ -32,6 +35,12 @@ class Args {
       fail(what);
   }
 
+  /// For the profile: operations, and bytes where they are not those of the tensors checked (a
+  /// table of which few rows are read, scratch).
+  void work(double flops) const { span_.add(flops, 0.0); }
+  void work(double flops, double bytes) const { span_.set(flops, bytes); }
+  bool profiled() const { return span_.recording(); }
+
   bool on_cuda() const { return device_.kind == DeviceKind::kCuda; }
   /// Throws UnavailableError.
   [[noreturn]] void refuse_cuda() const;
@@ -43,7 +52,13 @@ class Args {
 
   const char* op_;
   Device device_;
+  mutable Span span_;
 };
+
+/// Bytes of a tensor's elements.
+inline double tensor_bytes(const Tensor& t) {
+  return static_cast<double>(t.elements()) * static_cast<double>(dtype_bytes(t.dtype));
+}
 
 /// The element types of activations, and those that weights may be kept in.
 #define NIBBLE_FLOATS \

@@ -28,6 +28,18 @@ void check_starts(const Args& args, const Tensor& starts, int64_t n) {
   args.require(std::is_sorted(s, s + last + 1), "starts decreases");
 }
 
+// Products of a query and a key that the mask lets through, times heads and head_dim: each counts 2
+// operations in every matrix product over the scores.
+double attended(const AttentionShape& shape, const Tensor& starts) {
+  double pairs = 0.0;
+  for (int64_t s = 0; s < cpu::sequences(starts); ++s) {
+    const auto length = static_cast<double>(cpu::sequence(starts, s).length);
+    const auto window = shape.window > 0 ? std::min(length, static_cast<double>(shape.window)) : length;
+    pairs += window * (window + 1) / 2 + (length - window) * window;
+  }
+  return pairs * static_cast<double>(shape.heads * shape.head_dim);
+}
+
 void check_scratch(const Args& args, const Tensor& scratch, int64_t need) {
   args.require(scratch.rank == 1, "scratch is absent");
   args.check("scratch", scratch, {Dtype::kF32}, {scratch.dim(0)});
@@ -73,6 +85,8 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   if (!args.on_cuda())
     check_scratch(args, op.scratch,
                   attention_forward_scratch(op.shape, cpu::longest_sequence(op.starts)));
+  if (args.profiled() && !args.on_cuda())
+    args.work(4.0 * attended(op.shape, op.starts), tensor_bytes(op.out) + tensor_bytes(op.qkv));
   NIBBLE_CALL_TWIN(args, attention_forward, op, stream);
 }
 
@@ -90,6 +104,9 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   if (!args.on_cuda())
     check_scratch(args, op.scratch,
                   attention_backward_scratch(op.shape, n, cpu::longest_sequence(op.starts)));
+  if (args.profiled() && !args.on_cuda())
+    args.work(10.0 * attended(op.shape, op.starts),
+              2.0 * (tensor_bytes(op.dqkv) + tensor_bytes(op.dout)));
   NIBBLE_CALL_TWIN(args, attention_backward, op, stream);
 }
 
@@ -110,6 +127,11 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
     for (int64_t b = 0; b < batch; ++b)
       args.require(length[b] >= 0 && length[b] <= room, "a length is outside the cache");
     check_scratch(args, op.scratch, attention_decode_scratch(op.shape, batch, room));
+    double positions = 0.0;
+    for (int64_t b = 0; b < batch; ++b) positions += length[b];
+    args.work(4.0 * positions * static_cast<double>(op.shape.heads * op.shape.head_dim),
+              2.0 * positions * static_cast<double>(cached) *
+                  static_cast<double>(dtype_bytes(op.keys.dtype)));
   }
   NIBBLE_CALL_TWIN(args, attention_decode, op, stream);
 }

@@ -84,6 +84,12 @@ void check_matrix(const Args& args, const QuantizedMatrix& m) {
   args.require(m.nested_block > 0, "the nested block is no size");
 }
 
+double quantized_bytes(const QuantizedMatrix& m, int64_t rows) {
+  const double elements = static_cast<double>(rows * m.in_features);
+  if (m.type == QuantType::kInt8) return elements + 4.0 * static_cast<double>(rows);
+  return elements / 2 + elements / static_cast<double>(m.block) * (m.absmax ? 4.0 : 1.0);
+}
+
 namespace cpu {
 
 void dequantize(const Dequantize& op, Stream) {
@@ -103,6 +109,7 @@ void dequantize(const Dequantize& op, Stream stream) {
                "the rows lie outside the matrix");
   if (rows == 0 || op.matrix.in_features == 0) return;
   args.check("out", op.out, NIBBLE_FLOATS, {rows, op.matrix.in_features}, RowStride::kFree);
+  args.work(0.0, tensor_bytes(op.out) + quantized_bytes(op.matrix, rows));
   NIBBLE_CALL_TWIN(args, dequantize, op, stream);
 }
 

@@ -92,6 +92,7 @@ void embedding_forward(const EmbeddingForward& op, Stream stream) {
   args.check("out", op.out, NIBBLE_FLOATS, {n, c});
   args.check("ids", op.ids, {Dtype::kI32}, {n});
   args.check("table", op.table, {Dtype::kF32, Dtype::kBf16, Dtype::kF16}, {v, c});
+  args.work(0.0, 2.0 * tensor_bytes(op.out));
   NIBBLE_CALL_TWIN(args, embedding_forward, op, stream);
 }
 
@@ -102,6 +103,7 @@ void embedding_backward(const EmbeddingBackward& op, Stream stream) {
   args.check("dout", op.dout, NIBBLE_FLOATS, {n, c});
   args.check("ids", op.ids, {Dtype::kI32}, {n});
   args.check("dtable", op.dtable, {Dtype::kF32}, {v, c});
+  args.work(0.0, tensor_bytes(op.dout) + 2.0 * sizeof(float) * static_cast<double>(n * c));
   NIBBLE_CALL_TWIN(args, embedding_backward, op, stream);
 }
 

@@ -13,9 +13,10 @@ bool runs_native(const Matmul& op) {
          cpu::native_supports(op);
 }
 
-void check_ranks(const Args& args, const Matmul& op) {
-  args.require(op.out.rank == 2, "out is not a matrix");
-  args.require(op.a.rank == 2, "a is not a matrix");
+int64_t scratch_elements(const Matmul& op) {
+  const auto [m, n, k] = cpu::matmul_size(op);
+  if (m == 0 || n == 0 || k == 0) return 0;
+  return runs_native(op) ? cpu::native_scratch_elements(op) : cpu::widened_scratch_elements(op);
 }
 
 /// What is left of the product where K is 0.
@@ -57,16 +58,14 @@ bool cpu_has_bf16_matmul() {
 }
 
 int64_t matmul_scratch_elements(const Matmul& op) {
-  const Args args("matmul_scratch_elements", {op.out.device});
-  check_ranks(args, op);
-  const auto [m, n, k] = cpu::matmul_size(op);
-  if (m == 0 || n == 0 || k == 0) return 0;
-  return runs_native(op) ? cpu::native_scratch_elements(op) : cpu::widened_scratch_elements(op);
+  CHECK(op.out.rank == 2 && op.a.rank == 2);
+  return scratch_elements(op);
 }
 
 void matmul(const Matmul& op, Stream stream) {
   const Args args("matmul", stream);
-  check_ranks(args, op);
+  args.require(op.out.rank == 2, "out is not a matrix");
+  args.require(op.a.rank == 2, "a is not a matrix");
   const auto [m, n, k] = cpu::matmul_size(op);
   args.check("out", op.out, NIBBLE_FLOATS, {m, n}, RowStride::kFree);
   if (op.a_transpose == Transpose::kYes)
@@ -77,10 +76,12 @@ void matmul(const Matmul& op, Stream stream) {
     args.check("b", op.b, NIBBLE_FLOATS, {n, k}, RowStride::kFree);
   else
     args.check("b", op.b, NIBBLE_FLOATS, {k, n}, RowStride::kFree);
-  if (const int64_t need = matmul_scratch_elements(op); need > 0) {
+  if (const int64_t need = scratch_elements(op); need > 0) {
     args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
     args.require(op.scratch.elements() >= need, "scratch is too small");
   }
+  args.work(2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
+            tensor_bytes(op.out) + tensor_bytes(op.a) + tensor_bytes(op.b));
   NIBBLE_CALL_TWIN(args, matmul, op, stream);
 }
 

@@ -314,6 +314,9 @@ void quantized_matvec(const QuantizedMatvec& op, Stream stream) {
   if (m == 0 || op.matrix.out_features == 0) return;
   args.check("x", op.x, NIBBLE_FLOATS, {m, op.matrix.in_features}, RowStride::kFree);
   args.check("out", op.out, NIBBLE_FLOATS, {m, op.matrix.out_features}, RowStride::kFree);
+  args.work(2.0 * static_cast<double>(m * op.matrix.out_features * op.matrix.in_features),
+            tensor_bytes(op.x) + tensor_bytes(op.out) +
+                quantized_bytes(op.matrix, op.matrix.out_features));
   NIBBLE_CALL_TWIN(args, quantized_matvec, op, stream);
 }
 
@@ -326,6 +329,7 @@ void dense_matvec(const DenseMatvec& op, Stream stream) {
              RowStride::kFree);
   args.check("x", op.x, NIBBLE_FLOATS, {m, i}, RowStride::kFree);
   args.check("out", op.out, NIBBLE_FLOATS, {m, o}, RowStride::kFree);
+  args.work(2.0 * static_cast<double>(m * o * i));
   NIBBLE_CALL_TWIN(args, dense_matvec, op, stream);
 }
 

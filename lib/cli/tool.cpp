@@ -14,6 +14,7 @@
 #include <new>
 
 #include "base/threads.h"
+#include "cli/profile.h"
 #include "cli/table.h"
 #include "io/lines.h"
 #include "tensor/device.h"
@@ -43,7 +44,7 @@ std::string quoted(const std::string& word) {
 
 struct Common {
   bool quiet = false, verbose = false, json = false, help = false, version = false;
-  std::string progress = "auto", device = "cpu", config;
+  std::string progress = "auto", device = "cpu", config, profile;
   int threads = 0;
   uint64_t seed = 0;
   bool man = false, completion = false;
@@ -55,6 +56,8 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
     table.add("device", "NAME", c.device, "what computes: cpu or cuda[:N]");
     table.add("threads", "N", c.threads, "threads; 0: all that may be used").range(0, 4096);
     table.add("seed", "N", c.seed, "seed of everything random");
+    table.add("profile", "FILE", c.profile,
+              "time every op: a trace for Perfetto here, a table on standard error");
   }
   if (info.reports) table.flag("json", c.json, "report as JSON");
   table.add("config", "FILE", c.config, "a TOML file of options by their long names");
@@ -111,7 +114,15 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
   context.progress = common.progress == "always"  ? ToolContext::ProgressMode::kAlways
                      : common.progress == "never" ? ToolContext::ProgressMode::kNever
                                                   : ToolContext::ProgressMode::kAuto;
-  return run(context);
+  if (common.profile.empty()) return run(context);
+  AtomicFile trace(common.profile);
+  profile_start();
+  const int code = run(context);
+  const Profile profile = profile_stop();
+  const MachineRates best = measure_machine();
+  write_trace(trace, profile, best, context.command_line);
+  context.warn(profile_table(profile, best));
+  return code;
 }
 
 }  // namespace

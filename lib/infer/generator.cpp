@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/profile.h"
 #include "infer/cache.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
@@ -131,6 +132,7 @@ struct Generator::State {
       active.push_back(std::move(sequence));
     }
     if (active.size() == first) return 0;
+    const Span span("prompts");
     const Tensor stream = forward(nullptr, [&](int64_t block, const BlockActivations& a) {
       for (size_t s = first; s < active.size(); ++s) {
         const auto i = s - first;
@@ -144,6 +146,7 @@ struct Generator::State {
 
   // The next token of every active sequence.
   void step() {
+    const Span span("decode");
     batch.clear();
     lengths.clear();
     last_rows.clear();
@@ -164,6 +167,7 @@ struct Generator::State {
 
   // Samples for active[first...] from the rows of the stream named by last_rows.
   void choose(const Tensor& stream, size_t first) {
+    const Span span("choose token");
     const auto chunk = static_cast<size_t>(head.hidden.dim(0));
     float* row = sample_logits.as<float>();
     const auto vocabulary = static_cast<size_t>(model.config.vocab_size);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/profile.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
@@ -106,6 +107,7 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
 }
 
 double run_head(const Model& model, const Batch& batch, const HeadRun& run, const HeadBuffers& b) {
+  const Span span("head and loss");
   const ParameterSet& parameters = model.parameters;
   const Tensor weight = table_weight(model.norm, parameters);
   const float eps = static_cast<float>(model.config.norm_eps);
@@ -163,6 +165,7 @@ double run_head(const Model& model, const Batch& batch, const HeadRun& run, cons
 
 Tensor head_logits(const Model& model, const Tensor& stream, const Tensor& row_ids,
                    const HeadBuffers& b) {
+  const Span span("head");
   const int64_t m = row_ids.dim(0);
   const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
   const Tensor logits = rows(b.logits, 0, m);

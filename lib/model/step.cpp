@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/profile.h"
 #include "base/rng.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
@@ -115,6 +116,7 @@ void Step::run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Ten
 }
 
 Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw) {
+  const Span span("forward");
   const Batch& batch = *run.batch;
   const int64_t n = batch.tokens(), c = model_.config.hidden_size;
   const Tensor start = activations(0, n).h_in;
@@ -170,6 +172,7 @@ double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
       run_head(model_, batch, {.stream = stream, .dstream = dstream, .grad_scale = grad_scale},
                buffers_.head);
 
+  const Span span("backward");
   const auto segment = static_cast<int64_t>(buffers_.slots.size());
   const NormRecompute norm = norm_recompute(options_.recompute);
   const int64_t lowest = embedding_trained_ ? 0 : lowest_trained_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "quant/storage.h"
 
 namespace nibble {
@@ -78,6 +79,7 @@ int64_t Model::parameter_count() const {
 }
 
 Model load_model(const fs::path& folder) {
+  const Span span("load model");
   Model m;
   m.config = load_model_config(folder);
   m.store = std::make_shared<TensorStore>(folder);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
+#include "base/profile.h"
 #include "io/json.h"
 #include "text/json_tokenizer.h"
 #include "text/sentencepiece_tokenizer.h"
@@ -34,6 +35,7 @@ std::unique_ptr<Tokenizer> load_file(const fs::path& path, const TokenizerConfig
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
+  const Span span("load tokenizer");
   if (!fs::is_directory(path)) return load_file(path, {});
   const TokenizerConfig config = read_tokenizer_config(path);
   for (const char* name : {"tokenizer.json", "tokenizer.model"})

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/profile.h"
 #include "base/signals.h"
 #include "io/memory.h"
 #include "kernels/optimizer.h"
@@ -137,6 +138,7 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
   const auto& micro_batches = order->rows_of(index);
   // All micro-batches are read first: the loss is divided once, by their trained tokens together.
   for (size_t i = 0; i < micro_batches.size(); ++i) {
+    const Span span("read rows");
     fill_batch(train_shard, micro_batches[i], row, batches[i]);
     result.tokens += batches[i].tokens();
     result.trained += static_cast<int64_t>(batches[i].rows.size());
@@ -174,6 +176,7 @@ void TrainingRun::State::refuse_bad_step(int64_t index, const StepResult& r,
 }
 
 double TrainingRun::State::validation_loss() {
+  const Span span("validation");
   double sum = 0.0;
   int64_t trained = 0;
   std::vector<int64_t> rows;
@@ -208,6 +211,7 @@ void TrainingRun::State::evaluate(const TrainReport& report) {
 
 void TrainingRun::State::save(const TrainReport&) {
   if (saved_step == at.step) return;
+  const Span span("checkpoint");
   save_checkpoint(options.out, at, settings(), model.parameters, *optimizer,
                   [&](const fs::path& folder) { save_model(folder); });
   saved_step = at.step;
@@ -240,7 +244,10 @@ void TrainingRun::State::run(const TrainReport& report) {
     const double limit = options.max_grad_norm;
     // As torch.nn.utils.clip_grad_norm_.
     const double clip = limit > 0 ? std::min(1.0, limit / (r.gradient_norm + 1e-6)) : 1.0;
-    if (r.trained > 0) optimizer->update(at.step + 1, rate, clip);
+    if (r.trained > 0) {
+      const Span span("update");
+      optimizer->update(at.step + 1, rate, clip);
+    }
     at.micro_batches += static_cast<int64_t>(order->rows_of(at.step).size());
     ++at.step;
     at.tokens += r.tokens;

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/machine_rates.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "base/threads.h"
+#include "kernels/matmul.h"
+
+namespace nibble {
+namespace {
+
+constexpr int kRounds = 3;
+
+// Seconds of the fastest of some rounds.
+template <class Work>
+double fastest(const Work& work) {
+  double best = 1e9;
+  for (int i = 0; i < kRounds; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    best = std::min(best, took.count());
+  }
+  return std::max(best, 1e-9);
+}
+
+double product_rate(Dtype dtype) {
+  constexpr int64_t kSide = 1024;
+  constexpr size_t kElements = kSide * kSide;
+  std::vector<float> memory(3 * kElements, 0.0f);
+  const auto square = [&](size_t i) {
+    return make_tensor(memory.data() + i * kElements, dtype, {kSide, kSide});
+  };
+  Matmul op{.out = square(0), .a = square(1), .b = square(2), .b_transpose = Transpose::kYes};
+  std::vector<float> scratch(static_cast<size_t>(matmul_scratch_elements(op)));
+  op.scratch = view(scratch.data(), {static_cast<int64_t>(scratch.size())});
+  return 2.0 * kSide * kSide * kSide / fastest([&] { matmul(op); });
+}
+
+}  // namespace
+
+MachineRates measure_machine() {
+  constexpr size_t kBytes = size_t{128} << 20;
+  constexpr int64_t kWords = kBytes / sizeof(uint64_t);
+  std::vector<uint64_t> from(kWords, 1), to(kWords);
+  MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
+                     .bf16_flops = product_rate(Dtype::kBf16)};
+  rates.copy_bytes = 2.0 * kBytes / fastest([&] {
+    parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
+      std::memcpy(&to[static_cast<size_t>(begin)], &from[static_cast<size_t>(begin)],
+                  static_cast<size_t>(end - begin) * sizeof(uint64_t));
+    });
+  });
+  std::atomic<uint64_t> sum = 0;
+  rates.read_bytes = static_cast<double>(kBytes) / fastest([&] {
+    parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
+      uint64_t part[8] = {};
+      int64_t i = begin;
+      for (; i + 8 <= end; i += 8)
+        for (int64_t j = 0; j < 8; ++j) part[j] += from[static_cast<size_t>(i + j)];
+      for (; i < end; ++i) part[0] += from[static_cast<size_t>(i)];
+      for (const uint64_t p : part) sum += p;
+    });
+  });
+  return rates;
+}
+
+}  // namespace nibble

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine can do at best, measured: the yardstick that a profile is read against.
+#pragma once
+
+namespace nibble {
+
+struct MachineRates {
+  double f32_flops = 0.0;   // a second, of a square product that fits no cache
+  double bf16_flops = 0.0;  // likewise; operands bf16
+  double read_bytes = 0.0;  // a second, of memory read by all threads
+  double copy_bytes = 0.0;  // a second, read and written each counted
+};
+
+/// Takes some 0.3 s and 256 MiB, with as many threads as are set.
+MachineRates measure_machine();
+
+}  // namespace nibble

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/profile.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+namespace nibble {
+namespace {
+
+void pause() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+const ProfileRow& row(const Profile& profile, const std::string& name) {
+  for (const ProfileRow& r : profile.rows)
+    if (r.name == name) return r;
+  throw std::out_of_range(name);
+}
+
+TEST(Profile, RecordsNothingUnlessStarted) {
+  { const Span span("before"); }
+  profile_start();
+  EXPECT_TRUE(profile_stop().rows.empty());
+  const Span span("after");
+  EXPECT_FALSE(span.recording());
+}
+
+TEST(Profile, SumsByNameAndKeepsInnerTimeApart) {
+  profile_start();
+  {
+    const Span outer("outer");
+    for (int i = 0; i < 3; ++i) {
+      Span inner("inner");
+      inner.add(10.0, 4.0);
+      pause();
+    }
+    pause();
+  }
+  const Profile profile = profile_stop();
+  const ProfileRow &outer = row(profile, "outer"), &inner = row(profile, "inner");
+  EXPECT_EQ(outer.calls, 1);
+  EXPECT_EQ(inner.calls, 3);
+  EXPECT_EQ(inner.flops, 30.0);
+  EXPECT_EQ(inner.bytes, 12.0);
+  EXPECT_GE(inner.self, 0.006);
+  EXPECT_DOUBLE_EQ(inner.self, inner.seconds);
+  EXPECT_GE(outer.self, 0.002);
+  EXPECT_NEAR(outer.self + inner.self, outer.seconds, 1e-6);
+  EXPECT_LE(outer.seconds, profile.seconds);
+}
+
+TEST(Profile, KeepsAsManyEventsAsAsked) {
+  profile_start(2);
+  for (int i = 0; i < 5; ++i) const Span span("short");
+  const Profile profile = profile_stop();
+  EXPECT_EQ(profile.events.size(), 2u);
+  EXPECT_EQ(profile.dropped, 3);
+  EXPECT_EQ(row(profile, "short").calls, 5);
+}
+
+TEST(Profile, TakesSpansOfAllThreads) {
+  profile_start();
+  std::thread other([] { const Span span("there"); });
+  { const Span span("here"); }
+  other.join();
+  const Profile profile = profile_stop();
+  ASSERT_EQ(profile.events.size(), 2u);
+  EXPECT_NE(profile.events[0].thread, profile.events[1].thread);
+}
+
+}  // namespace
+}  // namespace nibble
