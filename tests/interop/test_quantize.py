@@ -3,64 +3,19 @@
 byte; ours loaded by them, theirs by us."""
 
 import json
-import os
-import pathlib
 
 import bitsandbytes.functional as F
 import pytest
 import torch
-import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from common import FAMILIES, run, tiny_model
+from quantized import SCHEMES, bnb_config, dequantized, load, quantized_names, read, state_of
 
-# name: options of nibble-quantize, options of BitsAndBytesConfig
-SCHEMES = {
-    "nf4-nested": (["--type=nf4"], dict(quant="nf4", nested=True)),
-    "nf4": (["--type=nf4", "--no-double-quant"], dict(quant="nf4", nested=False)),
-    "fp4-nested": (["--type=fp4"], dict(quant="fp4", nested=True)),
-    "fp4": (["--type=fp4", "--no-double-quant"], dict(quant="fp4", nested=False)),
-    "int8": (["--type=int8"], dict(quant="int8", nested=False)),
-}
-
-
-def bnb_config(quant, nested, **more):
-    if quant == "int8":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True, **more)
-    return transformers.BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=quant,
-        bnb_4bit_use_double_quant=nested,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        **more,
-    )
-
-
-def load(folder, **options):
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        folder, device_map="cpu", dtype="auto", **options
-    ).eval()
-
-
-def read(folder):
-    """All tensors of a folder, sharded or not."""
-    tensors = {}
-    for file in sorted(pathlib.Path(folder).glob("*.safetensors")):
-        tensors.update(load_file(file))
-    return tensors
-
-
-def state_of(tensor):
-    return json.loads(bytes(tensor.tolist()))
-
-
-def assert_same_tensors(ours, theirs, cast=False):
-    """`cast`: dense tensors of ours may be of a wider type; transformers casts them all alike."""
+def assert_same_tensors(ours, theirs):
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
-        if cast and tensor.dtype == torch.bfloat16:
-            ours[name] = ours[name].to(tensor.dtype)
         if ".quant_state." in name:
             assert state_of(ours[name]) == state_of(tensor), name
             continue
@@ -149,34 +104,12 @@ def test_every_block_size(quant, block, nested, tmp_path):
     assert_reads_back(tmp_path / "ours", tmp_path / "dump")
 
 
-def dequantized(tensors, name):
-    """By the formula, with bitsandbytes' dequantisation of nested absmax."""
-    if name.removesuffix("weight") + "SCB" in tensors:
-        scale = tensors[name.removesuffix("weight") + "SCB"]
-        return F.int8_vectorwise_dequant(tensors[name], scale)
-    state = next(state_of(t) for n, t in tensors.items() if n.startswith(name + ".quant_state."))
-    absmax = tensors[name + ".absmax"]
-    if absmax.dtype == torch.uint8:
-        absmax = torch.ops.bitsandbytes.dequantize_blockwise(
-            absmax, tensors[name + ".nested_absmax"], tensors[name + ".nested_quant_map"],
-            state["nested_blocksize"], torch.float32,
-        ) + torch.tensor(state["nested_offset"])
-    codes = tensors[name].reshape(-1).view(torch.uint8).int()
-    values = tensors[name + ".quant_map"][torch.stack([codes >> 4, codes & 15], 1).reshape(-1)]
-    rows, columns = state["shape"]
-    values = values[: rows * columns] * absmax.repeat_interleave(state["blocksize"])[
-        : rows * columns
-    ]
-    return values.reshape(rows, columns)
-
-
 def assert_reads_back(folder, out):
     """Every quantised weight is in nibble what the formula says, bit for bit."""
     out.mkdir()
     run("weights_dump", folder, out)
     tensors, mine = read(folder), load_file(out / "model.safetensors")
-    quantized = {n[: n.index(".quant_state.")] for n in tensors if ".quant_state." in n}
-    quantized |= {n.removesuffix("SCB") + "weight" for n in tensors if n.endswith(".SCB")}
+    quantized = quantized_names(tensors)
     assert quantized and mine.keys() == quantized
     for name in quantized:
         assert torch.equal(mine[name], dequantized(tensors, name)), name
@@ -217,16 +150,10 @@ def test_sharded(scheme, tmp_path):
     assert torch.equal(logits(load(tmp_path / "many")), logits(load(tmp_path / "one")))
 
 
-@pytest.mark.skipif("NIBBLE_SMOLLM2" not in os.environ,
-                    reason="NIBBLE_SMOLLM2 (a model folder or GGUF of SmolLM2-135M) is not set")
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_all_of_smollm2(scheme, tmp_path):
-    dense = pathlib.Path(os.environ["NIBBLE_SMOLLM2"])
-    if dense.is_file():
-        run("nibble-import", dense, "-o", tmp_path / "dense")
-        dense = tmp_path / "dense"
+def test_all_of_smollm2(scheme, smollm2, tmp_path):
     options, config = SCHEMES[scheme]
-    load(dense, quantization_config=bnb_config(**config)).save_pretrained(tmp_path / "theirs")
-    run("nibble-quantize", dense, "-o", tmp_path / "ours", *options)
-    assert_same_tensors(read(tmp_path / "ours"), read(tmp_path / "theirs"), cast=True)
+    load(smollm2, quantization_config=bnb_config(**config)).save_pretrained(tmp_path / "theirs")
+    run("nibble-quantize", smollm2, "-o", tmp_path / "ours", *options)
+    assert_same_tensors(read(tmp_path / "ours"), read(tmp_path / "theirs"))
     assert_reads_back(tmp_path / "ours", tmp_path / "dump")
