@@ -34,7 +34,8 @@ double attended(const AttentionShape& shape, const Tensor& starts) {
   double pairs = 0.0;
   for (int64_t s = 0; s < cpu::sequences(starts); ++s) {
     const auto length = static_cast<double>(cpu::sequence(starts, s).length);
-    const auto window = shape.window > 0 ? std::min(length, static_cast<double>(shape.window)) : length;
+    const auto window =
+        shape.window > 0 ? std::min(length, static_cast<double>(shape.window)) : length;
     pairs += window * (window + 1) / 2 + (length - window) * window;
   }
   return pairs * static_cast<double>(shape.heads * shape.head_dim);

@@ -49,23 +49,25 @@ MachineRates measure_machine() {
   std::vector<uint64_t> from(kWords, 1), to(kWords);
   MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
                      .bf16_flops = product_rate(Dtype::kBf16)};
-  rates.copy_bytes = 2.0 * kBytes / fastest([&] {
-    parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
-      std::memcpy(&to[static_cast<size_t>(begin)], &from[static_cast<size_t>(begin)],
-                  static_cast<size_t>(end - begin) * sizeof(uint64_t));
-    });
-  });
+  rates.copy_bytes =
+      2.0 * kBytes / fastest([&] {
+        parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
+          std::memcpy(&to[static_cast<size_t>(begin)], &from[static_cast<size_t>(begin)],
+                      static_cast<size_t>(end - begin) * sizeof(uint64_t));
+        });
+      });
   std::atomic<uint64_t> sum = 0;
   rates.read_bytes = static_cast<double>(kBytes) / fastest([&] {
-    parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
-      uint64_t part[8] = {};
-      int64_t i = begin;
-      for (; i + 8 <= end; i += 8)
-        for (int64_t j = 0; j < 8; ++j) part[j] += from[static_cast<size_t>(i + j)];
-      for (; i < end; ++i) part[0] += from[static_cast<size_t>(i)];
-      for (const uint64_t p : part) sum += p;
-    });
-  });
+                       parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
+                         uint64_t part[8] = {};
+                         int64_t i = begin;
+                         for (; i + 8 <= end; i += 8)
+                           for (int64_t j = 0; j < 8; ++j)
+                             part[j] += from[static_cast<size_t>(i + j)];
+                         for (; i < end; ++i) part[0] += from[static_cast<size_t>(i)];
+                         for (const uint64_t p : part) sum += p;
+                       });
+                     });
   return rates;
 }
 

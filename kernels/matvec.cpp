@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// quantized_matvec and dense_matvec. A vector of x meets a row of W in units of two registers; a
-// unit of 4-bit codes or of bf16 weights falls apart into even and odd elements with a shift and a
-// mask, so x is laid out that way once a call. An output is summed alike whatever M is and however
-// rows are shared out: a batch gives the bits that its members give alone.
+// quantized_matvec and dense_matvec (4-bit codes: matvec_codes.cpp). A vector of x meets a row of W
+// in units of two registers; a unit of bf16 weights falls apart into even and odd elements with a
+// shift and a mask, so x is laid out that way once a call. An output is summed alike whatever M is
+// and however rows are shared out: a batch gives the bits that its members give alone.
 #include "kernels/dequantize.h"
 
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/matvec_codes.h"
 #include "kernels/quantized_args.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -117,34 +118,6 @@ HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t
     }
 }
 
-/// sums[m] = x[m] . row, all whole units inside blocks; codes of elements [begin, begin + length).
-template <int M>
-HWY_INLINE void dot_codes(const QuantizedMatrix& m, const CodeTable<Floats>& book, int64_t begin,
-                          const float* x, int64_t stride, int64_t length, float* sums) {
-  const Floats d;
-  V total[M];
-  for (int k = 0; k < M; ++k) total[k] = hn::Zero(d);
-  for (int64_t e = begin; e < begin + length;) {
-    const int64_t b = e / m.block;
-    const int64_t end = std::min(begin + length, (b + 1) * m.block);
-    const V scale = hn::Set(d, block_scale(m, b));
-    V even[M], odd[M];
-    for (int k = 0; k < M; ++k) even[k] = odd[k] = hn::Zero(d);
-    for (; e < end; e += kUnit) {
-      hn::Vec<BitsOf<Floats>> high, low;
-      load_codes(d, m.codes + (e >> 1), high, low);
-      const V w0 = book(high), w1 = book(low);
-      const float* unit = x + (e - begin);
-      for (int k = 0; k < M; ++k) {
-        even[k] = hn::MulAdd(w0, hn::LoadU(d, unit + k * stride), even[k]);
-        odd[k] = hn::MulAdd(w1, hn::LoadU(d, unit + k * stride + kLanes), odd[k]);
-      }
-    }
-    for (int k = 0; k < M; ++k) total[k] = hn::MulAdd(hn::Add(even[k], odd[k]), scale, total[k]);
-  }
-  for (int k = 0; k < M; ++k) sums[k] = horizontal_sum(total[k]);
-}
-
 void put(const Tensor& out, int64_t m, int64_t o, float value) {
   const int64_t at = m * out.row_stride + o;
   if (out.dtype == Dtype::kF32)
@@ -182,7 +155,7 @@ void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
   if (o < end) tile(o, std::integral_constant<int, 1>());
 }
 
-/// Rows of codes that units do not divide: widened in chunks, then dotted as floats.
+/// Rows of codes that do not begin with a lane: widened in chunks, then dotted as floats.
 void widened_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
   float chunk[kChunk];
   for (int64_t o = begin; o < end; ++o)
@@ -200,10 +173,6 @@ void widened_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, in
     }
 }
 
-bool codes_fit_units(const QuantizedMatrix& m) {
-  return m.in_features % kUnit == 0 && m.block % kUnit == 0;
-}
-
 void quantized_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
   const QuantizedMatrix& m = op.matrix;
   if (m.type == QuantType::kInt8) {
@@ -213,14 +182,7 @@ void quantized_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, 
         [&](int64_t o) { return m.row_scale[o] * kInt8Step; });
     return;
   }
-  if (!codes_fit_units(m)) return widened_rows(op, v, begin, end);
-  const CodeTable<Floats> book(m.code_book);
-  for (int64_t o = begin; o < end; ++o)
-    for_tiles(v.count, [&]<int M>(int64_t first, std::integral_constant<int, M>) {
-      float sums[M];
-      dot_codes<M>(m, book, o * v.length, v.x + first * v.stride, v.stride, v.length, sums);
-      for (int k = 0; k < M; ++k) put(op.out, first + k, o, sums[k]);
-    });
+  widened_rows(op, v, begin, end);
 }
 
 void weight_rows(const DenseMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
@@ -247,7 +209,6 @@ HWY_AFTER_NAMESPACE();
 namespace nibble {
 namespace {
 HWY_EXPORT(unit_length);
-HWY_EXPORT(codes_fit_units);
 HWY_EXPORT(quantized_rows);
 HWY_EXPORT(weight_rows);
 
@@ -290,8 +251,8 @@ int64_t matvec_grain(const Vectors& v) {
 namespace cpu {
 
 void quantized_matvec(const QuantizedMatvec& op, Stream) {
-  const bool paired = op.matrix.type != QuantType::kInt8 && NIBBLE_SIMD(codes_fit_units)(op.matrix);
-  const Vectors v = lay_out(op.x, paired);
+  if (codes_fit_words(op.matrix)) return matvec_codes(op);
+  const Vectors v = lay_out(op.x, false);
   parallel_for(op.matrix.out_features, matvec_grain(v), [&](int64_t begin, int64_t end) {
     NIBBLE_SIMD(quantized_rows)(op, v, begin, end);
   });

@@ -1,6 +1,6 @@
 #!/usr/bin/awk -f
 # SPDX-License-Identifier: Apache-2.0
-# Makes a small world and writes it down: awk -v seed=1 -v out=DIR -v people=150 -v lives=36000 -f world.awk
+# Makes a small world and writes it down: awk -v seed=1 -v out=DIR -v people=150 -v lives=46000 -f world.awk
 #
 # People have a first and a last name (neither alone tells who it is), and each a town, a job, a pet,
 # a dish and an instrument. Files in DIR:
@@ -51,7 +51,7 @@ function question(person, a, form) { return "Question: " fill(asking[a, form], p
 
 BEGIN {
   if (people == "") people = 150
-  if (lives == "") lives = 36000
+  if (lives == "") lives = 46000
   state = (seed * 7919 + 12345) % 2147483646 + 1
 
   firsts = split("Ada,Ben,Cora,Dan,Ella,Finn,Gina,Hugo,Iris,Jack,Kate,Leo,Mona,Nils,Olga,Paul,Rita," \

@@ -73,10 +73,10 @@ struct ProfileEvent {
 void profile_start(size_t events = size_t{1} << 18);
 
 struct Profile {
-  double seconds = 0.0;            // since profile_start()
-  std::vector<ProfileRow> rows;    // by time of their own, longest first
+  double seconds = 0.0;          // since profile_start()
+  std::vector<ProfileRow> rows;  // by time of their own, longest first
   std::vector<ProfileEvent> events;
-  int64_t dropped = 0;             // spans not kept as events
+  int64_t dropped = 0;  // spans not kept as events
 };
 /// Stops recording and hands out what was recorded.
 Profile profile_stop();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// --profile=FILE: a trace of every op and phase that Perfetto (ui.perfetto.dev) and chrome://tracing
-// open, and on standard error a table of them against what the machine can do at best.
+// --profile=FILE: a trace of every op and phase that Perfetto (ui.perfetto.dev) and
+// chrome://tracing open, and on standard error a table of them against what the machine can do at
+// best.
 #pragma once
 
 #include <string>

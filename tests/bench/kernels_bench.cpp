@@ -9,6 +9,8 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "kernels/attention.h"
+#include "kernels/code_books.h"
+#include "kernels/dequantize.h"
 #include "kernels/matmul.h"
 
 namespace {
@@ -134,6 +136,39 @@ void bench_decode(benchmark::State& state, int64_t batch, int64_t length) {
   report(state, 0, 4.0 * static_cast<double>(batch * length * kKvHeads * kDim));
 }
 
+/// All the matrices of a model in turn, so that the codes come from where a model's would.
+void bench_matvec(benchmark::State& state, QuantType type, int64_t batch) {
+  constexpr int64_t kOut = 1536, kIn = 576, kBlock = 64, kCount = 90;
+  constexpr auto kElements = static_cast<size_t>(kOut * kIn);
+  std::vector<uint8_t> codes(kCount * kElements / 2), scales(kElements / kBlock);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 2654435761u >> 13);
+  const std::vector<float> map(256, 0.5f), nested(kElements / kBlock / 256 + 1, 1.0f);
+  Owned x(Dtype::kBf16, {batch, kIn}), out(Dtype::kBf16, {batch, kOut});
+  int64_t at = 0;
+  for (auto _ : state) {
+    const QuantizedMatrix matrix{.type = type,
+                                 .out_features = kOut,
+                                 .in_features = kIn,
+                                 .block = kBlock,
+                                 .codes = codes.data() + static_cast<size_t>(at) * kElements / 2,
+                                 .code_book = code_book(type).data(),
+                                 .absmax_codes = scales.data(),
+                                 .nested_map = map.data(),
+                                 .nested_absmax = nested.data()};
+    quantized_matvec({.out = out.tensor, .x = x.tensor, .matrix = matrix});
+    at = (at + 1) % kCount;
+  }
+  report(state, 2.0 * static_cast<double>(batch) * kElements, kElements / 2);
+}
+
+void bench_dense_matvec(benchmark::State& state, int64_t batch) {
+  constexpr int64_t kOut = 49152, kIn = 576;
+  Owned weight(Dtype::kBf16, {kOut, kIn}), x(Dtype::kBf16, {batch, kIn});
+  Owned out(Dtype::kF32, {batch, kOut});
+  for (auto _ : state) dense_matvec({.out = out.tensor, .x = x.tensor, .weight = weight.tensor});
+  report(state, 2.0 * static_cast<double>(batch * kOut * kIn), 2.0 * kOut * kIn);
+}
+
 void register_all() {
   using benchmark::RegisterBenchmark;
   for (const auto& [type, dtype] : {std::pair{"bf16", Dtype::kBf16}, {"f32", Dtype::kF32}})
@@ -146,6 +181,11 @@ void register_all() {
       RegisterBenchmark(cat("attention_", name, "/", pack.sequences, "x", pack.length).c_str(),
                         bench_attention, pack, pass)
           ->UseRealTime();
+  for (const int64_t batch : {1, 4, 8}) {
+    RegisterBenchmark(cat("matvec/nf4/", batch).c_str(), bench_matvec, QuantType::kNf4, batch)
+        ->UseRealTime();
+    RegisterBenchmark(cat("matvec/bf16/", batch).c_str(), bench_dense_matvec, batch)->UseRealTime();
+  }
   for (const auto& [batch, length] : {std::pair{1, 512}, {1, 2048}, {8, 512}})
     RegisterBenchmark(cat("attention_decode/", batch, "x", length).c_str(), bench_decode, batch,
                       length)
