@@ -53,6 +53,18 @@ std::vector<std::pair<std::string, Tensor>> tensors_of(const ParameterSet& param
   return out;
 }
 
+// What a resumed run must not change, in the words of the command line.
+void refuse_other(const std::string& name, const Json* then, const Json& now) {
+  if (then && *then == now) return;
+  const auto none = [](const Json* v) { return !v || v->is_null(); };
+  std::string fault = cat(" was ", then ? then->dump() : "not set", " and is ", now.dump(), " now");
+  if (now.is_object() || now.is_null())
+    fault = none(then)   ? " was not given in the first run"
+            : none(&now) ? " was given in the first run"
+                         : " is not the one of the first run";
+  throw DataError(cat("--", name, fault, ": the result would differ"));
+}
+
 }  // namespace
 
 std::string checkpoint_name(int64_t step) {
@@ -79,7 +91,9 @@ void save_checkpoint(const fs::path& out, const TrainerState& state, const Json&
                             {"tokens", state.tokens},
                             {"best_loss", state.best_loss},
                             {"best_step", state.best_step},
-                            {"evaluations_since_best", state.evaluations_since_best}});
+                            {"evaluations_since_best", state.evaluations_since_best},
+                            {"threads", state.threads},
+                            {"cpu", state.cpu}});
   json.set("recent_losses", Json::Array(state.recent_losses.begin(), state.recent_losses.end()));
   json.set("settings", settings);
   write_text_file(folder.working() / kStateFile, json.dump(2) + "\n");
@@ -104,12 +118,10 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
     for (const Json& loss : json.at("recent_losses").as_array())
       s.recent_losses.push_back(loss.as_number());
     if (s.step < 0 || s.micro_batches < s.step) throw DataError("its counts make no sense");
-    for (const auto& [name, value] : settings.as_object()) {
-      const Json* then = json.at("settings").find(name);
-      if (!then || *then != value)
-        throw DataError(cat("--", name, " was ", then ? then->dump() : "not set", " and is ",
-                            value.dump(), " now: the result would differ"));
-    }
+    s.threads = json.at("threads").as_integer();
+    s.cpu = json.at("cpu").as_string();
+    for (const auto& [name, value] : settings.as_object())
+      refuse_other(name, json.at("settings").find(name), value);
   } catch (const DataError& fault) {
     throw DataError(cat(path.string(), ": ", fault.what(),
                         "; resume with the options of the first run, or start anew"));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints: OUT/checkpoint-000120/ holds the trained weights as fp32 values, the optimizer's
 // state and trainer_state.json, and the adapter as PEFT reads it. A checkpoint is written beside
-// its name and renamed when complete; a kill at any moment leaves whole checkpoints only.
+// its name and renamed when complete; a kill at any moment leaves whole checkpoints only. It
+// records what it belongs to: base model, data and adapter by digest, and every option that decides
+// bits.
 #pragma once
 
 #include <functional>
@@ -23,12 +25,15 @@ struct TrainerState {
   int64_t best_step = 0;      // 0: none yet
   int64_t evaluations_since_best = 0;
   std::vector<double> recent_losses;  // of the last steps, newest last, for spotting spikes
+  int64_t threads = 0;                // that made it, and the instruction set: others may differ in
+  std::string cpu;                    // the last place
 };
 
 std::string checkpoint_name(int64_t step);
 
 /// Writes OUT/checkpoint-N; `save_model` puts the loadable adapter or model into the folder.
-/// `settings` is what a resumed run must agree with.
+/// `settings` is what a resumed run must agree with: options by name; files as {"digest": ...}, or
+/// null where there is none.
 void save_checkpoint(const fs::path& out, const TrainerState& state, const Json& settings,
                      const ParameterSet& parameters, const Optimizer& optimizer,
                      const std::function<void(const fs::path&)>& save_model);

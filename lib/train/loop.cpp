@@ -6,7 +6,6 @@
 #include "base/signals.h"
 #include "io/memory.h"
 #include "kernels/optimizer.h"
-#include "model/adapter.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -30,13 +29,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// A number with so many digits after the point.
-std::string fixed(double value, int digits) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
-}
-
 std::string duration(double seconds) {
   const auto s = static_cast<int64_t>(seconds);
   const auto two = [](int64_t n) { return cat(n < 10 ? "0" : "", n); };
@@ -56,81 +48,10 @@ std::string row_list(const std::vector<std::vector<int64_t>>& micro_batches) {
 
 }  // namespace
 
-// What must be the same for a resumed run to be the run that was interrupted.
-Json TrainingRun::State::settings() const {
-  const TrainOptions& o = options;
-  Json s = Json::object({{"data", train_shard.digest()},
-                         {"method", o.method},
-                         {"steps", total_steps},
-                         {"batch-size", o.batch_size},
-                         {"accumulate", o.accumulate},
-                         {"learning-rate", o.learning_rate},
-                         {"schedule", o.schedule},
-                         {"warmup", o.warmup},
-                         {"decay-share", o.decay_share},
-                         {"min-learning-rate", o.min_learning_rate},
-                         {"weight-decay", o.weight_decay},
-                         {"max-grad-norm", o.max_grad_norm},
-                         {"neftune", o.neftune_alpha},
-                         {"optimizer", o.optimizer},
-                         {"beta1", o.beta1},
-                         {"beta2", o.beta2},
-                         {"epsilon", o.epsilon},
-                         {"momentum", o.momentum},
-                         {"shuffle", o.shuffle},
-                         {"seed", o.seed},
-                         {"compute", torch_name(o.compute)}});
-  if (o.method == "lora") {
-    s.set("rank", o.lora.rank);
-    s.set("alpha", o.lora.alpha);
-    s.set("dropout", o.lora.dropout);
-    s.set("use-rslora", o.lora.use_rslora);
-    const auto list = [&](const char* name, const std::vector<std::string>& names) {
-      s.set(name, Json::Array(names.begin(), names.end()));
-    };
-    list("targets", o.lora.targets);
-    list("modules-to-save", o.lora.modules_to_save);
-  }
-  return s;
-}
-
-void TrainingRun::State::save_model(const fs::path& folder) const {
-  if (options.method == "full")
-    save_full_model(folder, model, options.model, model.config.dtype);
-  else
-    save_adapter(folder, model, options.lora);
-  if (extended) extended->write(folder);
-}
-
-void TrainingRun::State::start(const TrainReport& report) {
-  const fs::path out = options.out;
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error)
-    throw CannotCreateError(
-        cat(out.string(), ": cannot create: ", error.message(), "; choose another --out"));
-  const bool occupied = latest_checkpoint(out) || fs::exists(out / "adapter_config.json", error) ||
-                        fs::exists(out / "config.json", error);
-  if (occupied && !options.resume)
-    throw CannotCreateError(
-        cat(out.string(), ": holds an earlier run; --resume it or choose another --out"));
-  init_trained(model, options.lora, options.seed);
-  if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
-  model.parameters.refresh();
-  std::optional<fs::path> from;
-  if (options.resume) from = *options.resume == "auto" ? latest_checkpoint(out) : *options.resume;
-  if (from) {
-    at = load_checkpoint(*from, settings(), model.parameters, *optimizer);
-    saved_step = at.step;
-    report.say(cat("going on from ", from->string(), ", step ", at.step, " of ", total_steps));
-  } else if (options.resume) {
-    report.say(cat(out.string(), ": no checkpoint yet; starting at the beginning"));
-  }
-  prune_checkpoints(out, options.keep, options.keep_best ? at.best_step : 0);
-  metrics.emplace(options.metrics.empty() ? out / "metrics.jsonl" : fs::path(options.metrics),
-                  at.step);
-  batches.resize(static_cast<size_t>(options.accumulate));
-  started = Clock::now();
+std::string fixed(double value, int digits) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
 }
 
 TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
@@ -209,15 +130,6 @@ void TrainingRun::State::evaluate(const TrainReport& report) {
   }
 }
 
-void TrainingRun::State::save(const TrainReport&) {
-  if (saved_step == at.step) return;
-  const Span span("checkpoint");
-  save_checkpoint(options.out, at, settings(), model.parameters, *optimizer,
-                  [&](const fs::path& folder) { save_model(folder); });
-  saved_step = at.step;
-  prune_checkpoints(options.out, options.keep, options.keep_best ? at.best_step : 0);
-}
-
 bool TrainingRun::State::evaluation_due(int64_t done) const {
   if (!valid_shard) return false;
   const int64_t every = options.eval_every > 0 ? options.eval_every : order->steps_per_epoch();
@@ -276,15 +188,6 @@ void TrainingRun::State::run(const TrainReport& report) {
     if (evaluation_due(at.step)) evaluate(report);
     if (options.save_every > 0 && at.step % options.save_every == 0) save(report);
   }
-}
-
-void TrainingRun::State::finish(const TrainReport& report) {
-  const fs::path out = options.out;
-  if (options.keep_best && at.best_step > 0 && at.best_step != at.step) {
-    load_checkpoint(out / checkpoint_name(at.best_step), settings(), model.parameters, *optimizer);
-    report.say(cat("keeping step ", at.best_step, ", validation loss ", fixed(at.best_loss, 4)));
-  }
-  save_model(out);
 }
 
 }  // namespace nibble

@@ -6,8 +6,12 @@
 
 #include "text/extend_tokenizer.h"
 #include "train/run.h"
+#include "train/run_folder.h"
 
 namespace nibble {
+
+/// A number with so many digits after the point.
+std::string fixed(double value, int digits);
 
 struct TrainingRun::State {
   explicit State(const TrainOptions& options);
@@ -32,6 +36,7 @@ struct TrainingRun::State {
   void save(const TrainReport& report);
   void save_model(const fs::path& folder) const;
   Json settings() const;
+  void go_on_from(const fs::path& checkpoint, const TrainReport& report);
   bool evaluation_due(int64_t step) const;
 
   TrainOptions options;
@@ -48,7 +53,9 @@ struct TrainingRun::State {
   Arena parameter_arena, optimizer_arena, step_arena;
   std::optional<Optimizer> optimizer;
   std::optional<Step> step;
+  std::optional<RunFolder> held;  // OUT
   std::optional<MetricsFile> metrics;
+  Json agreed;  // settings(), of the files as they were at the start
   TrainerState at;
   int64_t saved_step = -1;
   std::vector<Batch> batches;

@@ -49,12 +49,18 @@ MetricsFile::~MetricsFile() {
 void MetricsFile::write(const Json& record) {
   if (fd_ < 0) return;
   const std::string line = record.dump() + "\n";
+  const off_t before = ::lseek(fd_, 0, SEEK_END);
   for (size_t done = 0; done < line.size();) {
     const ssize_t n = ::write(fd_, line.data() + done, line.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      throw IoError(cat(path_.string(), ": cannot write: ", errno_text(errno),
-                        "; free some space and --resume"));
+    if (n < 0) {
+      const int error = errno;
+      if (error == EPIPE) throw ClosedPipe{};
+      // Half a record is none; a device cannot take it back.
+      const bool cut = before >= 0 && ::ftruncate(fd_, before) == 0;
+      throw IoError(cat(path_.string(), ": cannot write: ", errno_text(error),
+                        cut ? "; free some space and --resume" : "; choose another --metrics"));
+    }
     done += static_cast<size_t>(n);
   }
 }

@@ -78,7 +78,9 @@ TrainerState some_state() {
           .best_loss = 0.1 + 0.2,
           .best_step = 2,
           .evaluations_since_best = 1,
-          .recent_losses = {3.0, 1.0 / 3.0, 1e-300}};
+          .recent_losses = {3.0, 1.0 / 3.0, 1e-300},
+          .threads = 7,
+          .cpu = "AVX2"};
 }
 
 class CheckpointTest : public FolderTest {
@@ -113,6 +115,8 @@ TEST_F(CheckpointTest, ComesBackToTheBitAndGoesOnAlike) {
     EXPECT_EQ(s.best_step, want.best_step);
     EXPECT_EQ(s.evaluations_since_best, want.evaluations_since_best);
     EXPECT_EQ(s.recent_losses, want.recent_losses);
+    EXPECT_EQ(s.threads, want.threads);
+    EXPECT_EQ(s.cpu, want.cpu);
     for (int64_t step = 4; step <= 6; ++step) {
       run.update(step);
       again.update(step);
@@ -141,6 +145,32 @@ TEST_F(CheckpointTest, SettingsThatDifferAreNamed) {
   EXPECT_EQ(load_fault(run, other),
             "65: @/checkpoint-000003/trainer_state.json: --dropout was not set and is 0.5 now: the "
             "result would differ; resume with the options of the first run, or start anew");
+}
+
+TEST_F(CheckpointTest, FilesThatDifferAreNamedWithoutTheirDigests) {
+  Trained run(kOptimizers[0]);
+  const auto with = [](const char* name, Json value) {
+    Json all = settings();
+    all.set(name, std::move(value));
+    return all;
+  };
+  const Json one = Json::object({{"digest", "1"}}), two = Json::object({{"digest", "2"}});
+  const auto fault = [&](const Json& then, const Json& now) {
+    save_checkpoint(folder(), some_state(), then, run.parameters, *run.optimizer,
+                    [](const fs::path&) {});
+    const std::string text = load_fault(run, now);
+    const size_t at = text.find("--");
+    return at == std::string::npos ? text : text.substr(at, text.find(';') - at);
+  };
+  EXPECT_EQ(fault(with("model", one), with("model", one)), "nothing thrown");
+  EXPECT_EQ(fault(with("model", one), with("model", two)),
+            "--model is not the one of the first run: the result would differ");
+  EXPECT_EQ(fault(with("adapter", Json()), with("adapter", two)),
+            "--adapter was not given in the first run: the result would differ");
+  EXPECT_EQ(fault(settings(), with("adapter", two)),
+            "--adapter was not given in the first run: the result would differ");
+  EXPECT_EQ(fault(with("adapter", one), with("adapter", Json())),
+            "--adapter was given in the first run: the result would differ");
 }
 
 TEST_F(CheckpointTest, DamageIsNamed) {

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a run begins, is saved, and ends (the loop between is loop.cpp).
+#include <algorithm>
+#include <chrono>
+
+#include "base/profile.h"
+#include "base/threads.h"
+#include "kernels/simd.h"
+#include "model/adapter.h"
+#include "model/digest.h"
+#include "train/loop_state.h"
+
+namespace nibble {
+
+// What must be the same for a resumed run to be the run that was interrupted.
+Json TrainingRun::State::settings() const {
+  const TrainOptions& o = options;
+  const auto file = [](bool given, auto&& digest) {
+    return given ? Json::object({{"digest", digest()}}) : Json();
+  };
+  Json s = Json::object(
+      {{"model", Json::object({{"digest", model_digest(model)}})},
+       {"data", Json::object({{"digest", train_shard.digest()}})},
+       {"validation", file(valid_shard.has_value(), [&] { return valid_shard->digest(); })},
+       {"adapter", file(!o.adapter.empty(), [&] { return adapter_digest(o.adapter); })},
+       {"add-tokens",
+        file(extended.has_value(), [&] { return extended->tokenizer().fingerprint; })},
+       {"method", o.method},
+       {"steps", total_steps},
+       {"batch-size", o.batch_size},
+       {"accumulate", o.accumulate},
+       {"learning-rate", o.learning_rate},
+       {"schedule", o.schedule},
+       {"warmup", o.warmup},
+       {"decay-share", o.decay_share},
+       {"min-learning-rate", o.min_learning_rate},
+       {"weight-decay", o.weight_decay},
+       {"max-grad-norm", o.max_grad_norm},
+       {"neftune", o.neftune_alpha},
+       {"optimizer", o.optimizer},
+       {"beta1", o.beta1},
+       {"beta2", o.beta2},
+       {"epsilon", o.epsilon},
+       {"momentum", o.momentum},
+       {"shuffle", o.shuffle},
+       {"seed", o.seed},
+       {"compute", torch_name(o.compute)}});
+  if (o.method == "lora") {
+    s.set("rank", o.lora.rank);
+    s.set("alpha", o.lora.alpha);
+    s.set("dropout", o.lora.dropout);
+    s.set("use-rslora", o.lora.use_rslora);
+    s.set("bias", o.lora.bias == LoraBias::kAll        ? "all"
+                  : o.lora.bias == LoraBias::kLoraOnly ? "lora_only"
+                                                       : "none");
+    s.set("init-lora-weights", o.lora.init == LoraInit::kGaussian ? "gaussian" : "default");
+    const auto list = [&](const char* name, const std::vector<std::string>& names) {
+      s.set(name, Json::Array(names.begin(), names.end()));
+    };
+    list("targets", o.lora.targets);
+    list("modules-to-save", o.lora.modules_to_save);
+  }
+  return s;
+}
+
+void TrainingRun::State::save_model(const fs::path& to) const {
+  if (options.method == "full")
+    save_full_model(to, model, options.model, model.config.dtype);
+  else
+    save_adapter(to, model, options.lora);
+  if (extended) extended->write(to);
+}
+
+void TrainingRun::State::go_on_from(const fs::path& checkpoint, const TrainReport& report) {
+  at = load_checkpoint(checkpoint, agreed, model.parameters, *optimizer);
+  saved_step = at.step;
+  report.say(cat("going on from ", checkpoint.string(), ", step ", at.step, " of ", total_steps));
+  if (at.threads != threads() || at.cpu != simd_target_name())
+    report.say(cat("it was made by ", at.threads, " threads on ", at.cpu, ", this run has ",
+                   threads(), " on ", simd_target_name(), ": last digits may differ"));
+}
+
+void TrainingRun::State::start(const TrainReport& report) {
+  const fs::path out = options.out;
+  held.emplace(out);
+  std::error_code error;
+  const bool occupied = latest_checkpoint(out) || fs::exists(out / "adapter_config.json", error) ||
+                        fs::exists(out / "config.json", error);
+  if (occupied && !options.resume)
+    throw CannotCreateError(
+        cat(out.string(), ": holds an earlier run; --resume it or choose another --out"));
+  agreed = settings();
+  init_trained(model, options.lora, options.seed);
+  if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
+  model.parameters.refresh();
+  std::optional<fs::path> from;
+  if (options.resume) from = *options.resume == "auto" ? latest_checkpoint(out) : *options.resume;
+  if (from) {
+    go_on_from(*from, report);
+  } else if (options.resume) {
+    report.say(cat(out.string(), ": no checkpoint yet; starting at the beginning"));
+  }
+  prune_checkpoints(out, options.keep, options.keep_best ? at.best_step : 0);
+  metrics.emplace(options.metrics.empty() ? out / "metrics.jsonl" : fs::path(options.metrics),
+                  at.step);
+  batches.resize(static_cast<size_t>(options.accumulate));
+  started = std::chrono::steady_clock::now();
+}
+
+void TrainingRun::State::save(const TrainReport&) {
+  if (saved_step == at.step) return;
+  const Span span("checkpoint");
+  at.threads = threads();
+  at.cpu = simd_target_name();
+  save_checkpoint(options.out, at, agreed, model.parameters, *optimizer,
+                  [&](const fs::path& to) { save_model(to); });
+  saved_step = at.step;
+  prune_checkpoints(options.out, options.keep, options.keep_best ? at.best_step : 0);
+}
+
+void TrainingRun::State::finish(const TrainReport& report) {
+  const fs::path out = options.out;
+  if (options.keep_best && at.best_step > 0 && at.best_step != at.step) {
+    load_checkpoint(out / checkpoint_name(at.best_step), agreed, model.parameters, *optimizer);
+    report.say(cat("keeping step ", at.best_step, ", validation loss ", fixed(at.best_loss, 4)));
+  }
+  // Beside the checkpoints, and there only when it is whole; what makes it an adapter or a model
+  // comes last.
+  const AtomicFolder whole(out / "result", true);
+  save_model(whole.working());
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(whole.working())) files.push_back(entry.path());
+  std::stable_partition(files.begin(), files.end(), [](const fs::path& file) {
+    return file.filename() != "config.json" && file.filename() != "adapter_config.json";
+  });
+  for (const fs::path& file : files) {
+    std::error_code error;
+    fs::rename(file, out / file.filename(), error);
+    if (error)
+      throw IoError(cat((out / file.filename()).string(), ": cannot write: ", error.message(),
+                        "; --resume with another --out"));
+  }
+}
+
+}  // namespace nibble
