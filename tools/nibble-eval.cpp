@@ -98,6 +98,8 @@ Json measure_text(const Options& o, Session& session, PerplexityOptions options)
 void run(const Options& o, ToolContext& context) {
   if (o.perplexity.empty() == o.data.empty())
     throw UsageError("give either --perplexity=TEXT or --data=FILE.nbp; see --help");
+  for (const std::string& written : {o.out, o.log})
+    refuse_to_replace(written, std::vector{o.perplexity, o.data});
   const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
   const auto session = load_session(o.model, o.adapter, compute);
   const int64_t most = session->model.config.max_position;

@@ -52,7 +52,7 @@ void declare(OptionTable& table, Options& o) {
 // What config.json says under that name, or `otherwise`.
 int64_t model_number(const std::string& model, const char* name, int64_t otherwise) {
   const fs::path path = fs::path(model) / "config.json";
-  if (!fs::exists(path)) return otherwise;
+  if (!input_exists(path)) return otherwise;
   const Json config = read_json_file(path);
   const Json* value = config.find(name);
   return value && value->is_integer() && value->as_integer() > 0 ? value->as_integer() : otherwise;
@@ -84,6 +84,7 @@ void run(const Options& o, ToolContext& context) {
   if (o.split_long && o.truncate)
     throw UsageError("--split-long and --truncate exclude each other");
   if (o.out == "-") refuse_terminal("a packed shard");
+  refuse_to_replace(o.out, o.files);
   const auto tokenizer = load_tokenizer(o.model);
   const int64_t vocab =
       std::min<int64_t>(tokenizer->vocab_size(), model_number(o.model, "vocab_size", INT32_MAX));

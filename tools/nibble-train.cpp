@@ -130,6 +130,8 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
 
 void run(const Options& options, ToolContext& context) {
   catch_stop_signals();
+  refuse_to_replace(options.train.metrics, std::vector{options.train.data, options.train.validation,
+                                                       options.train.add_tokens});
   context.say(cat("version ", version(), ": ", context.command_line));
   for (const auto& [name, value] : context.table->settings())
     context.detail(cat("  --", name, "=", value));

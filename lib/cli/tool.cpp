@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -40,6 +41,16 @@ std::string quoted(const std::string& word) {
   std::string out = "'";
   for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
+}
+
+// Closed standard streams would be given to the first files opened, and messages to a file.
+void occupy_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+      // What is read or written there fails, but for messages.
+      const int flags = fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY;
+      if (::open("/dev/null", flags) < 0) return;
+    }
 }
 
 struct Common {
@@ -130,6 +141,7 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
 int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
                           const std::function<void(OptionTable&)>& declare,
                           const std::function<int(ToolContext&)>& run) {
+  occupy_standard_streams();
   if (info.computes) shorten_spinning(argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
   const auto fail = [&](Exit code, const std::string& text) {
@@ -226,6 +238,13 @@ void write_stdout(std::string_view text) {
     }
     text.remove_prefix(static_cast<size_t>(n));
   }
+}
+
+void refuse_to_replace(const std::string& out, std::span<const std::string> inputs) {
+  std::error_code error;
+  for (const std::string& input : inputs)
+    if (fs::equivalent(out, input, error))
+      throw UsageError(cat(out, ": is an input too, and would be replaced; name another output"));
 }
 
 void refuse_terminal(std::string_view what) {

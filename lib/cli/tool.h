@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -192,6 +193,8 @@ std::string resources_used();
 /// Data to standard output, checked: throws IoError on a full disk, ClosedPipe (io/lines.h) when
 /// the reader has gone.
 void write_stdout(std::string_view text);
+/// Throws UsageError where the output is one of the inputs, by whatever name, and of another kind.
+void refuse_to_replace(const std::string& out, std::span<const std::string> inputs);
 /// Throws UsageError where standard output is a terminal: for binary output.
 void refuse_terminal(std::string_view what);
 

@@ -65,7 +65,7 @@ TrainOn parse_train_on(std::string_view text) {
 SegmentRules rules_for_template(const std::string& name, const std::string& model) {
   const std::vector<std::string>& names = chat_template_names();
   const bool known = std::find(names.begin(), names.end(), name) != names.end();
-  const bool is_folder = !known && fs::is_directory(name);
+  const bool is_folder = !known && is_input_folder(name);
   const std::string folder = is_folder ? name : model;
   SegmentRules rules;
   rules.no_chat = "conversations need a chat template; give --template=DIR, the model's folder";
@@ -84,7 +84,7 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
     }
   }
   if (name.empty()) return rules;
-  if (!known && fs::exists(name)) {
+  if (!known && input_exists(name)) {
     rules.chat = recognise_chat_template(read_text_file(name, kMaxTemplate), bos, rules.eos, name);
   } else {
     rules.chat = chat_template_by_name(name, bos, rules.eos);

@@ -16,17 +16,34 @@ namespace {
 
 constexpr size_t kBuffer = size_t{1} << 20;
 
+// What a temporary's name ends in until it is renamed; messages leave it out.
+std::string temporary_mark() {
+  return cat(".tmp-", static_cast<int64_t>(getpid()));
+}
+
+std::string shown(const fs::path& path) {
+  std::string name = path.string();
+  const std::string mark = temporary_mark();
+  for (size_t at; (at = name.find(mark)) != std::string::npos;) name.erase(at, mark.size());
+  return name;
+}
+
 [[noreturn]] void throw_cannot_create(const fs::path& path, int error) {
   const std::string remedy = error == EACCES || error == EPERM || error == EROFS
                                  ? "choose a path that you may write"
                              : error == ENOENT ? "create its folder first"
                              : error == ENOSPC ? "free some space"
                                                : "choose another path";
-  throw CannotCreateError(cat(path.string(), ": cannot create: ", errno_text(error), "; ", remedy));
+  throw CannotCreateError(cat(shown(path), ": cannot create: ", errno_text(error), "; ", remedy));
+}
+
+[[noreturn]] void throw_cannot_read(const fs::path& path, int error) {
+  throw NoInputError(cat(path.string(), ": cannot read: ", errno_text(error),
+                         error == ENOENT ? "; check the path" : "; check its permissions"));
 }
 
 [[noreturn]] void throw_write_failed(const fs::path& path, int error) {
-  throw IoError(cat(path.string(), ": cannot write: ", errno_text(error),
+  throw IoError(cat(shown(path), ": cannot write: ", errno_text(error),
                     error == ENOSPC ? "; free some space and run again" : "; nothing was kept"));
 }
 
@@ -44,7 +61,18 @@ void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
 }
 
 fs::path temporary_name(const fs::path& path) {
-  return cat(path.string(), ".tmp-", static_cast<int64_t>(getpid()));
+  return path.string() + temporary_mark();
+}
+
+// Where the output lies that a link names; the link stays one.
+fs::path behind_links(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(path, error)); ++links) {
+    const fs::path next = fs::read_symlink(path, error);
+    if (error) break;
+    path = next.is_absolute() ? next : path.parent_path() / next;
+  }
+  return path;
 }
 
 // A rename is durable once its folder is.
@@ -62,12 +90,9 @@ fs::path without_trailing_slash(const fs::path& path) {
 }  // namespace
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const int error = errno;
-    throw NoInputError(cat(path.string(), ": cannot read: ", errno_text(error),
-                           error == ENOENT ? "; check the path" : "; check its permissions"));
-  }
+  // Without O_NONBLOCK a FIFO would be waited for before it is refused.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) throw_cannot_read(path, errno);
   struct stat info = {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
@@ -117,19 +142,25 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
     if (fd_ < 0) throw_cannot_create(path_, errno);
     return;
   }
+  target_ = behind_links(path);
   struct stat info = {};
-  const bool exists = ::stat(path.c_str(), &info) == 0;
+  const bool exists = ::stat(target_.c_str(), &info) == 0;
+  if (!exists && errno != ENOENT) throw_cannot_create(path, errno);
   if (exists && S_ISDIR(info.st_mode))
     throw CannotCreateError(cat(path.string(), ": is a folder; name a file"));
+  // A rename would replace what its owner has protected.
+  if (exists && ::access(target_.c_str(), W_OK) != 0) throw_cannot_create(path, errno);
   const bool direct = exists && !S_ISREG(info.st_mode);
-  if (!direct) temporary_ = temporary_name(path);
-  fd_ = direct ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
+  if (!direct) temporary_ = temporary_name(target_);
+  fd_ = direct ? ::open(target_.c_str(), O_WRONLY | O_CLOEXEC)
                : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_cannot_create(path, errno);
+  if (exists && !direct) ::fchmod(fd_, info.st_mode & 07777);
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
+      target_(std::move(other.target_)),
       temporary_(std::move(other.temporary_)),
       fd_(std::exchange(other.fd_, -1)),
       size_(other.size_),
@@ -181,26 +212,30 @@ void AtomicFile::commit() {
     if (closed != 0) throw_write_failed(path_, errno);
     return;
   }
-  if (closed != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (closed != 0 || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());
     throw_write_failed(path_, error);
   }
-  sync_folder(path_.parent_path());
+  sync_folder(target_.parent_path());
 }
 
 AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
-    : path_(without_trailing_slash(path)), temporary_(temporary_name(path_)), replace_(replace) {
+    : path_(without_trailing_slash(path)),
+      target_(behind_links(path_)),
+      temporary_(temporary_name(target_)),
+      replace_(replace) {
   std::error_code error;
-  if (fs::exists(path_, error)) {
-    if (!fs::is_directory(path_, error))
+  if (fs::exists(target_, error)) {
+    if (!fs::is_directory(target_, error))
       throw CannotCreateError(cat(path_.string(), ": exists and is no folder; choose another"));
-    if (!replace_ && !fs::is_empty(path_, error))
+    if (!replace_ && !fs::is_empty(target_, error))
       throw CannotCreateError(
           cat(path_.string(), ": exists and is not empty; remove it or choose another"));
   }
   fs::remove_all(temporary_, error);
-  if (!fs::create_directory(temporary_, error)) throw_cannot_create(path_, error.value());
+  if (!fs::create_directory(temporary_, error))
+    throw_cannot_create(path_, error ? error.value() : EEXIST);
 }
 
 AtomicFolder::~AtomicFolder() {
@@ -212,20 +247,36 @@ void AtomicFolder::commit() {
   sync_folder(temporary_);
   std::error_code error;
   fs::path old;
-  if (fs::exists(path_, error)) {
-    old = cat(path_.string(), ".old-", static_cast<int64_t>(getpid()));
-    fs::rename(path_, old, error);
+  if (fs::exists(target_, error)) {
+    old = cat(target_.string(), ".old-", static_cast<int64_t>(getpid()));
+    fs::rename(target_, old, error);
     if (error) throw_write_failed(path_, error.value());
   }
-  fs::rename(temporary_, path_, error);
+  fs::rename(temporary_, target_, error);
   if (error) {
     const int code = error.value();
-    if (!old.empty()) fs::rename(old, path_, error);
+    if (!old.empty()) fs::rename(old, target_, error);
     throw_write_failed(path_, code);
   }
   temporary_.clear();
-  sync_folder(path_.parent_path());
+  sync_folder(target_.parent_path());
   if (!old.empty()) fs::remove_all(old, error);
+}
+
+bool input_exists(const fs::path& path) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) == 0) return true;
+  const int error = errno;
+  const bool missing = error == ENOENT || error == ENOTDIR;
+  if (missing && ::lstat(path.c_str(), &info) == 0)
+    throw NoInputError(cat(path.string(), ": a link to what does not exist; mend or remove it"));
+  if (!missing) throw_cannot_read(path, error);
+  return false;
+}
+
+bool is_input_folder(const fs::path& path) {
+  std::error_code error;
+  return input_exists(path) && fs::is_directory(path, error);
 }
 
 std::string read_text_file(const fs::path& path, size_t limit) {

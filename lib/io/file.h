@@ -41,8 +41,9 @@ class MappedFile {
 };
 
 /// Writes PATH.tmp-PID, then fsyncs and renames it to PATH in commit(). Destroyed without commit,
-/// the temporary is removed. PATH may also be an existing device or FIFO (/dev/full), or "-" for
-/// standard output: these are written directly.
+/// the temporary is removed. A file that is there keeps its mode and must be writable; a link stays
+/// one, and what it names is written. PATH may also be an existing device or FIFO (/dev/full), or
+/// "-" for standard output: these are written directly.
 class AtomicFile {
  public:
   explicit AtomicFile(const fs::path& path);
@@ -60,7 +61,7 @@ class AtomicFile {
 
  private:
   void flush_buffer();
-  fs::path path_, temporary_;
+  fs::path path_, target_, temporary_;  // target_: behind links
   int fd_ = -1;
   size_t size_ = 0;
   std::string buffer_;
@@ -82,9 +83,15 @@ class AtomicFolder {
   void commit();
 
  private:
-  fs::path path_, temporary_;
+  fs::path path_, target_, temporary_;
   bool replace_ = false;
 };
+
+/// Whether there is something to read. Throws NoInputError where a folder on the way may not be
+/// searched, and for a link to nothing: neither is the same as missing.
+bool input_exists(const fs::path& path);
+/// Likewise, and whether it is a folder.
+bool is_input_folder(const fs::path& path);
 
 /// The whole file; throws NoInputError, or DataError where it is larger than `limit` bytes.
 std::string read_text_file(const fs::path& path, size_t limit = size_t{1} << 30);

@@ -112,20 +112,19 @@ TensorInfo tensor_info(std::string name, Dtype dtype, std::vector<int64_t> shape
 }
 
 TensorStore::TensorStore(const fs::path& path, const std::string& stem) : path_(path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
+  if (!is_input_folder(path)) {
     files_.push_back(std::make_unique<MappedFile>(path));
     read_file(*files_[0], tensors_, metadata_);
     return;
   }
   const fs::path single = path / (stem + ".safetensors");
   const fs::path index = path / (stem + ".safetensors.index.json");
-  if (fs::exists(single, error)) {
+  if (input_exists(single)) {
     files_.push_back(std::make_unique<MappedFile>(single));
     read_file(*files_[0], tensors_, metadata_);
     return;
   }
-  if (!fs::exists(index, error))
+  if (!input_exists(index))
     throw NoInputError(cat(path.string(), ": no ", stem, ".safetensors and no ", stem,
                            ".safetensors.index.json; is it a model folder?"));
   const Json document = read_json_file(index);
@@ -143,7 +142,7 @@ TensorStore::TensorStore(const fs::path& path, const std::string& stem) : path_(
     if (std::find(shards.begin(), shards.end(), file) == shards.end()) shards.push_back(file);
   }
   for (const std::string& shard : shards) {
-    if (!fs::exists(path / shard, error))
+    if (!input_exists(path / shard))
       throw NoInputError(cat((path / shard).string(),
                              ": this shard, named by the index, is missing", "; fetch it"));
     files_.push_back(std::make_unique<MappedFile>(path / shard));

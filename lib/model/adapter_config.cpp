@@ -30,8 +30,7 @@ class ConfigReader {
  public:
   explicit ConfigReader(const fs::path& folder)
       : place_((folder / "adapter_config.json").string()) {
-    std::error_code error;
-    if (!fs::exists(place_, error))
+    if (!input_exists(place_))
       throw NoInputError(cat(folder.string(), ": no adapter_config.json; give an adapter folder"));
     document_ = read_json_file(place_);
     if (!document_.is_object()) fail("no JSON object");

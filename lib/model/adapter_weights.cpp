@@ -13,9 +13,8 @@ constexpr std::string_view kPrefix = "base_model.model.";
 constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
 
 TensorStore open_adapter(const fs::path& folder) {
-  std::error_code error;
-  if (!fs::exists(folder / "adapter_model.safetensors", error) &&
-      fs::exists(folder / "adapter_model.bin", error))
+  if (!input_exists(folder / "adapter_model.safetensors") &&
+      input_exists(folder / "adapter_model.bin"))
     throw UnavailableError(cat((folder / "adapter_model.bin").string(),
                                ": pickled weights are not read; save the adapter as safetensors"));
   return TensorStore(folder / "adapter_model.safetensors");

@@ -231,12 +231,11 @@ ModelConfig parse_model_config(const Json& document, const std::string& place) {
 
 ModelConfig load_model_config(const fs::path& folder) {
   const fs::path path = folder / "config.json";
-  std::error_code error;
-  if (!fs::exists(path, error))
+  if (!input_exists(path))
     throw NoInputError(cat(folder.string(), ": no config.json; give a model folder"));
   ModelConfig m = parse_model_config(read_json_file(path), path.string());
   const fs::path generation = folder / "generation_config.json";
-  if (fs::exists(generation, error)) {
+  if (input_exists(generation)) {
     const Json document = read_json_file(generation);
     const Reader g(document, generation.string());
     if (const auto eos = g.ids("eos_token_id"); !eos.empty()) m.eos = eos;

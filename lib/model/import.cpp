@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/import.h"
 
-#include <fstream>
-
 #include "base/error.h"
 #include "model/import_sources.h"
 
@@ -10,9 +8,7 @@ namespace nibble {
 namespace {
 
 bool is_gguf(const fs::path& path) {
-  std::string magic(4, '\0');
-  std::ifstream(path, std::ios::binary).read(magic.data(), 4);
-  return magic == "GGUF";
+  return MappedFile(path).text().starts_with("GGUF");
 }
 
 }  // namespace
@@ -60,11 +56,10 @@ ModelConfig write_config(Json config, std::optional<int32_t> bos, const std::vec
 
 ImportReport import_model(const fs::path& source, const fs::path& out,
                           const ImportOptions& options) {
-  std::error_code error;
-  if (!fs::exists(source, error))
+  if (!input_exists(source))
     throw NoInputError(cat(source.string(), ": no such file or folder; check the path"));
   AtomicFolder folder(out);
-  const bool is_folder = fs::is_directory(source, error);
+  const bool is_folder = is_input_folder(source);
   ImportReport report = is_folder         ? import_folder(source, folder.working(), options)
                         : is_gguf(source) ? import_gguf(source, folder.working(), options)
                                           : import_llama2c(source, folder.working(), options);

@@ -21,12 +21,11 @@ OutgoingTensor verbatim(const StoredTensor& t) {
 }
 
 void refuse_other_storage(const fs::path& source) {
-  std::error_code error;
   for (const char* name : {"model.safetensors", "model.safetensors.index.json"})
-    if (fs::exists(source / name, error)) return;
+    if (input_exists(source / name)) return;
   for (const char* name : {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
                            "flax_model.msgpack", "consolidated.00.pth"})
-    if (fs::exists(source / name, error))
+    if (input_exists(source / name))
       throw UnavailableError(cat((source / name).string(),
                                  ": not supported; fetch the model's safetensors files instead"));
 }

@@ -16,8 +16,7 @@ std::optional<int64_t> configured_size(const Json& config) {
 }
 
 void copy_tokenizer(const fs::path& folder, const fs::path& source) {
-  std::error_code error;
-  if (fs::is_directory(source, error)) {
+  if (is_input_folder(source)) {
     if (!has_tokenizer(source))
       throw NoInputError(cat(source.string(), ": no tokenizer.json or tokenizer.model in it"));
     copy_tokenizer_files(source, folder);
@@ -36,10 +35,9 @@ void copy_tokenizer(const fs::path& folder, const fs::path& source) {
 
 // transformers takes a byte-level tokenizer for Qwen models whatever their folder says.
 void check_family(const fs::path& folder, const Json& config) {
-  std::error_code error;
   const Json* family = config.find("model_type");
   if (family && family->is_string() && family->as_string().starts_with("qwen") &&
-      !fs::exists(folder / "tokenizer.json", error))
+      !input_exists(folder / "tokenizer.json"))
     throw UsageError(cat("a SentencePiece vocabulary does not go with ", family->as_string(),
                          ": transformers would not read it; take --family=llama or mistral"));
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <map>
 
 #include "base/quote.h"
@@ -16,19 +15,11 @@ namespace {
 
 enum class Kind { kGguf, kSafetensors, kShard, kModel, kAdapter, kCheckpoint, kLines };
 
-bool starts_with(const fs::path& path, std::string_view magic) {
-  std::string head(magic.size(), '\0');
-  std::ifstream(path, std::ios::binary)
-      .read(head.data(), static_cast<std::streamsize>(head.size()));
-  return head == magic;
-}
-
 Kind kind_of(const fs::path& path) {
-  std::error_code error;
-  const auto holds = [&](const char* name) { return fs::exists(path / name, error); };
-  if (!fs::exists(path, error))
+  const auto holds = [&](const char* name) { return input_exists(path / name); };
+  if (!input_exists(path))
     throw NoInputError(cat(path.string(), ": no such file or folder; check the path"));
-  if (fs::is_directory(path, error)) {
+  if (is_input_folder(path)) {
     if (holds("trainer_state.json")) return Kind::kCheckpoint;
     if (holds("adapter_config.json")) return Kind::kAdapter;
     if (holds("config.json") || holds("model.safetensors") || holds("model.safetensors.index.json"))
@@ -36,8 +27,9 @@ Kind kind_of(const fs::path& path) {
     throw DataError(
         cat(path.string(), ": holds no model, adapter or checkpoint; give one of those"));
   }
-  if (starts_with(path, "GGUF")) return Kind::kGguf;
-  if (starts_with(path, "\x8FNBP")) return Kind::kShard;
+  const MappedFile file(path);
+  if (file.text().starts_with("GGUF")) return Kind::kGguf;
+  if (file.text().starts_with("\x8FNBP")) return Kind::kShard;
   if (path.extension() == ".safetensors") return Kind::kSafetensors;
   if (path.extension() == ".gguf") return Kind::kGguf;  // damaged: its reader says how
   if (path.extension() == ".nbp") return Kind::kShard;
@@ -82,10 +74,9 @@ void inspect_lines(const fs::path& path, const InspectOptions& options, Json& do
 }
 
 void inspect_checkpoint(const fs::path& path, const InspectOptions& options, Json& document) {
-  std::error_code error;
-  if (fs::exists(path / "adapter_config.json", error))
+  if (input_exists(path / "adapter_config.json"))
     inspect_adapter_folder(path, options, document);
-  else if (fs::exists(path / "config.json", error))
+  else if (input_exists(path / "config.json"))
     inspect_model_folder(path, options, document);
   collect_faults(document, options, [&] {
     const Json state = read_json_file(path / "trainer_state.json");
@@ -164,15 +155,14 @@ void show_gguf(const fs::path& path, const std::string& name,
 
 void show_folder(const fs::path& path, const std::string& name,
                  const std::function<void(std::string_view)>& sink) {
-  std::error_code error;
-  if (fs::exists(path / "config.json", error)) {
+  if (input_exists(path / "config.json")) {
     const ModelConfig config = load_model_config(path);
     const TensorStore store(path);
     QuantizedTables tables;
     for (const WeightSpec& spec : model_weights(config))
       if (spec.name == name) return show_rows(stored_weight(store, spec, config, tables), sink);
   }
-  const bool adapter = fs::exists(path / "adapter_model.safetensors", error);
+  const bool adapter = input_exists(path / "adapter_model.safetensors");
   const TensorStore store(adapter ? path / "adapter_model.safetensors" : path);
   const StoredTensor* t = store.find(name);
   if (!t) nothing_named(path, name);

@@ -38,9 +38,8 @@ std::string quantization_text(const QuantizationConfig& q) {
 
 std::string files_that_exist(const fs::path& folder, std::initializer_list<const char*> names) {
   std::string out;
-  std::error_code error;
   for (const char* name : names)
-    if (fs::exists(folder / name, error)) out += cat(out.empty() ? "" : ", ", name);
+    if (input_exists(folder / name)) out += cat(out.empty() ? "" : ", ", name);
   return out.empty() ? "none" : out;
 }
 
@@ -69,8 +68,7 @@ Json config_summary(const ModelConfig& c, const fs::path& folder) {
 
 void check_index(const fs::path& folder, const TensorStore& store) {
   const fs::path path = folder / "model.safetensors.index.json";
-  std::error_code error;
-  if (store.files().size() < 2 || !fs::exists(path, error)) return;
+  if (store.files().size() < 2 || !input_exists(path)) return;
   uint64_t total = 0;
   for (const auto& [name, t] : store.tensors()) total += t.info.bytes;
   const Json index = read_json_file(path);

@@ -53,10 +53,9 @@ std::vector<Piece> read_pieces(const MappedFile& file, int64_t count) {
 }  // namespace
 
 fs::path find_llama2c_vocabulary(const fs::path& checkpoint, int64_t pieces) {
-  std::error_code error;
   for (const std::string& name : {cat("tok", pieces, ".model"), cat("tok", pieces, ".bin"),
                                   std::string("tokenizer.model"), std::string("tokenizer.bin")})
-    if (const fs::path path = checkpoint.parent_path() / name; fs::exists(path, error)) return path;
+    if (const fs::path path = checkpoint.parent_path() / name; input_exists(path)) return path;
   throw NoInputError(cat(checkpoint.string(), ": no vocabulary (tok", pieces,
                          ".bin, tokenizer.bin) beside it; name one with --tokenizer=FILE"));
 }

@@ -42,14 +42,13 @@ class Reader {
   }
 
   GgufVocab read() {
-    std::error_code error;
     const TokenizerConfig settings = read_tokenizer_config(folder_);
-    if (fs::exists(folder_ / "tokenizer.json", error)) {
+    if (input_exists(folder_ / "tokenizer.json")) {
       const Json document = read_json_file(folder_ / "tokenizer.json");
       const Json* fallback = document.at("model").find("byte_fallback");
       const bool sentencepiece = fallback && fallback->is_bool() && fallback->as_bool();
       // The original has the scores; tokenizer.json only the order of merges.
-      if (sentencepiece && fs::exists(folder_ / "tokenizer.model", error))
+      if (sentencepiece && input_exists(folder_ / "tokenizer.model"))
         read_sentencepiece_file(settings);
       else if (sentencepiece)
         read_character_bpe(document);

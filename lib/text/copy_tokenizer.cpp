@@ -14,15 +14,12 @@ constexpr std::array kFiles = {
 }  // namespace
 
 bool has_tokenizer(const fs::path& folder) {
-  std::error_code error;
-  return fs::exists(folder / "tokenizer.json", error) ||
-         fs::exists(folder / "tokenizer.model", error);
+  return input_exists(folder / "tokenizer.json") || input_exists(folder / "tokenizer.model");
 }
 
 void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
-  std::error_code error;
   for (const char* name : kFiles)
-    if (fs::exists(from / name, error)) write_text_file(to / name, MappedFile(from / name).text());
+    if (input_exists(from / name)) write_text_file(to / name, MappedFile(from / name).text());
 }
 
 void remove_tokenizer_files(const fs::path& folder) {

@@ -61,8 +61,7 @@ void extend_document(Json& document, const std::vector<AddedToken>& added) {
 std::set<std::string> listed_tokens(const fs::path& folder) {
   std::set<std::string> out;
   for (const AddedToken& token : read_tokenizer_config(folder).added) out.insert(token.text);
-  std::error_code error;
-  if (!fs::exists(folder / "tokenizer.json", error)) return out;
+  if (!input_exists(folder / "tokenizer.json")) return out;
   const Json document = read_json_file(folder / "tokenizer.json");
   if (const Json* list = document.find("added_tokens"))
     for (const Json& entry : list->as_array()) out.insert(entry.at("content").as_string());
@@ -72,8 +71,7 @@ std::set<std::string> listed_tokens(const fs::path& folder) {
 std::unique_ptr<Tokenizer> extended(const fs::path& folder, const std::vector<AddedToken>& added) {
   TokenizerConfig config = read_tokenizer_config(folder);
   config.added.insert(config.added.end(), added.begin(), added.end());
-  std::error_code error;
-  if (fs::exists(folder / "tokenizer.json", error)) {
+  if (input_exists(folder / "tokenizer.json")) {
     Json document = read_json_file(folder / "tokenizer.json");
     extend_document(document, added);
     return std::make_unique<JsonTokenizer>(document, config);
@@ -116,20 +114,19 @@ void ExtendedTokenizer::write(const fs::path& to) const {
   remove_tokenizer_files(to);
   copy_tokenizer_files(folder_, to);
   if (added_.empty()) return;
-  std::error_code error;
-  if (fs::exists(to / "tokenizer.json", error)) {
+  if (input_exists(to / "tokenizer.json")) {
     Json document = read_json_file(to / "tokenizer.json");
     extend_document(document, added_);
     write_text_file(to / "tokenizer.json", document.dump(2) + "\n");
   }
   Json config = Json::object();
-  if (fs::exists(to / "tokenizer_config.json", error))
+  if (input_exists(to / "tokenizer_config.json"))
     config = read_json_file(to / "tokenizer_config.json");
   if (!config.find("added_tokens_decoder")) config.set("added_tokens_decoder", Json::object());
   Json& decoder = *config.find("added_tokens_decoder");
   for (const AddedToken& token : added_) decoder.set(cat(token.id), entry_of(token));
   write_text_file(to / "tokenizer_config.json", config.dump(2) + "\n");
-  if (fs::exists(to / "added_tokens.json", error)) {
+  if (input_exists(to / "added_tokens.json")) {
     Json ids = read_json_file(to / "added_tokens.json");
     for (const AddedToken& token : added_) ids.set(token.text, int64_t{token.id});
     write_text_file(to / "added_tokens.json", ids.dump(2) + "\n");

@@ -36,10 +36,10 @@ std::unique_ptr<Tokenizer> load_file(const fs::path& path, const TokenizerConfig
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
   const Span span("load tokenizer");
-  if (!fs::is_directory(path)) return load_file(path, {});
+  if (!is_input_folder(path)) return load_file(path, {});
   const TokenizerConfig config = read_tokenizer_config(path);
   for (const char* name : {"tokenizer.json", "tokenizer.model"})
-    if (fs::exists(path / name)) return load_file(path / name, config);
+    if (input_exists(path / name)) return load_file(path / name, config);
   throw NoInputError(cat(path.string(), ": no tokenizer.json and no tokenizer.model"));
 }
 

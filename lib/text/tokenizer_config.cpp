@@ -78,7 +78,7 @@ void take_chat_template(TokenizerConfig& config, const Json& document) {
 // Calls use(document) where the file exists; its errors name the file.
 template <class Use>
 void with_json(const fs::path& file, Use use) {
-  if (!fs::exists(file)) return;
+  if (!input_exists(file)) return;
   const Json document = read_json_file(file);
   try {
     use(document);
@@ -107,7 +107,7 @@ AddedToken parse_added_token(const Json& entry, int64_t id) {
 
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
-  if (fs::exists(folder / "chat_template.jinja"))
+  if (input_exists(folder / "chat_template.jinja"))
     config.chat_template = read_text_file(folder / "chat_template.jinja", size_t{1} << 20);
   with_json(folder / "tokenizer_config.json", [&](const Json& document) {
     take_special(config, document);
