@@ -94,6 +94,7 @@ END
 - nibble-eval $on --data=train.nbp --json
 report nibble-eval $on --data=train.nbp --adapter=adapter -o $DISK/report
 log nibble-eval $on --perplexity=text.txt --log=$DISK/log -o report
+trace nibble-eval $on --data=train.nbp -o report --profile=$DISK/trace
 END
       ;;
     nibble-inspect) cat <<END

@@ -94,7 +94,7 @@ while read -r target template; do
       rm -rf made
       ./$command
       wait $!
-      [ "$target" = metrics ] || cmp real piped # records hold times
+      case $target in metrics | trace) ;; *) cmp real piped ;; esac # those hold times
       rm real piped disk/"$name"
       ln -s "$name" disk/"$name"
       refused root "disk/$name"
