@@ -53,7 +53,7 @@ struct AttentionDecode {
   Tensor scratch;  // (attention_decode_scratch) f32
 };
 
-/// f32 elements of scratch, for N rows (the longest sequence being `longest`).
+/// f32 elements of scratch for up to N rows, or B sequences (the longest being `longest`, at most).
 int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest);
 int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest);
 int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest);

@@ -34,9 +34,15 @@ struct DecodePlan {
     sum = max + rows;
     gathered = sum + rows;
     tasks = batch * shape.kv_heads * splits;
+    // Fewer pairs are split more: pairs * ceil(wanted / pairs) < pairs + wanted, pairs < wanted.
+    const int64_t wanted = 2 * threads();
+    most_tasks = std::max(pairs, std::min(wanted + std::min(pairs, wanted),
+                                          pairs * std::max<int64_t>(1, room / kMinPositions)));
+    CHECK(tasks <= most_tasks);
   }
   AttentionTiles tiles;
   int64_t splits, rows, tasks;
+  int64_t most_tasks;                       // of this batch or a smaller one
   int64_t values, query, scores, elements;  // offsets in a thread's scratch; packed keys come first
   int64_t max, sum, gathered;               // and in what a task gathers; its out comes first
 };
@@ -156,7 +162,7 @@ HWY_EXPORT(join_pair);
 
 int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest) {
   const cpu::DecodePlan plan(shape, batch, longest);
-  return threads() * plan.elements + plan.tasks * plan.gathered;
+  return threads() * plan.elements + plan.most_tasks * plan.gathered;
 }
 
 void cpu::attention_decode(const AttentionDecode& op, Stream) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/matmul.h"
 
+#include <algorithm>
+
 #include "dnnl.hpp"
 #include "kernels/args.h"
 #include "kernels/matmul_cpu.h"
@@ -8,15 +10,20 @@
 namespace nibble {
 namespace {
 
-bool runs_native(const Matmul& op) {
+bool has_native(const Matmul& op) {
   return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 && cpu_has_bf16_matmul() &&
          cpu::native_supports(op);
 }
 
-int64_t scratch_elements(const Matmul& op) {
+// What oneDNN wants for a smaller product than the scratch was made for, nobody can say beforehand.
+bool runs_native(const Matmul& op) {
+  const int64_t room = op.scratch ? op.scratch.elements() : 0;
+  return has_native(op) && cpu::native_scratch_elements(op) <= room;
+}
+
+bool is_empty(const Matmul& op) {
   const auto [m, n, k] = cpu::matmul_size(op);
-  if (m == 0 || n == 0 || k == 0) return 0;
-  return runs_native(op) ? cpu::native_scratch_elements(op) : cpu::widened_scratch_elements(op);
+  return m == 0 || n == 0 || k == 0;
 }
 
 /// What is left of the product where K is 0.
@@ -59,7 +66,9 @@ bool cpu_has_bf16_matmul() {
 
 int64_t matmul_scratch_elements(const Matmul& op) {
   CHECK(op.out.rank == 2 && op.a.rank == 2);
-  return scratch_elements(op);
+  if (is_empty(op)) return 0;
+  const int64_t widened = cpu::widened_scratch_bound(op);
+  return has_native(op) ? std::max(widened, cpu::native_scratch_elements(op)) : widened;
 }
 
 void matmul(const Matmul& op, Stream stream) {
@@ -76,9 +85,10 @@ void matmul(const Matmul& op, Stream stream) {
     args.check("b", op.b, NIBBLE_FLOATS, {n, k}, RowStride::kFree);
   else
     args.check("b", op.b, NIBBLE_FLOATS, {k, n}, RowStride::kFree);
-  if (const int64_t need = scratch_elements(op); need > 0) {
+  if (!is_empty(op) && !runs_native(op)) {
     args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
-    args.require(op.scratch.elements() >= need, "scratch is too small");
+    args.require(op.scratch.elements() >= cpu::widened_scratch_elements(op),
+                 "scratch is too small");
   }
   args.work(2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
             tensor_bytes(op.out) + tensor_bytes(op.a) + tensor_bytes(op.b));

@@ -22,8 +22,9 @@ struct Matmul {
   Tensor scratch = {};  // (matmul_scratch_elements) f32; absent where that is 0
 };
 
-/// f32 elements of scratch that the product needs with as many threads as are set now. Tensors may
-/// point nowhere yet.
+/// f32 elements of scratch that suffice, with as many threads as are set now, for the product and
+/// for any of the same types and transposes that is no larger in M, N and K. Tensors may point
+/// nowhere yet.
 int64_t matmul_scratch_elements(const Matmul& op);
 
 void matmul(const Matmul& op, Stream stream = {});

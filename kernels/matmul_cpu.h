@@ -19,8 +19,10 @@ bool native_supports(const Matmul& op);
 int64_t native_scratch_elements(const Matmul& op);
 void matmul_native(const Matmul& op);
 
-/// In f32, whatever the operands are stored as.
+/// In f32, whatever the operands are stored as. widened_scratch_bound: enough for this product and
+/// any that is no larger in M, N and K.
 int64_t widened_scratch_elements(const Matmul& op);
+int64_t widened_scratch_bound(const Matmul& op);
 void matmul_widened(const Matmul& op);
 
 }  // namespace nibble::cpu

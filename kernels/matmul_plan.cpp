@@ -106,4 +106,28 @@ int64_t widened_scratch_elements(const Matmul& op) {
   return plan.parts() * plan.part_elements();
 }
 
+// A smaller product may be cut otherwise (turned round, in shallower blocks, not packed) and then
+// need more than a larger one, so each term is bounded over every way to cut it. block_k is at most
+// k and kMaxDepth, or above half of the least maximum where k is cut at all.
+int64_t widened_scratch_bound(const Matmul& op) {
+  const auto [m, n, k] = matmul_size(op);
+  const int64_t depth = std::min(round_up(k, kPad), kMaxDepth);
+  const int64_t side = round_up(std::max(m, n), kMaxTileCols);
+  const int64_t left = std::max(kWideRows * depth, kMaxTileRows * (depth + kPad));
+  const int64_t right = std::min(side * depth, std::max(kBlockElements, kMaxTileCols * depth));
+  int64_t sums = 0;
+  const auto sum = [&](int64_t max_depth, int64_t rows, int64_t cols) {
+    if (k > max_depth)
+      sums = std::max(
+          sums, std::min(round_up(std::max(m, n), kMaxTileRows), rows) * std::min(side, cols));
+  };
+  sum(kMaxUnpackedDepth, kUnpackedRows, 2 * kBlockElements / kMaxUnpackedDepth);
+  sum(kMaxNarrowDepth, kBlockRows, kMaxTileCols);
+  sum(kMaxDepth, kBlockRows, 2 * kBlockElements / kMaxDepth);
+  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  const auto parts = static_cast<int64_t>(
+      std::clamp(work / static_cast<double>(kMinPart), 1.0, static_cast<double>(threads())));
+  return parts * (left + right + sums);
+}
+
 }  // namespace nibble::cpu

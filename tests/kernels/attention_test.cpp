@@ -457,6 +457,37 @@ TEST(AttentionDecode, EqualsReference) {
   }
 }
 
+/// Scratch made for so many rows, sequences and positions serves fewer, however these are cut.
+TEST(AttentionScratch, ServesFewer) {
+  struct Restore {
+    ~Restore() { set_threads(0); }
+  } restore;
+  for (const int count : {1, 2, 8, 64})
+    for (const AttentionShape& shape :
+         {AttentionShape{.heads = 9, .kv_heads = 3, .head_dim = 64},
+          AttentionShape{.heads = 8, .kv_heads = 1, .head_dim = 128},
+          AttentionShape{.heads = 4, .kv_heads = 4, .head_dim = 5, .window = 7}}) {
+      set_threads(count);
+      int64_t forward = 0;
+      for (int64_t longest = 1; longest < 600; ++longest) {
+        const int64_t need = attention_forward_scratch(shape, longest);
+        EXPECT_GE(need, forward) << longest << " positions on " << count << " threads";
+        forward = need;
+        int64_t backward = 0, decode = 0;
+        for (int64_t n = 1; n < 40; ++n) {
+          EXPECT_GE(attention_backward_scratch(shape, n * 50, longest), backward) << n << longest;
+          EXPECT_GE(attention_backward_scratch(shape, n * 50, longest + 1),
+                    attention_backward_scratch(shape, n * 50, longest));
+          backward = attention_backward_scratch(shape, n * 50, longest);
+          EXPECT_GE(attention_decode_scratch(shape, n, longest), decode)
+              << n << " sequences of " << longest << " on " << count << " threads";
+          decode = attention_decode_scratch(shape, n, longest);
+          EXPECT_GE(attention_decode_scratch(shape, n, longest + 1), decode);
+        }
+      }
+    }
+}
+
 TEST(AttentionEntry, RefusesWrongArguments) {
   OpCase op("attention", 40);
   const AttentionShape shape{4, 2, 8, 0, 0.35f};

@@ -155,6 +155,41 @@ TEST(Matmul, AnyNumberOfThreads) {
   }
 }
 
+/// Scratch made for a product serves every smaller one, however that is cut.
+TEST(Matmul, ScratchServesSmallerProducts) {
+  struct Restore {
+    ~Restore() { set_threads(0); }
+  } restore;
+  Rng rng(24);
+  const auto size = [&](int64_t most) { return 1 + static_cast<int64_t>(rng.below(size_t(most))); };
+  const auto scratch = [](const Case& c, auto elements) {
+    const auto shape = [](Dtype type, const Shape& s) {
+      return make_tensor(nullptr, type, {s[0], s[1]});
+    };
+    return elements(Matmul{.out = shape(c.out, {c.m, c.n}),
+                           .a = shape(c.a, stored(c.at, c.m, c.k)),
+                           .b = shape(c.b, stored(c.bt, c.k, c.n)),
+                           .a_transpose = c.at,
+                           .b_transpose = c.bt});
+  };
+  for (int i = 0; i < 20000; ++i) {
+    set_threads(1 + i % 8);
+    const int64_t most = int64_t{1} << (4 + i % 10);
+    Case c{size(most), size(most), size(most)};
+    for (Dtype* type : {&c.out, &c.a, &c.b}) *type = kFloatTypes[rng.below(2)];
+    c.at = kTransposes[rng.below(2)];
+    c.bt = kTransposes[rng.below(2)];
+    const int64_t room = scratch(c, cpu::widened_scratch_bound);
+    EXPECT_GE(room, scratch(c, cpu::widened_scratch_elements)) << c.name("matmul");
+    Case smaller = c;
+    smaller.m = size(c.m);
+    smaller.n = size(c.n);
+    smaller.k = size(c.k);
+    EXPECT_GE(room, scratch(smaller, cpu::widened_scratch_elements))
+        << smaller.name("matmul") << " in scratch for " << c.name("matmul");
+  }
+}
+
 TEST(Matmul, EmptyDimensions) {
   check({0, 3, 2});
   check({3, 0, 2});
@@ -213,7 +248,7 @@ TEST(MatmulEntry, RefusesWrongArguments) {
   refused([&](auto& bad) { bad.a.dtype = Dtype::kF16; });
   refused([&](auto& bad) { bad.a.data = nullptr; });
   refused([&](auto& bad) { bad.scratch = {}; });
-  refused([&](auto& bad) { bad.scratch.shape[0] -= 1; });
+  refused([&](auto& bad) { bad.scratch.shape[0] = cpu::widened_scratch_elements(bad) - 1; });
   refused([&](auto& bad) { bad.out.row_stride = 4; });
 }
 
