@@ -12,7 +12,7 @@
 #include "data/records.h"
 #include "data/spool.h"
 #include "io/json.h"
-#include "text/tokenizer.h"
+#include "text/extend_tokenizer.h"
 
 namespace {
 
@@ -20,7 +20,7 @@ using namespace nibble;
 
 struct Options {
   std::vector<std::string> files;
-  std::string model, mode = "pack", out;
+  std::string model, add_tokens, mode = "pack", out;
   int64_t length = 2048, skip_bad = 0;
   bool shuffled = false, split_long = false, truncate = false;
 };
@@ -29,6 +29,7 @@ void declare(OptionTable& table, Options& o) {
   table.positional("FILE", o.files, "token rows; standard input when none is given");
   table.group("Packing");
   table.add("model", "DIR", o.model, "the model whose tokenizer made the rows").required();
+  table.add("add-tokens", "FILE", o.add_tokens, "new tokens, as nibble-tokenize was given them");
   table.add("length", "N", o.length, "tokens of a row")
       .range(2, ShardInfo::kMaxRowLength)
       .also({"max-length", "max-seq-length", "sequence-len"});
@@ -85,9 +86,10 @@ void run(const Options& o, ToolContext& context) {
     throw UsageError("--split-long and --truncate exclude each other");
   if (o.out == "-") refuse_terminal("a packed shard");
   refuse_to_replace(o.out, o.files);
-  const auto tokenizer = load_tokenizer(o.model);
-  const int64_t vocab =
-      std::min<int64_t>(tokenizer->vocab_size(), model_number(o.model, "vocab_size", INT32_MAX));
+  const auto tokenizer = load_tokenizer(o.model, o.add_tokens);
+  int64_t vocab = tokenizer->vocab_size();
+  // A model may have fewer rows than its tokenizer has tokens; it grows for added ones.
+  if (o.add_tokens.empty()) vocab = std::min(vocab, model_number(o.model, "vocab_size", vocab));
   const PackRules rules = {.length = o.length,
                            .mode = o.mode == "pack"  ? PackMode::kPack
                                    : o.mode == "pad" ? PackMode::kPad

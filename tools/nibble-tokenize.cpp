@@ -9,6 +9,7 @@
 #include "data/records.h"
 #include "data/segments.h"
 #include "data/tokenize.h"
+#include "text/extend_tokenizer.h"
 
 namespace {
 
@@ -16,7 +17,7 @@ using namespace nibble;
 
 struct Options {
   std::vector<std::string> files;
-  std::string model, out;
+  std::string model, add_tokens, out;
   bool text = false, decode = false, literal = false, bos = false, eos = false;
   int64_t skip_bad = 0;
 };
@@ -25,6 +26,8 @@ void declare(OptionTable& table, Options& o) {
   table.positional("FILE", o.files, "the input; standard input when none is given");
   table.add("model", "DIR", o.model, "whose tokenizer: a model's folder, or the tokenizer's file")
       .required();
+  table.add("add-tokens", "FILE", o.add_tokens,
+            "new tokens, one a line, as nibble-train --add-tokens adds them");
   table.group("Reading");
   table.flag("text", o.text, "the input is text, a line an example, all of it trained on");
   table.flag("literal", o.literal,
@@ -87,7 +90,7 @@ void make(const Options& o, const Tokenizer& tokenizer, const TokenizeRules& rul
 }
 
 void run(const Options& o, ToolContext& context) {
-  const auto tokenizer = load_tokenizer(o.model);
+  const auto tokenizer = load_tokenizer(o.model, o.add_tokens);
   const TokenizeRules rules = rules_of(o, *tokenizer, *context.table);
   LineWriter out(o.out);
   BadRecords bad(o.skip_bad, [&](const std::string& text) { context.say(text + "; skipped"); });

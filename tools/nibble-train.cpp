@@ -42,7 +42,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("init-lora-weights", "HOW", o.init, "how A starts").choices({"default", "gaussian"});
   t.add("adapter", "DIR", r.adapter, "go on from this adapter, with its rank and targets");
   t.add("add-tokens", "FILE", r.add_tokens,
-        "new tokens, one a line; embeddings grow and are trained");
+        "new tokens, one a line; embeddings grow and are trained; nibble-tokenize and nibble-pack "
+        "take them too");
   t.group("How long");
   t.add("epochs", "N", r.epochs, "passes over the data").range(0, 1e6).also({"num-train-epochs"});
   t.add("steps", "N", r.steps, "updates; overrides --epochs").range(1, 1e12).also({"max-steps"});
@@ -121,6 +122,8 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
   if (!o.resume.empty()) r.resume = o.resume;
   if (!r.add_tokens.empty() && !r.adapter.empty())
     throw UsageError("--add-tokens goes with a new adapter; leave --adapter out");
+  if (r.method == "full" && !r.adapter.empty())
+    throw UsageError("--method=full trains no adapter; merge --adapter first, with nibble-merge");
   if (r.keep_best && r.validation.empty())
     throw UsageError("--keep-best needs --validation=FILE to tell the best");
   if (r.patience > 0 && r.validation.empty())

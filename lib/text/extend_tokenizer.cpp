@@ -97,6 +97,11 @@ std::vector<AddedToken> read_token_list(const std::string& path) {
   return out;
 }
 
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path, const std::string& token_list) {
+  if (token_list.empty()) return load_tokenizer(path);
+  return ExtendedTokenizer(path, read_token_list(token_list)).take();
+}
+
 ExtendedTokenizer::ExtendedTokenizer(const fs::path& folder, std::vector<AddedToken> tokens)
     : folder_(folder), tokenizer_(load_tokenizer(folder)) {
   const std::set<std::string> listed = listed_tokens(folder);

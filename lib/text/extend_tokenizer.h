@@ -18,6 +18,9 @@ namespace nibble {
 /// the line, for a token listed twice and for an empty list too.
 std::vector<AddedToken> read_token_list(const std::string& path);
 
+/// The tokenizer of a model's folder (or file), with the tokens of a list added where one is named.
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path, const std::string& token_list);
+
 class ExtendedTokenizer {
  public:
   /// `folder` holds the tokenizer's files. Tokens that it has already are left out.

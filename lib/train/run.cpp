@@ -61,8 +61,6 @@ TrainingRun::State::State(const TrainOptions& o)
   }
   const std::string fingerprint =
       extended ? extended->tokenizer().fingerprint : tokenizer->fingerprint;
-  check_shard(train_shard, model, fingerprint);
-  if (valid_shard) check_shard(*valid_shard, model, fingerprint);
   if (o.method == "full") {
     attach_full(model);
   } else if (!o.adapter.empty()) {
@@ -73,6 +71,9 @@ TrainingRun::State::State(const TrainOptions& o)
     options.lora.base_model = o.model;
     attach_lora(model, options.lora);
   }
+  // An adapter may have brought a longer vocabulary.
+  check_shard(train_shard, model, fingerprint);
+  if (valid_shard) check_shard(*valid_shard, model, fingerprint);
 
   const ShardInfo& info = train_shard.info();
   order.emplace(RowOrder::Options{.rows = info.rows,

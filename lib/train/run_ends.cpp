@@ -8,6 +8,7 @@
 #include "kernels/simd.h"
 #include "model/adapter.h"
 #include "model/digest.h"
+#include "text/copy_tokenizer.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -68,7 +69,10 @@ void TrainingRun::State::save_model(const fs::path& to) const {
     save_full_model(to, model, options.model, model.config.dtype);
   else
     save_adapter(to, model, options.lora);
-  if (extended) extended->write(to);
+  if (extended)
+    extended->write(to);
+  else if (!options.adapter.empty() && has_tokenizer(options.adapter))
+    copy_tokenizer_files(options.adapter, to);
 }
 
 void TrainingRun::State::go_on_from(const fs::path& checkpoint, const TrainReport& report) {

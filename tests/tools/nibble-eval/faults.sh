@@ -17,6 +17,12 @@ fault 64 "--length" --model=model --perplexity=text.txt --max-length=64
 fault 64 "--length=4096 is outside 2 to the model's context, 2048" --model=model --perplexity=text.txt --length=4096
 fault 64 "--length=1 is outside" --model=model --perplexity=text.txt --length=1
 fault 64 "--stride=65 is above --length=64" --model=model --perplexity=text.txt --length=64 --stride=65
+cp text.txt replaced.txt
+expect 64 nibble-eval -q --model=model --perplexity=replaced.txt -o ./replaced.txt 2>err
+one_line err
+expect 64 nibble-eval -q --model=model --perplexity=replaced.txt --log=replaced.txt 2>err
+grep -q "replaced.txt: is an input too" err
+cmp text.txt replaced.txt
 fault 69 "cuda" --model=model --perplexity=text.txt --device=cuda
 fault 66 "absent" --model=absent --perplexity=text.txt
 fault 66 "absent.txt" --model=model --perplexity=absent.txt

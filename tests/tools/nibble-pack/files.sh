@@ -13,6 +13,9 @@ try 64 rows.jsonl --model="$tiny_model" -o x.nbp --mode=best
 try 64 rows.jsonl --model="$tiny_model" -o x.nbp --length=1
 try 64 rows.jsonl --model="$tiny_model" -o x.nbp --max-seq-length=9
 grep -q -- '--length' err
+try 64 rows.jsonl --model="$tiny_model" -o ./rows.jsonl
+grep -q "rows.jsonl: is an input too, and would be replaced; name another output" err
+[ -s rows.jsonl ]
 try 66 none.jsonl --model="$tiny_model" -o x.nbp
 try 66 rows.jsonl --model=none -o x.nbp
 try 66 rows.jsonl --model=folder -o x.nbp

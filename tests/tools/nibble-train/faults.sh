@@ -29,6 +29,11 @@ fault 64 "--schedule" $on --schedule=step
 fault 64 "--warmup=soon" $on --warmup=soon
 fault 64 "--keep-best needs --validation" $on --keep-best
 fault 64 "--patience needs --validation" $on --patience=2
+fault 64 "--add-tokens goes with a new adapter" $on --add-tokens=text.txt --adapter=model
+fault 64 "--method=full trains no adapter" $on --method=full --adapter=model
+cp train.nbp replaced.nbp
+fault 64 "replaced.nbp: is an input too" --model=model --data=replaced.nbp --metrics=./replaced.nbp
+cmp train.nbp replaced.nbp
 fault 69 "cuda" $on --device=cuda
 fault 71 "--memory-limit allows 1 MiB; lower --batch-size" $on --memory-limit=1MiB
 
