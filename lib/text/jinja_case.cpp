@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utf8proc.h>
+
+#include <array>
+#include <iterator>
+
+#include "text/jinja_utf8.h"
+#include "text/unicode.h"
+
+namespace nibble::jinja::utf8 {
+namespace {
+
+// Letters of which the upper or title case is several (Unicode's SpecialCasing.txt), but for the
+// Greek ones with iota subscript.
+struct Special {
+  char32_t code;
+  std::string_view upper, title;
+};
+constexpr Special kSpecial[] = {
+    {0xDF, "SS", "Ss"},     {0x149, "ʼN", "ʼN"},  {0x1F0, "J̌", "J̌"},    {0x390, "Ϊ́", "Ϊ́"},
+    {0x3B0, "Ϋ́", "Ϋ́"},      {0x587, "ԵՒ", "Եւ"},  {0x1E96, "H̱", "H̱"},   {0x1E97, "T̈", "T̈"},
+    {0x1E98, "W̊", "W̊"},     {0x1E99, "Y̊", "Y̊"},   {0x1E9A, "Aʾ", "Aʾ"}, {0x1F50, "Υ̓", "Υ̓"},
+    {0xFB00, "FF", "Ff"},   {0xFB01, "FI", "Fi"}, {0xFB02, "FL", "Fl"}, {0xFB03, "FFI", "Ffi"},
+    {0xFB04, "FFL", "Ffl"}, {0xFB05, "ST", "St"}, {0xFB06, "ST", "St"},
+};
+constexpr char32_t kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
+
+const Special* special(char32_t code) {
+  for (const Special& s : kSpecial)
+    if (s.code == code) return &s;
+  return nullptr;
+}
+
+utf8proc_category_t category(char32_t code) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(code));
+}
+
+bool is_cased(char32_t code) {
+  return is_lower(code) || is_upper(code) || category(code) == UTF8PROC_CATEGORY_LT;
+}
+
+// Whether a letter stands before `at` and none after it: where sigma takes its final form.
+bool ends_word(std::string_view text, size_t at) {
+  bool before = false;
+  for (size_t i = 0; i < at;) {
+    const CodePoint p = read_utf8(text, i);
+    if (category(p.code) != UTF8PROC_CATEGORY_MN) before = is_cased(p.code);
+    i += static_cast<size_t>(p.size);
+  }
+  for (size_t i = at + size_at(text, at); i < text.size();) {
+    const CodePoint p = read_utf8(text, i);
+    if (category(p.code) != UTF8PROC_CATEGORY_MN) return before && !is_cased(p.code);
+    i += static_cast<size_t>(p.size);
+  }
+  return before;
+}
+
+}  // namespace
+
+std::string upper(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x80) {
+      out += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+      ++at;
+      continue;
+    }
+    const CodePoint p = read_utf8(text, at);
+    if (const Special* s = special(p.code))
+      out += s->upper;
+    else
+      append_utf8(out,
+                  static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(p.code))));
+    at += static_cast<size_t>(p.size);
+  }
+  return out;
+}
+
+std::string lower(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x80) {
+      out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+      ++at;
+      continue;
+    }
+    const CodePoint p = read_utf8(text, at);
+    if (p.code == kDottedI)
+      out += "i\xCC\x87";
+    else if (p.code == kCapitalSigma && ends_word(text, at))
+      append_utf8(out, kFinalSigma);
+    else
+      append_utf8(out,
+                  static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(p.code))));
+    at += static_cast<size_t>(p.size);
+  }
+  return out;
+}
+
+std::string title(char32_t code) {
+  if (const Special* s = special(code)) return std::string(s->title);
+  std::string out;
+  append_utf8(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(code))));
+  return out;
+}
+
+bool is_lower(char32_t code) {
+  return category(code) == UTF8PROC_CATEGORY_LL || code == 0xAA || code == 0xBA;
+}
+bool is_upper(char32_t code) {
+  return category(code) == UTF8PROC_CATEGORY_LU;
+}
+bool is_alpha(char32_t code) {
+  const utf8proc_category_t c = category(code);
+  return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+}
+bool is_decimal(char32_t code) {
+  return category(code) == UTF8PROC_CATEGORY_ND;
+}
+bool is_digit(char32_t code) {
+  constexpr std::array<char32_t, 3> kSuperscripts = {0xB2, 0xB3, 0xB9};
+  return is_decimal(code) ||
+         std::find(kSuperscripts.begin(), kSuperscripts.end(), code) != kSuperscripts.end() ||
+         (code >= 0x2070 && code <= 0x2089 && category(code) == UTF8PROC_CATEGORY_NO);
+}
+bool is_numeric(char32_t code) {
+  const utf8proc_category_t c = category(code);
+  return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO;
+}
+
+}  // namespace nibble::jinja::utf8

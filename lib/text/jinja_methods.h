@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Methods of values, as tables; and what filters do as methods do.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "text/jinja_machine.h"
+
+namespace nibble::jinja {
+
+std::span<const Routine> string_methods();
+
+/// The text with `from` replaced, `most` times at most (negative: everywhere).
+Value replaced(Machine& m, const Value& self, std::string_view from, std::string_view to,
+               int64_t most);
+bool is_upper_text(std::string_view text);
+bool is_lower_text(std::string_view text);
+
+}  // namespace nibble::jinja

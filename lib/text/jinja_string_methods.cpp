@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: Apache-2.0
+// Methods of Python's str.
+#include <algorithm>
+
+#include "text/jinja_machine.h"
+#include "text/jinja_methods.h"
+#include "text/jinja_utf8.h"
+#include "text/unicode.h"
+
+namespace nibble::jinja {
+namespace {
+
+using Predicate = bool (*)(char32_t);
+
+std::vector<char32_t> codes(std::string_view text) {
+  std::vector<char32_t> out;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint p = read_utf8(text, at);
+    out.push_back(p.code);
+    at += static_cast<size_t>(p.size);
+  }
+  return out;
+}
+
+Value kept(const Value& self, std::string_view part) {
+  Value v(part);
+  v.markup = self.markup;
+  return v;
+}
+
+// strip, lstrip and rstrip: of white space, or of any of the given characters.
+std::string_view stripped(std::string_view text, const Value& set, bool left, bool right) {
+  std::vector<char32_t> any;
+  if (!set.missing() && !set.none()) {
+    if (!set.is_string()) type_error("strip arg must be None or str");
+    any = codes(set.text());
+  }
+  const bool spaces = set.missing() || set.none();
+  const auto drops = [&](char32_t c) {
+    return spaces ? is_python_space(c) : std::find(any.begin(), any.end(), c) != any.end();
+  };
+  while (left && !text.empty()) {
+    const CodePoint p = read_utf8(text, 0);
+    if (!drops(p.code)) break;
+    text.remove_prefix(static_cast<size_t>(p.size));
+  }
+  while (right && !text.empty()) {
+    size_t at = text.size() - 1;
+    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0u) == 0x80) --at;
+    if (!drops(read_utf8(text, at).code)) break;
+    text = text.substr(0, at);
+  }
+  return text;
+}
+
+template <bool kLeft, bool kRight>
+Value strip(Machine& m, const Value& self, const Arguments& a) {
+  m.step(self.size / 64);
+  const Bound b(a, "strip", {"chars"});
+  return kept(self, stripped(self.text(), b[0], kLeft, kRight));
+}
+
+std::string_view separator(const Value& v) {
+  if (!v.is_string()) type_error(cat("must be str or None, not ", type_name(v)));
+  if (v.size == 0) value_error("empty separator");
+  return v.text();
+}
+
+// The words of a text; with a limit, what comes after them (or before, from the right) as it is.
+std::vector<std::string_view> words(std::string_view text, int64_t most, bool from_right) {
+  std::vector<std::string_view> parts;
+  size_t begin = 0;
+  bool inside = false;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint p = read_utf8(text, at);
+    const bool space = is_python_space(p.code);
+    if (inside && space) parts.push_back(text.substr(begin, at - begin));
+    if (!inside && !space) begin = at;
+    inside = !space;
+    at += static_cast<size_t>(p.size);
+  }
+  if (inside) parts.push_back(text.substr(begin));
+  const size_t limit = most < 0 ? parts.size() : static_cast<size_t>(most);
+  if (parts.size() <= limit) return parts;
+  const auto offset = [&](std::string_view part) {
+    return static_cast<size_t>(part.data() - text.data());
+  };
+  if (from_right) {
+    const size_t rest = parts.size() - limit;
+    const std::string_view last = parts[rest - 1];
+    parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(rest - 1));
+    parts[0] = text.substr(0, offset(last) + last.size());
+  } else {
+    parts.resize(limit + 1);
+    parts[limit] = text.substr(offset(parts[limit]));
+  }
+  return parts;
+}
+
+template <bool kRight>
+Value split(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, kRight ? "rsplit" : "split", {"sep", "maxsplit"});
+  const int64_t most = b.integer(1, -1);
+  std::string_view text = self.text();
+  m.step(text.size() / 16);
+  std::vector<std::string_view> parts;
+  const bool at_spaces = !b.has(0) || b[0].none();
+  if (at_spaces) {
+    parts = words(text, most, kRight);
+  } else {
+    const std::string_view by = separator(b[0]);
+    while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
+      const size_t at = kRight ? text.rfind(by) : text.find(by);
+      if (at == std::string_view::npos) break;
+      parts.push_back(kRight ? text.substr(at + by.size()) : text.substr(0, at));
+      text = kRight ? text.substr(0, at) : text.substr(at + by.size());
+    }
+    parts.push_back(text);
+  }
+  if (kRight && !at_spaces) std::reverse(parts.begin(), parts.end());
+  std::vector<Value> items;
+  for (const std::string_view part : parts) items.push_back(kept(self, part));
+  return m.list(items);
+}
+
+Value splitlines(Machine& m, const Value& self, const Arguments& a) {
+  const bool keep = Bound(a, "splitlines", {"keepends"}).flag(0);
+  const std::string_view text = self.text();
+  const auto breaks = [](char32_t c) {
+    return (c >= 0xA && c <= 0xD) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 ||
+           c == 0x2029;
+  };
+  std::vector<Value> lines;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint p = read_utf8(text, at);
+    const size_t end = at;
+    at += static_cast<size_t>(p.size);
+    if (!breaks(p.code)) continue;
+    if (p.code == '\r' && at < text.size() && text[at] == '\n') ++at;
+    lines.push_back(kept(self, text.substr(begin, (keep ? at : end) - begin)));
+    begin = at;
+  }
+  if (begin < text.size()) lines.push_back(kept(self, text.substr(begin)));
+  return m.list(lines);
+}
+
+// A part of the text between two character positions, as find, count and startswith take them.
+struct Part {
+  std::string_view text;
+  size_t begin = 0;
+  bool empty_range = false;  // start beyond the end: nothing is found, not even ""
+};
+Part part_of(const Value& self, const Value& from, const Value& to) {
+  Part part{self.text()};
+  if ((from.missing() || from.none()) && (to.missing() || to.none())) return part;
+  const auto size = static_cast<int64_t>(utf8::length(self.text()));
+  const auto bound = [&](const Value& v, int64_t otherwise) {
+    if (v.missing() || v.none()) return otherwise;
+    if (!v.is_integer())
+      type_error("slice indices must be integers or None or have an __index__ method");
+    const int64_t i = v.as_integer();
+    return i < 0 ? std::max<int64_t>(0, i + size) : i;
+  };
+  const int64_t begin = bound(from, 0), end = std::min(bound(to, size), size);
+  part.empty_range = begin > end;
+  part.begin = static_cast<size_t>(std::min(begin, size));
+  part.text =
+      utf8::slice(self.text(), part.begin, static_cast<size_t>(std::max<int64_t>(0, end - begin)));
+  return part;
+}
+
+template <bool kRight>
+int64_t found(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "find", {"sub", "start", "end"}, 1);
+  if (!b[0].is_string()) type_error(cat("must be str, not ", type_name(b[0])));
+  m.step(self.size / 16);
+  const Part part = part_of(self, b[1], b[2]);
+  const size_t at = kRight ? part.text.rfind(b[0].text()) : part.text.find(b[0].text());
+  if (part.empty_range || at == std::string_view::npos) return -1;
+  return static_cast<int64_t>(part.begin + utf8::length(part.text.substr(0, at)));
+}
+
+template <bool kRight>
+Value index(Machine& m, const Value& self, const Arguments& a) {
+  const int64_t at = found<kRight>(m, self, a);
+  if (at < 0) value_error("substring not found");
+  return at;
+}
+
+Value count(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "count", {"sub", "start", "end"}, 1);
+  const std::string_view sub = b.text(0, "");
+  m.step(self.size / 16);
+  const Part part = part_of(self, b[1], b[2]);
+  if (part.empty_range) return int64_t{0};
+  if (sub.empty()) return static_cast<int64_t>(utf8::length(part.text)) + 1;
+  int64_t n = 0;
+  for (size_t at = 0; (at = part.text.find(sub, at)) != std::string_view::npos; at += sub.size())
+    ++n;
+  return n;
+}
+
+template <bool kEnd>
+Value starts(Machine&, const Value& self, const Arguments& a) {
+  const std::string_view name = kEnd ? "endswith" : "startswith";
+  const Bound b(a, name, {"prefix", "start", "end"}, 1);
+  const Part part = part_of(self, b[1], b[2]);
+  const auto matches = [&](const Value& v) {
+    if (!v.is_string())
+      type_error(cat(name, " first arg must be str or a tuple of str, not ", type_name(v)));
+    return !part.empty_range &&
+           (kEnd ? part.text.ends_with(v.text()) : part.text.starts_with(v.text()));
+  };
+  if (b[0].is(Kind::kList) && b[0].list->kind == ListKind::kTuple)
+    return std::any_of(b[0].list->begin(), b[0].list->end(), matches);
+  return matches(b[0]);
+}
+
+template <bool kSuffix>
+Value remove(Machine&, const Value& self, const Arguments& a) {
+  const Bound b(a, kSuffix ? "removesuffix" : "removeprefix", {"affix"}, 1);
+  std::string_view text = self.text();
+  const std::string_view affix = b.text(0, "");
+  if (kSuffix ? text.ends_with(affix) : text.starts_with(affix))
+    text = kSuffix ? text.substr(0, text.size() - affix.size()) : text.substr(affix.size());
+  return kept(self, text);
+}
+
+Value replace(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "replace", {"old", "new", "count"}, 2);
+  for (size_t i = 0; i < 2; ++i)
+    if (!b[i].is_string())
+      type_error(cat("replace() argument ", i + 1, " must be str, not ", type_name(b[i])));
+  return replaced(m, self, b[0].text(), b[1].text(), b.integer(2, -1));
+}
+
+Value join(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "join", {"iterable"}, 1);
+  std::string out;
+  size_t i = 0;
+  for (const Value& item : m.iterate(b[0])) {
+    m.step(1 + item.size / 64);
+    if (!item.is_string())
+      type_error(cat("sequence item ", i, ": expected str instance, ", type_name(item), " found"));
+    if (i++ > 0) out += self.text();
+    out += item.text();
+    if (out.size() > kMaxMemory) fail("MemoryError", "the template takes too much memory");
+  }
+  return m.text(out);
+}
+
+Value upper(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "upper", {});
+  m.step(self.size / 16);
+  return kept(self, m.text(utf8::upper(self.text())).text());
+}
+Value lower(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "lower", {});
+  m.step(self.size / 16);
+  return kept(self, m.text(utf8::lower(self.text())).text());
+}
+Value capitalize(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "capitalize", {});
+  if (self.size == 0) return self;
+  const CodePoint first = read_utf8(self.text(), 0);
+  const std::string rest = utf8::lower(self.text().substr(static_cast<size_t>(first.size)));
+  return m.text(utf8::title(first.code) + rest);
+}
+
+Value swapcase(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "swapcase", {});
+  std::string out;
+  for (size_t at = 0; at < self.size;) {
+    const std::string_view c = self.text().substr(at, utf8::size_at(self.text(), at));
+    out += utf8::is_upper(read_utf8(c, 0).code) ? utf8::lower(c) : utf8::upper(c);
+    at += c.size();
+  }
+  return m.text(out);
+}
+
+Value title(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "title", {});
+  std::string out;
+  bool inside = false;
+  for (size_t at = 0; at < self.size;) {
+    const std::string_view c = self.text().substr(at, utf8::size_at(self.text(), at));
+    const char32_t code = read_utf8(c, 0).code;
+    out += inside ? utf8::lower(c) : utf8::title(code);
+    inside = utf8::is_lower(code) || utf8::is_upper(code);
+    at += c.size();
+  }
+  return m.text(out);
+}
+
+template <char kAlign>
+Value justified(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "center", {"width", "fillchar"}, 1);
+  const std::string_view fill = b.text(1, " ");
+  if (utf8::length(fill) != 1) type_error("The fill character must be exactly one character long");
+  const int64_t width = b.integer(0, 0), size = static_cast<int64_t>(utf8::length(self.text()));
+  if (width <= size) return self;
+  if (width > static_cast<int64_t>(kMaxMemory)) fail("MemoryError", "the text is too wide");
+  const int64_t both = width - size;
+  // Python's centre leans left where both are odd.
+  const int64_t left = kAlign == '<' ? 0 : kAlign == '>' ? both : both / 2 + (both & width & 1);
+  std::string out;
+  for (int64_t i = 0; i < left; ++i) out += fill;
+  out += self.text();
+  for (int64_t i = left; i < both; ++i) out += fill;
+  return m.text(out);
+}
+
+Value zfill(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "zfill", {"width"}, 1);
+  const int64_t missing = b.integer(0, 0) - static_cast<int64_t>(utf8::length(self.text()));
+  if (missing <= 0) return self;
+  if (missing > static_cast<int64_t>(kMaxMemory)) fail("MemoryError", "the text is too wide");
+  std::string out(self.text());
+  const size_t at = !out.empty() && (out[0] == '-' || out[0] == '+') ? 1 : 0;
+  out.insert(at, static_cast<size_t>(missing), '0');
+  return m.text(out);
+}
+
+Value expandtabs(Machine& m, const Value& self, const Arguments& a) {
+  const int64_t size = Bound(a, "expandtabs", {"tabsize"}).integer(0, 8);
+  if (size > 4096) value_error("tabsize is too large");
+  std::string out;
+  int64_t column = 0;
+  for (const char c : self.text()) {
+    if (c == '\t') {
+      const int64_t spaces = size > 0 ? size - column % size : 0;
+      out.append(static_cast<size_t>(spaces), ' ');
+      column += spaces;
+      m.step();
+      continue;
+    }
+    out += c;
+    if ((static_cast<unsigned char>(c) & 0xC0u) != 0x80) ++column;
+    if (c == '\n' || c == '\r') column = 0;
+  }
+  return m.text(out);
+}
+
+template <bool kRight>
+Value partition(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "partition", {"sep"}, 1);
+  const std::string_view text = self.text(), by = separator(b[0]);
+  const size_t at = kRight ? text.rfind(by) : text.find(by);
+  if (at == std::string_view::npos) {
+    const Value none[] = {kRight ? Value("") : self, Value(""), kRight ? self : Value("")};
+    return m.list(none, ListKind::kTuple);
+  }
+  const Value three[] = {kept(self, text.substr(0, at)), b[0],
+                         kept(self, text.substr(at + by.size()))};
+  return m.list(three, ListKind::kTuple);
+}
+
+template <Predicate kHolds>
+Value all(Machine&, const Value& self, const Arguments& a) {
+  const Bound b(a, "is", {});
+  const std::vector<char32_t> text = codes(self.text());
+  return !text.empty() && std::all_of(text.begin(), text.end(), kHolds);
+}
+
+bool is_alnum(char32_t c) {
+  return utf8::is_alpha(c) || utf8::is_numeric(c);
+}
+
+template <bool kUpper>
+Value has_case(Machine&, const Value& self, const Arguments&) {
+  return kUpper ? is_upper_text(self.text()) : is_lower_text(self.text());
+}
+
+Value isascii(Machine&, const Value& self, const Arguments&) {
+  const std::string_view text = self.text();
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+Value istitle(Machine&, const Value& self, const Arguments&) {
+  bool cased = false, inside = false;
+  for (const char32_t c : codes(self.text())) {
+    if (utf8::is_upper(c) ? inside : utf8::is_lower(c) && !inside) return false;
+    inside = utf8::is_upper(c) || utf8::is_lower(c);
+    cased |= inside;
+  }
+  return cased;
+}
+
+Value format(Machine& m, const Value& self, const Arguments& a) {
+  return m.text(brace_format(m, self.text(), a));
+}
+Value format_map(Machine& m, const Value& self, const Arguments& a) {
+  const Bound b(a, "format_map", {"mapping"}, 1);
+  if (!b[0].is(Kind::kDict)) type_error("format_map() argument must be a mapping");
+  std::vector<NamedValue> named;
+  for (const Entry& e : *b[0].dict)
+    if (e.key.is_string()) named.push_back({e.key.text(), e.value});
+  return m.text(brace_format(m, self.text(), {{}, named}));
+}
+
+constexpr Routine kMethods[] = {
+    {"strip", strip<true, true>},
+    {"lstrip", strip<true, false>},
+    {"rstrip", strip<false, true>},
+    {"split", split<false>},
+    {"rsplit", split<true>},
+    {"splitlines", splitlines},
+    {"startswith", starts<false>},
+    {"endswith", starts<true>},
+    {"replace", replace},
+    {"join", join},
+    {"upper", upper},
+    {"lower", lower},
+    {"casefold", lower},
+    {"capitalize", capitalize},
+    {"title", title},
+    {"swapcase", swapcase},
+    {"find",
+     [](Machine& m, const Value& v, const Arguments& a) -> Value { return found<false>(m, v, a); }},
+    {"rfind",
+     [](Machine& m, const Value& v, const Arguments& a) -> Value { return found<true>(m, v, a); }},
+    {"index", index<false>},
+    {"rindex", index<true>},
+    {"count", count},
+    {"removeprefix", remove<false>},
+    {"removesuffix", remove<true>},
+    {"partition", partition<false>},
+    {"rpartition", partition<true>},
+    {"center", justified<'^'>},
+    {"ljust", justified<'<'>},
+    {"rjust", justified<'>'>},
+    {"zfill", zfill},
+    {"expandtabs", expandtabs},
+    {"isalpha", all<utf8::is_alpha>},
+    {"isalnum", all<is_alnum>},
+    {"isdecimal", all<utf8::is_decimal>},
+    {"isdigit", all<utf8::is_digit>},
+    {"isnumeric", all<utf8::is_numeric>},
+    {"isspace", all<is_python_space>},
+    {"isupper", has_case<true>},
+    {"islower", has_case<false>},
+    {"istitle", istitle},
+    {"isascii", isascii},
+    {"format", format},
+    {"format_map", format_map},
+};
+
+}  // namespace
+
+std::span<const Routine> string_methods() {
+  return kMethods;
+}
+
+Value replaced(Machine& m, const Value& self, std::string_view from, std::string_view to,
+               int64_t most) {
+  const std::string_view text = self.text();
+  m.step(text.size() / 16);
+  std::string out;
+  size_t at = 0;
+  int64_t done = 0;
+  while (most < 0 || done < most) {
+    // An empty text stands before every character and at the end.
+    const size_t next = from.empty() ? (done == 0          ? 0
+                                        : at < text.size() ? at + utf8::size_at(text, at)
+                                                           : std::string_view::npos)
+                                     : text.find(from, at);
+    if (next == std::string_view::npos) break;
+    out += text.substr(at, next - at);
+    out += to;
+    if (out.size() > kMaxMemory) fail("MemoryError", "the template takes too much memory");
+    at = next + from.size();
+    ++done;
+    m.step();
+  }
+  if (done == 0) return self;
+  out += text.substr(std::min(at, text.size()));
+  return kept(self, m.text(out).text());
+}
+
+bool is_upper_text(std::string_view text) {
+  bool any = false;
+  for (const char32_t c : codes(text)) {
+    if (utf8::is_lower(c)) return false;
+    any |= utf8::is_upper(c);
+  }
+  return any;
+}
+
+bool is_lower_text(std::string_view text) {
+  bool any = false;
+  for (const char32_t c : codes(text)) {
+    if (utf8::is_upper(c)) return false;
+    any |= utf8::is_lower(c);
+  }
+  return any;
+}
+
+}  // namespace nibble::jinja
