@@ -34,7 +34,7 @@ void declare(OptionTable& table, Options& o) {
   table.group("Writing");
   table.add("template", "DIR|NAME|FILE", o.template_name,
             "how turns are written: as the model in DIR does, a template by name (chatml, alpaca, "
-            "llama-2, llama-3), or a FILE of Jinja");
+            "vicuna, llama-2, llama-3, mistral, zephyr, phi-3, gemma), or a FILE of Jinja");
   table.add("model", "DIR", o.model,
             "the model whose bos and eos a template by name or FILE writes");
   table

@@ -11,8 +11,6 @@
 namespace nibble {
 namespace {
 
-constexpr size_t kMaxTemplate = size_t{1} << 20;
-
 // Decides every message's train flag. What a form has set stands.
 void mark(const TrainOn& train_on, std::vector<Message>& messages) {
   const auto last = std::find_if(messages.rbegin(), messages.rend(),
@@ -77,6 +75,7 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
     if (name.empty() || is_folder) {
       try {
         rules.chat = model_chat_template(*tokenizer, "", folder);
+        check_masks(*rules.chat);
       } catch (const UnavailableError& e) {
         rules.no_chat = e.what();
       }
@@ -84,11 +83,12 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
     }
   }
   if (name.empty()) return rules;
-  if (!known && input_exists(name)) {
-    rules.chat = recognise_chat_template(read_text_file(name, kMaxTemplate), bos, rules.eos, name);
-  } else {
+  if (!known && input_exists(name))
+    rules.chat =
+        chat_template_from_jinja(read_text_file(name, jinja::kMaxSource), bos, rules.eos, name);
+  else
     rules.chat = chat_template_by_name(name, bos, rules.eos);
-  }
+  check_masks(*rules.chat);
   rules.eos = rules.chat->eos;
   return rules;
 }

@@ -36,7 +36,7 @@ std::vector<int32_t> Prompter::from_text(std::string_view text) const {
 }
 
 std::vector<int32_t> Prompter::from_messages(std::span<const Message> messages) const {
-  if (chat_) return encode(joined_text(render(*chat_, messages, true)));
+  if (chat_) return encode(render_text(*chat_, messages, true));
   std::string text;
   for (const Message& m : messages) text += m.content;
   return encode(text);

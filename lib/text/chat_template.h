@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chat templates: conversations rendered as the text a model was taught on, cut into segments that
-// say what is trained on. Built in: chatml (SmolLM2, Qwen 2 to 3 and their variations), alpaca,
-// llama-2, llama-3 (3 to 3.3). Which one a model uses is recognised from its own Jinja source, read
-// as a program and compared with known ones: equal programs render equal text, character for
-// character as transformers' apply_chat_template; any other is refused, never guessed.
+// say what is trained on. A template is a Jinja source (text/jinja.h): the model's own, a file, or
+// one by name. Text is what transformers' apply_chat_template writes, character for character.
 #pragma once
 
-#include <cstdint>
+#include <ctime>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "io/json.h"
+#include "text/jinja.h"
+
 namespace nibble {
 
 class Tokenizer;
 
 struct Message {
-  std::string role;     // "system", "user", "assistant"; chatml takes any
+  std::string role;     // "system", "user", "assistant", "tool", ...
   std::string content;  // text
   /// What an alpaca row calls "input": its own section in the alpaca template, elsewhere a line
   /// after the content.
   std::string input = {};
   /// Whether the content and its end-of-turn token are trained on; unset: assistant's are.
   std::optional<bool> train = std::nullopt;
+  /// What else a template may read: "tool_calls", "reasoning_content", "name", ... A "content" here
+  /// (null, or a list of parts) stands in place of the text.
+  Json::Object fields = {};
 };
 
 struct Segment {
@@ -34,51 +39,54 @@ struct Segment {
   bool operator==(const Segment&) const = default;
 };
 
-enum class TemplateForm : uint8_t { kChatml, kAlpaca, kLlama2, kLlama3 };
-
-struct ChatTemplate {
-  TemplateForm form = TemplateForm::kChatml;
-  std::string bos, eos;  // the special tokens' text, where the form writes them
-  /// chatml: the system message of a conversation that does not begin with one.
-  std::optional<std::string> default_system = std::nullopt;
-  /// chatml: the last answer is written with its reasoning between <think> marks, empty or not, and
-  /// reasoning is dropped from answers before the last question (Qwen3).
-  bool thinking = false;
-  /// Only system, user and assistant are known (what others become needs the tools' templates).
-  bool plain_roles = false;
-  /// llama-3: every conversation has a system message that starts with this (the dates of 3.1 on).
-  std::string preamble = {};
-  /// The generation prompt is written whether asked for or not (the template of Llama 3.0).
-  bool always_prompts = false;
+/// What a conversation brings beside its messages.
+struct ChatInputs {
+  Json tools, documents;        // null: none
+  Json::Object variables = {};  // further ones: "enable_thinking", ...
 };
 
-/// "chatml", "alpaca", "llama-2", "llama-3".
+struct ChatTemplate {
+  std::string name;      // for messages: a name, or where the source is from
+  std::string bos, eos;  // the special tokens' text; empty: the model has none
+  std::shared_ptr<const jinja::Template> jinja;
+  /// The template has a section for Message::input.
+  bool has_input_section = false;
+  std::time_t now = std::time(nullptr);  // what templates that write the date are told
+};
+
+/// "chatml", "alpaca", "vicuna", "llama-2", "llama-3", "mistral", "zephyr", "phi-3", "gemma".
 const std::vector<std::string>& chat_template_names();
-std::string_view chat_template_name(TemplateForm form);
 
 /// The plain template of that name. Empty `bos` and `eos` mean those of the form's first model
 /// (<s> and </s>, <|begin_of_text|>). Throws UsageError for another name.
 ChatTemplate chat_template_by_name(std::string_view name, std::string_view bos = {},
                                    std::string_view eos = {});
 
-/// The template that a Jinja source is. `place` starts the message of the UnavailableError thrown
-/// where it is none of the known programs (remedy: --template=NAME). `today` stands for
-/// strftime_now("%d %b %Y") in templates that write the date; empty: the day of the call.
-ChatTemplate recognise_chat_template(std::string_view jinja, std::string_view bos,
-                                     std::string_view eos, const std::string& place,
-                                     std::string_view today = {});
+/// The template of a Jinja source. `place` starts the messages of errors. Throws
+/// jinja::TemplateError, which names the line.
+ChatTemplate chat_template_from_jinja(std::string_view source, std::string_view bos,
+                                      std::string_view eos, const std::string& place);
 
-/// The template of a model: what its Jinja source is, or NAME where one is given. A model without a
-/// template and without NAME throws UnavailableError with the remedy.
+/// The template of a model: its own, or where `name` is given, the one of that name or in that
+/// file. A model without a template and without `name` throws UnavailableError with the remedy.
 ChatTemplate model_chat_template(const Tokenizer& tokenizer, std::string_view name,
                                  const std::string& place);
 
-/// The conversation as text in segments; neighbours differ in label. With add_generation_prompt the
-/// text ends where the assistant's answer begins. Throws DataError (without a place) where the
-/// template cannot express the conversation: roles that do not alternate in llama-2 and alpaca,
-/// roles unknown to it.
+/// The conversation as text. With add_generation_prompt it ends where the assistant's answer
+/// begins. Throws DataError where the template refuses the conversation.
+std::string render_text(const ChatTemplate& chat, std::span<const Message> messages,
+                        bool add_generation_prompt, const ChatInputs& inputs = {});
+
+/// The same in segments; neighbours differ in label. What of a turn is trained on is what the model
+/// would write: all after the generation prompt, end-of-turn token included, white space after it
+/// not. Throws DataError, also where the template does not show where its turns are.
 std::vector<Segment> render(const ChatTemplate& chat, std::span<const Message> messages,
-                            bool add_generation_prompt);
+                            bool add_generation_prompt, const ChatInputs& inputs = {});
+
+/// Tries the template on a conversation of two turns. Throws UnavailableError where the segments
+/// are not right: the answers and nothing of the questions trained on. A template that refuses the
+/// conversation is not judged.
+void check_masks(const ChatTemplate& chat);
 
 /// The segments' text, joined.
 std::string joined_text(std::span<const Segment> segments);

@@ -8,7 +8,6 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "text/jinja_program.h"
 
 namespace nibble {
 namespace {
@@ -63,14 +62,12 @@ std::string llama3_source(bool asks) {
 }
 
 ChatTemplate recognised(const std::string& source) {
-  return recognise_chat_template(source, "<s>", "</s>", "tokenizer_config.json");
+  return chat_template_from_jinja(source, "<s>", "</s>", "tokenizer_config.json");
 }
 
 TEST(ChatTemplate, PlainChatml) {
   for (const char* source : {kPlainChatml, kSpacedChatml}) {
     const ChatTemplate chat = recognised(source);
-    EXPECT_EQ(chat.form, TemplateForm::kChatml);
-    EXPECT_FALSE(chat.default_system);
     const Segments want = {{false, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"},
                            {true, " Hello <|im_end|>"},
                            {false,
@@ -83,7 +80,6 @@ TEST(ChatTemplate, PlainChatml) {
 
 TEST(ChatTemplate, ChatmlDefaultSystemMessageIsTheModelsOwn) {
   const ChatTemplate chat = recognised(kChefChatml);
-  EXPECT_EQ(chat.default_system, "You \"cook\".\nWell.");
   EXPECT_EQ(joined_text(render(chat, Messages{{"user", "Hi"}}, false)),
             "<|im_start|>system\nYou \"cook\".\nWell.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
   EXPECT_EQ(joined_text(render(chat, Messages{{"system", "S"}, {"user", "Hi"}}, false)),
@@ -93,7 +89,6 @@ TEST(ChatTemplate, ChatmlDefaultSystemMessageIsTheModelsOwn) {
 TEST(ChatTemplate, Llama2) {
   for (const char* stripped : {"content.strip()", "content | trim"}) {
     const ChatTemplate chat = recognised(llama2_source(stripped));
-    ASSERT_EQ(chat.form, TemplateForm::kLlama2);
     const Messages talk = {{"system", "S"}, {"user", " Hi "}, {"assistant", "Yo\n"}, {"user", "?"}};
     const Segments want = {{false, "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\n Hi [/INST]"},
                            {true, " Yo </s>"},
@@ -115,17 +110,6 @@ TEST(ChatTemplate, Llama3) {
   prompted.back().text += open + "assistant" + close;
   EXPECT_EQ(render(recognised(llama3_source(true)), kTwoTurns, true), prompted);
   EXPECT_EQ(render(recognised(llama3_source(false)), kTwoTurns, false), prompted);
-}
-
-TEST(ChatTemplate, Llama3DatedPreamble) {
-  ChatTemplate chat = chat_template_by_name("llama-3");
-  chat.preamble = "Today Date: 1 Jan 2025\n\n";
-  EXPECT_EQ(joined_text(render(chat, Messages{{"system", " S "}, {"user", "Hi"}}, false)),
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nToday Date: 1 Jan 2025"
-            "\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>");
-  EXPECT_EQ(joined_text(render(chat, Messages{{"user", "Hi"}}, false)),
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nToday Date: 1 Jan 2025"
-            "\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>");
 }
 
 TEST(ChatTemplate, Alpaca) {
@@ -158,50 +142,54 @@ TEST(ChatTemplate, TrainFlagMovesTheLabel) {
   EXPECT_FALSE(got[2].label);
 }
 
-TEST(ChatTemplate, ThinkingKeepsOnlyTheLastReasoning) {
-  ChatTemplate chat = chat_template_by_name("chatml");
-  chat.thinking = true;
-  const Messages talk = {{"user", "a"},
-                         {"assistant", "<think>\nwhy\n</think>\n\nA"},
-                         {"user", "b"},
-                         {"assistant", "<think>\nhow\n</think>\n\nB"}};
-  const Segments got = render(chat, talk, false);
-  ASSERT_EQ(got.size(), 5u);
-  EXPECT_EQ(got[1].text, "A<|im_end|>");
-  EXPECT_EQ(got[3].text, "<think>\nhow\n</think>\n\nB<|im_end|>");
-  const Segments bare = render(chat, Messages{{"user", "a"}, {"assistant", "A"}}, false);
-  EXPECT_EQ(bare[1].text, "<think>\n\n</think>\n\nA<|im_end|>");
-}
-
-TEST(ChatTemplate, AnythingElseIsRefusedWithTheRemedy) {
-  for (const std::string& source :
-       {std::string("{{ messages[0].content }}"), std::string(kPlainChatml) + "!",
-        llama3_source(true) + "{{ eos_token }}", std::string()}) {
-    try {
-      recognised(source);
-      ADD_FAILURE() << "recognised " << source;
-    } catch (const UnavailableError& e) {
-      EXPECT_NE(std::string(e.what()).find("--template=NAME"), std::string::npos) << e.what();
-    }
+TEST(ChatTemplate, NamesThatAreNone) {
+  try {
+    chat_template_by_name("vicunia");
+    ADD_FAILURE() << "taken";
+  } catch (const UsageError& e) {
+    EXPECT_NE(std::string(e.what()).find("chatml, alpaca, vicuna, llama-2, llama-3, mistral"),
+              std::string::npos)
+        << e.what();
   }
-  for (const char* broken : {"{% if x", "{{ 'x }}", "{# x", "{{ x"})
-    EXPECT_THROW(recognised(broken), DataError) << broken;
-  EXPECT_THROW(chat_template_by_name("vicuna"), UsageError);
-  ChatTemplate chat = chat_template_by_name("chatml");
-  chat.plain_roles = true;
-  EXPECT_THROW(render(chat, Messages{{"tool", "x"}}, false), DataError);
 }
 
-TEST(JinjaProgram, SpellingDoesNotMatter) {
-  EXPECT_EQ(jinja_program("a{{- ' b' -}}\n c"), "out \"a bc\"\n");
-  EXPECT_EQ(jinja_program("a{{ 'x' + m.role + \"y\" }}"),
-            "out \"ax\"\nout m[\"role\"]\nout \"y\"\n");
-  EXPECT_EQ(jinja_program("x\n  {% if a %}\ny{% endif %}\n"),
-            "out \"x\\n\"\ndo if a\nout \"y\"\ndo endif\n");
-  // Not the same: a filter binds tighter than +, a method is no member.
-  EXPECT_EQ(jinja_program("{{ 'a' + 'b' | trim }}"), "out \"a\"\nout \"b\"|trim\n");
-  EXPECT_EQ(jinja_program("{{ m.strip() }}"), "out m.strip()\n");
-  EXPECT_EQ(jinja_program("{{ 'a' if x else 'b' + 'c' }}"), "out \"a\" if x else \"b\"+\"c\"\n");
+std::string text_of(std::string_view name, const Messages& messages, bool prompts = false) {
+  return render_text(chat_template_by_name(name), messages, prompts);
+}
+
+TEST(ChatTemplate, TheOtherNames) {
+  const Messages talk = {{"system", "S"}, {"user", "a"}, {"assistant", "A"}, {"user", "b"}};
+  EXPECT_EQ(text_of("vicuna", talk, true), "S USER: a ASSISTANT: A</s>USER: b ASSISTANT:");
+  EXPECT_EQ(text_of("vicuna", Messages{{"user", "a"}}),
+            "A chat between a curious user and an artificial intelligence assistant. The assistant "
+            "gives helpful, detailed, and polite answers to the user's questions. USER: a ");
+  EXPECT_EQ(text_of("mistral", talk, true), "<s>[INST] S\n\na [/INST] A</s>[INST] b [/INST]");
+  EXPECT_EQ(text_of("zephyr", talk, true),
+            "<|system|>\nS</s>\n<|user|>\na</s>\n<|assistant|>\nA</s>\n<|user|>\nb</s>\n"
+            "<|assistant|>\n");
+  EXPECT_EQ(text_of("phi-3", talk, true),
+            "<|system|>\nS<|end|>\n<|user|>\na<|end|>\n<|assistant|>\nA<|end|>\n<|user|>\n"
+            "b<|end|>\n<|assistant|>\n");
+  EXPECT_EQ(text_of("phi-3", Messages{{"user", "a"}}), "<|user|>\na<|end|>\n<|endoftext|>");
+  EXPECT_EQ(text_of("gemma", talk, true),
+            "<bos><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+            "<start_of_turn>user\nb<end_of_turn>\n<start_of_turn>model\n");
+}
+
+TEST(ChatTemplate, EveryNameTrainsOnAnswersAlone) {
+  const Messages talk = {{"user", "a"}, {"assistant", "A"}, {"user", "b"}, {"assistant", "B"}};
+  for (const std::string& name : chat_template_names()) {
+    const ChatTemplate chat = chat_template_by_name(name);
+    std::vector<std::string> learnt;
+    for (const Segment& s : render(chat, talk, false))
+      if (s.label) learnt.push_back(s.text);
+    ASSERT_EQ(learnt.size(), 2u) << name;
+    const std::string space = name == "vicuna" || name == "mistral" || name == "llama-2" ? " " : "";
+    const std::string end = (name == "llama-2" ? " " : "") + end_of_turn(chat);
+    EXPECT_EQ(learnt[0], space + "A" + end) << name;
+    EXPECT_EQ(learnt[1], space + "B" + end) << name;
+    EXPECT_NO_THROW(check_masks(chat)) << name;
+  }
 }
 
 std::string slurp(const std::string& path) {
@@ -238,13 +226,17 @@ TEST(ChatTemplateData, TemplatesOfModels) {
       {"meta-llama-Llama-3.3-70B-Instruct.jinja", fixed.c_str()},
   };
   for (const Case& c : cases) {
-    const ChatTemplate chat =
-        recognise_chat_template(slurp(folder + c.file), "B", "E", c.file, "02 Jan 2026");
+    ChatTemplate chat = chat_template_from_jinja(slurp(folder + c.file), "B", "E", c.file);
+    std::tm day = {.tm_sec = 0,
+                   .tm_min = 0,
+                   .tm_hour = 12,
+                   .tm_mday = 2,
+                   .tm_mon = 0,
+                   .tm_year = 126,
+                   .tm_isdst = -1};
+    chat.now = std::mktime(&day);
     EXPECT_EQ(joined_text(render(chat, Messages{{"user", "Hi"}}, true)), c.want) << c.file;
   }
-  for (const char* other : {"microsoft-Phi-3.5-mini-instruct.jinja", "google-gemma-2-2b-it.jinja",
-                            "openai-gpt-oss-120b.jinja", "HuggingFaceTB-SmolLM3-3B.jinja"})
-    EXPECT_THROW(recognise_chat_template(slurp(folder + other), "B", "E", other), UnavailableError);
 }
 
 }  // namespace

@@ -17,6 +17,6 @@ refused 69 '{"instruction":"a","output":"b"}' '--template='
 refused 64 '{}' '--from' --from=oasst
 refused 64 '{}' '--train-on=some' --train-on=some
 refused 64 '{}' '"prompt"' --fields=prompt
-refused 64 '{}' 'chatml, alpaca, llama-2, llama-3' --template=no-such-template
+refused 64 '{}' 'chatml, alpaca, vicuna, llama-2, llama-3, mistral, zephyr, phi-3, gemma' --template=no-such-template
 echo '{{ messages }}' >own.jinja
 refused 69 '{"instruction":"a","output":"b"}' 'own.jinja' --template=own.jinja

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Masks: which bytes of a rendered conversation are trained on.
+//
+// A template with {% generation %} says so itself. Otherwise a turn is what was written while the
+// template's loop stood at its message, without what the loop wrote there of other messages. Of an
+// assistant's turn the prompt's part is what add_generation_prompt writes in its place when the
+// conversation ends before it; of another's, what stays the same with another content. Where a
+// template loops over something else than its messages, the conversation is rendered up to the turn
+// and with it, and both must be beginnings of the whole.
+#include "text/chat_masks.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "text/unicode.h"
+
+namespace nibble {
+namespace {
+
+using jinja::Range;
+
+// Contents that no conversation has: from a private use area. The second is there in case a content
+// begins with the first.
+constexpr std::string_view kOther = "\xEE\x80\x80", kYetAnother = "\xEE\x80\x81";
+
+size_t common_prefix(std::string_view a, std::string_view b) {
+  const size_t most = std::min(a.size(), b.size());
+  return static_cast<size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first -
+      a.begin());
+}
+
+std::string_view part(std::string_view text, Range r) {
+  return text.substr(r.begin, r.end - r.begin);
+}
+
+// Where the text without the white space at its end ends.
+size_t stripped_end(std::string_view text) {
+  const std::string_view core = python_strip(text);
+  return core.empty() ? 0 : static_cast<size_t>(core.data() - text.data()) + core.size();
+}
+
+// A cut inside a mark ("<|STA" of "<|START|>"), or inside a character, moved before it.
+size_t whole_marks(std::string_view text, size_t cut) {
+  while (cut > 0 && cut < text.size() && (static_cast<unsigned char>(text[cut]) & 0xC0u) == 0x80)
+    --cut;
+  const size_t open = text.substr(0, cut).find_last_of("<[>] \n");
+  const bool inside = open != std::string_view::npos && (text[open] == '<' || text[open] == '[');
+  return inside ? open : cut;
+}
+
+bool trained(const Message& m) {
+  return m.train.value_or(m.role == "assistant");
+}
+
+class Masker {
+ public:
+  Masker(const ChatTemplate& chat, std::span<const Message> messages, bool prompts,
+         const ChatInputs& inputs)
+      : chat_(chat),
+        messages_(messages),
+        inputs_(inputs),
+        whole_(render_chat(chat, messages, prompts, inputs)),
+        turns_(messages.size()) {
+    for (const auto& [message, range] : whole_.messages) turns_[message].push_back(range);
+  }
+
+  std::vector<Segment> run() {
+    std::vector<Range> ranges;
+    for (size_t i = 0; i < messages_.size(); ++i)
+      if (trained(messages_[i])) add_turn(i, ranges);
+    std::sort(ranges.begin(), ranges.end(),
+              [](const Range& a, const Range& b) { return a.begin < b.begin; });
+    return cut(ranges);
+  }
+
+ private:
+  [[noreturn]] void unclear(size_t i, std::string_view why) const {
+    throw DataError(cat(chat_.name, ": message ", i + 1, " (", messages_[i].role, "): ", why,
+                        "; mark what is trained on with {% generation %}, or take another "
+                        "--template"));
+  }
+
+  void add_turn(size_t i, std::vector<Range>& ranges) {
+    if (chat_.jinja->has_generation()) return add_generation(i, ranges);
+    if (turns_[i].size() > 1) unclear(i, "the template writes it twice");
+    if (turns_[i].empty()) return add_by_beginnings(i, ranges);
+    const Range turn = turns_[i][0];
+    const std::string_view text = part(whole_.text, turn);
+    const size_t head =
+        messages_[i].role == "assistant" ? head_of_answer(i, turn) : head_by_content(i, text);
+    add_without_others(
+        i, {turn.begin + std::min(head, text.size()), turn.begin + stripped_end(text)}, ranges);
+  }
+
+  // Of what the template marks, what lies in the message's turn.
+  void add_generation(size_t i, std::vector<Range>& ranges) {
+    if (whole_.generation_lost)
+      unclear(i, "the template has {% generation %} inside a macro or another block's text");
+    if (turns_[i].empty() && !whole_.generation.empty() && whole_.messages.empty())
+      unclear(i, "the template does not loop over its messages");
+    for (const Range& g : whole_.generation)
+      for (const Range& turn : turns_[i])
+        if (g.begin >= turn.begin && g.end <= turn.end) ranges.push_back(g);
+  }
+
+  // How much of an answer's turn stands in the prompt when the model is asked for it.
+  size_t head_of_answer(size_t i, const Range& turn) {
+    const std::string_view text = part(whole_.text, turn);
+    if (head_ && text.starts_with(*head_)) return head_->size();
+    const std::string prompt = prompt_before(i, turn);
+    size_t head = prompt.size();
+    if (prompt.empty())  // a template without generation prompt: white space alone is the answer's
+      head = head_by_content(i, text);
+    else if (!text.starts_with(prompt))  // the prompt says more than the turn keeps
+      return whole_marks(text, std::min(common_prefix(text, prompt), head_by_content(i, text)));
+    if (python_strip(text.substr(0, head)).empty()) head = 0;
+    head_ = text.substr(0, head);
+    return head;
+  }
+
+  std::string prompt_before(size_t i, const Range& turn) {
+    const auto before = messages_.first(i);
+    try {
+      const std::string asked = render_chat(chat_, before, true, inputs_).text;
+      if (asked.size() >= turn.begin &&
+          asked.compare(0, turn.begin, whole_.text, 0, turn.begin) == 0)
+        return asked.substr(turn.begin);
+      const std::string unasked = render_chat(chat_, before, false, inputs_).text;
+      if (asked.starts_with(unasked) && asked.size() > unasked.size())
+        return asked.substr(unasked.size());
+    } catch (const jinja::TemplateError&) {
+      // A conversation that the template refuses where it ends there, as an empty one.
+    }
+    const std::string_view text = part(whole_.text, turn);
+    return std::string(text.substr(0, head_by_content(i, text)));
+  }
+
+  // How much of a turn is the same with another content.
+  size_t head_by_content(size_t i, std::string_view text) {
+    std::vector<Message> changed(messages_.begin(), messages_.end());
+    std::erase_if(changed[i].fields, [](const Json::Member& f) { return f.first == "content"; });
+    const bool taken = messages_[i].content.find(kOther) != std::string::npos;
+    changed[i].content = taken ? kYetAnother : kOther;
+    changed[i].input.clear();
+    const jinja::Rendered other = render_chat(chat_, changed, false, inputs_);
+    for (const auto& [message, range] : other.messages)
+      if (message == i) return common_prefix(text, part(other.text, range));
+    unclear(i, "the template does not show where its content begins");
+  }
+
+  // For templates that do not loop over their messages.
+  void add_by_beginnings(size_t i, std::vector<Range>& ranges) {
+    if (!whole_.messages.empty()) return;  // this one it leaves out
+    const std::string before = render_chat(chat_, messages_.first(i), true, inputs_).text;
+    const std::string with = render_chat(chat_, messages_.first(i + 1), false, inputs_).text;
+    if (!whole_.text.starts_with(before) || !whole_.text.starts_with(with) ||
+        with.size() < before.size())
+      unclear(i, "the template does not show where its turn is");
+    ranges.push_back({before.size(), std::max(before.size(), stripped_end(with))});
+  }
+
+  // The range without the turns of other messages inside it.
+  void add_without_others(size_t i, Range range, std::vector<Range>& ranges) const {
+    std::vector<Range> others;
+    for (const auto& [message, other] : whole_.messages)
+      if (message != i && other.begin >= range.begin && other.end <= range.end)
+        others.push_back(other);
+    std::sort(others.begin(), others.end(),
+              [](const Range& a, const Range& b) { return a.begin < b.begin; });
+    for (const Range& other : others) {
+      if (other.begin > range.begin) ranges.push_back({range.begin, other.begin});
+      range.begin = std::max(range.begin, other.end);
+    }
+    if (range.begin < range.end) ranges.push_back(range);
+  }
+
+  std::vector<Segment> cut(const std::vector<Range>& ranges) const {
+    std::vector<Segment> segments;
+    const auto add = [&](bool label, Range r) {
+      if (r.begin >= r.end) return;
+      if (segments.empty() || segments.back().label != label) segments.push_back({label, {}});
+      segments.back().text += part(whole_.text, r);
+    };
+    size_t at = 0;
+    for (const Range& r : ranges) {
+      add(false, {at, r.begin});
+      add(true, {std::max(at, r.begin), r.end});
+      at = std::max(at, r.end);
+    }
+    add(false, {at, whole_.text.size()});
+    return segments;
+  }
+
+  const ChatTemplate& chat_;
+  std::span<const Message> messages_;
+  const ChatInputs& inputs_;
+  const jinja::Rendered whole_;
+  std::vector<std::vector<Range>> turns_;
+  std::optional<std::string> head_;  // what the generation prompt put before the last answer
+};
+
+// Two turns whose texts occur nowhere else.
+const std::vector<Message>& sample() {
+  static const std::vector<Message> messages = {
+      {"user", "qxvone"}, {"assistant", "zkwtwo"}, {"user", "qxvthree"}, {"assistant", "zkwfour"}};
+  return messages;
+}
+
+}  // namespace
+
+std::vector<Segment> render(const ChatTemplate& chat, std::span<const Message> messages,
+                            bool add_generation_prompt, const ChatInputs& inputs) {
+  return Masker(chat, messages, add_generation_prompt, inputs).run();
+}
+
+void check_masks(const ChatTemplate& chat) {
+  std::vector<Segment> segments;
+  try {
+    render_chat(chat, sample(), false, {});
+  } catch (const jinja::TemplateError&) {
+    return;
+  }
+  std::string fault;
+  try {
+    std::string learnt, given;
+    for (const Segment& s : render(chat, sample(), false)) (s.label ? learnt : given) += s.text;
+    for (const Message& m : sample()) {
+      const bool answer = m.role == "assistant";
+      if (given.find(m.content) != std::string::npos && answer)
+        fault = "an answer of a trial conversation is not trained on";
+      if (learnt.find(m.content) != std::string::npos && !answer)
+        fault = "a question of a trial conversation is trained on";
+    }
+  } catch (const DataError& e) {
+    throw UnavailableError(e.what());
+  }
+  if (!fault.empty())
+    throw UnavailableError(cat(chat.name, ": ", fault,
+                               ", so that the template cannot be trained on; "
+                               "mark what is trained on with {% generation %}, or take another "
+                               "--template"));
+}
+
+std::string end_of_turn(const ChatTemplate& chat) {
+  try {
+    const auto segments = render(chat, std::span(sample()).first(2), false);
+    for (const Segment& s : segments) {
+      const size_t at = s.text.find(sample()[1].content);
+      if (!s.label || at == std::string::npos) continue;
+      const std::string rest = s.text.substr(at + sample()[1].content.size());
+      if (const std::string_view end = python_strip(rest); !end.empty()) return std::string(end);
+    }
+  } catch (const DataError&) {
+    // A template that wants more than a conversation ends answers with eos, as far as is known.
+  }
+  return chat.eos;
+}
+
+}  // namespace nibble
