@@ -61,6 +61,17 @@ def state_of(tensor):
     return json.loads(bytes(tensor.tolist()))
 
 
+def assert_same_tensors(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        if ".quant_state." in name:
+            assert state_of(ours[name]) == state_of(tensor), name
+            continue
+        assert ours[name].dtype == tensor.dtype and ours[name].shape == tensor.shape, name
+        same = ours[name].view(torch.uint8) if tensor.dim() else ours[name]
+        assert torch.equal(same, tensor.view(torch.uint8) if tensor.dim() else tensor), name
+
+
 def quantized_names(tensors):
     """Names of the weights that are quantised."""
     names = {n[: n.index(".quant_state.")] for n in tensors if ".quant_state." in n}

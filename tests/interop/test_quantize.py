@@ -11,18 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from common import FAMILIES, run, tiny_model
-from quantized import SCHEMES, bnb_config, dequantized, load, quantized_names, read, state_of
-
-def assert_same_tensors(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for name, tensor in theirs.items():
-        if ".quant_state." in name:
-            assert state_of(ours[name]) == state_of(tensor), name
-            continue
-        assert ours[name].dtype == tensor.dtype and ours[name].shape == tensor.shape, name
-        same = ours[name].view(torch.uint8) if tensor.dim() else ours[name]
-        assert torch.equal(same, tensor.view(torch.uint8) if tensor.dim() else tensor), name
-
+from quantized import (SCHEMES, assert_same_tensors, bnb_config, dequantized, load, quantized_names,
+                       read)
 
 def logits(model):
     ids = torch.arange(3, 43).reshape(2, 20)

@@ -3,8 +3,6 @@
 imported, trained, completed with, merged and exported."""
 
 import json
-import pathlib
-import shutil
 
 import peft
 import pytest
@@ -12,10 +10,11 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from common import model_logits, random_rows, run, tiny_model, write_rows
-from quantized import SCHEMES, bnb_config, dense_model, dequantized, load, quantized_names, read
+from common import random_rows, run, tiny_model, write_rows
+from completions import SETTINGS, add_tokenizer, assert_completes
+from quantized import (SCHEMES, assert_same_tensors, bnb_config, dense_model, dequantized, load,
+                       quantized_names, read)
 
-TOKENIZER = pathlib.Path(__file__).parent.parent / "support" / "tiny-tokenizer"
 CASES = [(scheme, skip) for scheme in SCHEMES for skip in (None, [])]
 
 
@@ -23,15 +22,22 @@ CASES = [(scheme, skip) for scheme in SCHEMES for skip in (None, [])]
 def theirs(request, tmp_path):
     """A folder of theirs, the head skipped or not."""
     scheme, skip = request.param
-    tiny_model("llama", tmp_path / "dense", seed=41, dtype=torch.bfloat16, vocab_size=264,
-               bos_token_id=0, eos_token_id=2)
+    tiny_model("llama", tmp_path / "dense", seed=41, dtype=torch.bfloat16, **SETTINGS)
     config = bnb_config(**SCHEMES[scheme][1], llm_int8_skip_modules=skip)
     load(tmp_path / "dense", quantization_config=config).save_pretrained(tmp_path / "theirs")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(TOKENIZER)
-    tokenizer.save_pretrained(tmp_path / "theirs")
-    tensors = read(tmp_path / "theirs")
-    assert len(quantized_names(tensors)) == 21 + (skip == [])
+    add_tokenizer(tmp_path / "theirs")
+    assert len(quantized_names(read(tmp_path / "theirs"))) == 21 + (skip == [])
     return tmp_path / "theirs"
+
+
+def adapted(folder, adapter):
+    """Its dequantised weights under an adapter with random A and B, which is saved."""
+    torch.manual_seed(43)
+    config = peft.LoraConfig(r=4, lora_alpha=8, init_lora_weights=False, task_type="CAUSAL_LM",
+                             target_modules="all-linear")
+    model = peft.get_peft_model(dense_model(folder), config)
+    model.save_pretrained(adapter)
+    return model.eval()
 
 
 def test_import_keeps_them(theirs, tmp_path):
@@ -46,68 +52,68 @@ def test_import_keeps_them(theirs, tmp_path):
         assert torch.equal(load(tmp_path / "in")(ids).logits, load(theirs)(ids).logits)
 
 
-def test_train_and_generate_and_merge(theirs, tmp_path):
-    """Two steps: the losses are PEFT's on the dequantised weights, and the adapter loads on them."""
-    dense = dense_model(theirs)
-    rows = [row for row in random_rows(8, 30, 264, seed=42) if len(row["input_ids"]) > 3]
-    for row in rows:
-        row["labels"] = row["input_ids"]
-    write_rows(tmp_path / "rows.jsonl", rows)
-    run("nibble-pack", f"--model={theirs}", "--mode=pad", "--length=64", tmp_path / "rows.jsonl",
+def test_two_steps_follow_pefts(theirs, tmp_path):
+    """PEFT trains on the dequantised weights, from the same random A and B."""
+    rows = [row["input_ids"] for row in random_rows(16, 30, 264, seed=42)]
+    rows = [ids for ids in rows if len(ids) > 3]
+    write_rows(tmp_path / "rows.jsonl", [{"input_ids": ids, "labels": ids} for ids in rows])
+    run("nibble-pack", f"--model={theirs}", "--mode=pad", "--length=32", tmp_path / "rows.jsonl",
         "-o", tmp_path / "train.nbp")
+    model = adapted(theirs, tmp_path / "start")
     run("nibble-train", f"--model={theirs}", f"--data={tmp_path}/train.nbp", "--compute=f32",
-        "--steps=2", f"--batch-size={len(rows)}", "--rank=4", "--learning-rate=0.01", "--warmup=0",
-        "--schedule=constant", "-o", tmp_path / "adapter")
-    ours = [json.loads(line)["loss"] for line in open(tmp_path / "adapter" / "metrics.jsonl")]
+        "--no-shuffle", f"--adapter={tmp_path}/start", "--steps=2", "--batch-size=7",
+        "--learning-rate=0.01", "--warmup=0", "--schedule=constant", "-o", tmp_path / "out")
+    ours = [json.loads(line)["loss"] for line in open(tmp_path / "out" / "metrics.jsonl")]
 
-    def loss(model):
-        losses = []
-        for row in rows:
-            logits = model_logits(model, [row["input_ids"]])[:-1]
-            target = torch.tensor(row["input_ids"][1:])
-            losses.append(torch.nn.functional.cross_entropy(logits, target, reduction="none"))
-        return torch.cat(losses).mean().item()
-
-    assert len(ours) == 2 and abs(ours[0] - loss(dense)) < 1e-5 * ours[0]
-
-    # nibble-generate with the adapter, and without.
-    prompt = "the other in there"
-    ids = transformers.AutoTokenizer.from_pretrained(theirs)(prompt, return_tensors="pt").input_ids
-    say = ["nibble-generate", f"--model={theirs}", "--raw", "--compute=f32", "--max-tokens=16"]
-    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": prompt}) + "\n")
-
-    def assert_says(model, *options):
-        tokens = model.generate(ids, max_new_tokens=16, do_sample=False, eos_token_id=2,
-                                pad_token_id=2)[0, ids.shape[1]:].tolist()
-        record = json.loads(run(*say, *options, tmp_path / "p.jsonl"))
-        decoded = json.loads(run("nibble-tokenize", f"--model={theirs}", "--decode", write(tokens)))
-        assert decoded["text"] == record["completion"]
-        assert record["tokens"] == len(tokens) - (tokens[-1] == 2)
-
-    def write(tokens):
-        tokens = tokens[:-1] if tokens[-1] == 2 else tokens
-        write_rows(tmp_path / "ids.jsonl", [{"input_ids": tokens, "labels": tokens}])
-        return tmp_path / "ids.jsonl"
-
-    assert_says(dense)
-    adapted = peft.PeftModel.from_pretrained(dense, tmp_path / "adapter").eval()
-    assert abs(ours[1] - loss(adapted)) > 1e-3 * ours[1]  # two steps on from the second's loss
-    assert_says(adapted, f"--adapter={tmp_path}/adapter")
-
-    # Merged, dense and quantised again.
-    run("nibble-merge", f"--model={theirs}", f"--adapter={tmp_path}/adapter", "--type=f32", "-o",
-        tmp_path / "merged")
-    merged = adapted.merge_and_unload().state_dict()
-    got = load_file(tmp_path / "merged" / "model.safetensors")
-    assert got.keys() == merged.keys()
-    for name, weight in merged.items():  # sums of 4 products and W, each side rounding six times
-        bound = 12 * 2.0**-24 * (weight.abs().max() + 1)
-        assert (got[name] - weight).abs().max() <= bound, name
-    run("nibble-merge", f"--model={theirs}", f"--adapter={tmp_path}/adapter", "--type=keep", "-o",
-        tmp_path / "again")
-    assert quantized_names(read(tmp_path / "again")) == quantized_names(read(theirs))
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.01, weight_decay=0.0)
+    theirs_losses = []
+    for batch in rows[:7], rows[7:14]:
+        losses = [torch.nn.functional.cross_entropy(
+            model(torch.tensor([ids])).logits[0, :-1], torch.tensor(ids[1:]), reduction="none")
+            for ids in batch]
+        loss = torch.cat(losses).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        theirs_losses.append(loss.item())
+    assert ours == pytest.approx(theirs_losses, rel=1e-5)
+    # And PEFT loads the result on the very folder.
+    loaded = peft.PeftModel.from_pretrained(load(theirs), tmp_path / "out").eval()
     with torch.no_grad():
-        assert torch.isfinite(load(tmp_path / "again")(ids).logits).all()
+        assert torch.isfinite(loaded(torch.tensor([rows[0]])).logits).all()
+
+
+def test_generate(theirs, tmp_path):
+    assert_completes(dense_model(theirs), theirs, tmp_path)
+    model = adapted(theirs, tmp_path / "adapter")
+    assert_completes(model, theirs, tmp_path, f"--adapter={tmp_path}/adapter")
+
+
+def test_merge(theirs, tmp_path):
+    model = adapted(theirs, tmp_path / "adapter")
+    for kind in ("f32", "bf16", "keep"):
+        run("nibble-merge", f"--model={theirs}", f"--adapter={tmp_path}/adapter",
+            f"--type={kind}", "-o", tmp_path / kind)
+    # Sums of 4 products, the scale and the sum with W: 7 roundings each side.
+    bounds = {}
+    for name, module in model.named_modules():
+        if isinstance(module, peft.tuners.lora.LoraLayer):
+            a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+            size = 2 * (b.abs() @ a.abs()) + module.base_layer.weight.abs()
+            bounds[name.removeprefix("base_model.model.") + ".weight"] = 14 * 2.0**-24 * size
+    want = model.merge_and_unload().state_dict()
+    merged = load_file(tmp_path / "f32" / "model.safetensors")
+    assert merged.keys() == want.keys() and len(bounds) == 21
+    for name, weight in want.items():
+        difference = (merged[name] - weight).abs()
+        assert (difference <= bounds.get(name, torch.zeros(()))).all(), name
+    # Quantised again: what transformers and bitsandbytes make of the merged model.
+    config = transformers.AutoConfig.from_pretrained(theirs).quantization_config
+    load(tmp_path / "bf16", quantization_config=transformers.BitsAndBytesConfig.from_dict(
+        config)).save_pretrained(tmp_path / "again")
+    assert_same_tensors(read(tmp_path / "keep"), read(tmp_path / "again"))
 
 
 def test_export_writes_the_dequantised_weights(theirs, tmp_path):
