@@ -9,8 +9,8 @@
 
 #include "cli/tool.h"
 #include "io/json.h"
-#include "model/config.h"
 #include "model/side_files.h"
+#include "model/weights.h"
 #include "quant/quantize_folder.h"
 
 namespace {
@@ -70,7 +70,7 @@ std::string report_line(const std::string& name, const QuantizationError& e, boo
 }
 
 void run(const Options& o, ToolContext& context) {
-  const ModelConfig config = load_model_config(o.model);
+  const ModelConfig config = load_model(o.model).config;  // with every tensor checked against it
   std::vector<std::string> skip = o.skip;
   if (skip.size() == 1 && skip[0] == "none") skip.clear();
   // A tied head is the embedding and stays dense; transformers has to be told.

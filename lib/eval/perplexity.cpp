@@ -86,8 +86,11 @@ Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
 Perplexity shard_perplexity(const Model& model, ShardReader& shard, const PerplexityOptions& o) {
   if (shard.info().trained == 0)
     throw DataError(cat(shard.path().string(), ": no token is trained on; mend its labels"));
-  const int64_t length = shard.info().row_length;
-  Scorer scorer(model, o.batch_size * length, length, o.compute);
+  if (shard.info().longest > model.config.max_position)
+    throw DataError(cat(shard.path().string(), ": a sequence of ", shard.info().longest,
+                        " tokens, but the model's context is ", model.config.max_position,
+                        "; pack with --length=", model.config.max_position));
+  Scorer scorer(model, o.batch_size * shard.info().row_length, shard.info().longest, o.compute);
   Perplexity sum;
   Batch batch;
   PackedRow row;

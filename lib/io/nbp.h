@@ -16,7 +16,7 @@
 //                    per row   ceil(T/8) bytes, bit i%8 of byte i/8: token i is trained on
 //        x   12*f  index, per frame: u32 stored bytes, u32 bytes unpacked, u32 CRC-32C of the
 //        stored
-//    x+12f      s  summary, JSON: rows, sequences, tokens, trained
+//    x+12f      s  summary, JSON: rows, sequences, tokens, trained, longest
 //     -32       8  u64 x, where the index begins
 //     -24       4  u32 f, frames
 //     -20       4  u32 s, length of the summary (at most 64 KiB)
@@ -47,6 +47,8 @@ struct PackedRow {
   /// Where sequences start: ascending, the first 0. Empty only where tokens is.
   std::vector<int32_t> starts;
 
+  /// Tokens of its longest sequence.
+  int64_t longest() const;
   void clear() {
     tokens.clear();
     trained.clear();
@@ -67,6 +69,7 @@ struct ShardInfo {
   int64_t sequences = 0;
   int64_t tokens = 0;
   int64_t trained = 0;  // tokens that are targets
+  int64_t longest = 0;  // tokens of the longest sequence
 };
 
 /// Writes a shard as rows arrive, holding one frame in memory.

@@ -64,6 +64,9 @@ void Frame::check_row(const Row& row, const RowLimits& limits) const {
     const uint32_t at = start(row, i);
     if (i == 0 ? at != 0 : at <= last || at >= row.tokens)
       throw DataError("a sequence starts at an impossible place");
+    const uint32_t end = i + 1 < row.sequences ? start(row, i + 1) : row.tokens;
+    if (end > at && end - at > limits.longest)
+      throw DataError("a sequence is longer than the longest");
     if (trained(row, at)) throw DataError("the first token of a sequence is marked as trained");
     last = at;
   }

@@ -14,11 +14,12 @@
 
 namespace nibble::nbp {
 
-/// What the header says of every row.
+/// What header and summary say of every row.
 struct RowLimits {
   int64_t row_length = 0;
   int64_t vocab_size = 0;
   int64_t id_bytes = 2;
+  int64_t longest = 0;  // tokens of a sequence
 };
 
 struct FreeZstd {

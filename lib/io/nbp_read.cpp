@@ -124,6 +124,7 @@ uint64_t ShardReader::State::read_ends() {
   info.tokens = count(summary, "tokens", info.rows, info.rows * info.row_length);
   info.sequences = count(summary, "sequences", info.rows, info.tokens);
   info.trained = count(summary, "trained", 0, info.tokens - info.sequences);
+  info.longest = count(summary, "longest", info.rows > 0, std::min(info.tokens, info.row_length));
   return index_offset;
 }
 
@@ -151,9 +152,11 @@ void ShardReader::State::unpack(int64_t number, nbp::Frame& frame) const {
   const auto stored = file.bytes().subspan(entry.offset, entry.bytes);
   try {
     if (crc32c(stored.data(), stored.size()) != entry.crc) throw DataError("checksum differs");
-    frame.unpack(
-        zstd.get(), stored, entry.raw_bytes, rows_of(number),
-        {.row_length = info.row_length, .vocab_size = info.vocab_size, .id_bytes = id_bytes});
+    frame.unpack(zstd.get(), stored, entry.raw_bytes, rows_of(number),
+                 {.row_length = info.row_length,
+                  .vocab_size = info.vocab_size,
+                  .id_bytes = id_bytes,
+                  .longest = info.longest});
   } catch (const DataError& e) {
     const int64_t first = number * rows_per_frame;
     fail(cat("frame ", number, " (rows ", first, " to ", first + rows_of(number) - 1,
@@ -210,6 +213,7 @@ void ShardReader::verify() {
     }
     counted.sequences += std::ssize(row.starts);
     counted.tokens += std::ssize(row.tokens);
+    counted.longest = std::max(counted.longest, row.longest());
     for (const uint8_t bit : row.trained) counted.trained += bit;
     ++i;
   }
@@ -217,7 +221,7 @@ void ShardReader::verify() {
   if (damaged > 1)
     throw DataError(cat(first, " (", damaged, " of ", s.index.size(), " frames are damaged)"));
   if (counted.sequences != s.info.sequences || counted.tokens != s.info.tokens ||
-      counted.trained != s.info.trained)
+      counted.trained != s.info.trained || counted.longest != s.info.longest)
     s.fail("its counts are not those of its rows");
 }
 

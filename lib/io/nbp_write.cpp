@@ -47,7 +47,7 @@ struct ShardWriter::State {
     if (!zstd) throw MemoryError(cat(path.native(), ": no memory for compression"));
     rows_per_frame = nbp::rows_per_frame(info.row_length);
     id_bytes = nbp::id_bytes(info.vocab_size);
-    info.rows = info.sequences = info.tokens = info.trained = 0;
+    info.rows = info.sequences = info.tokens = info.trained = info.longest = 0;
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_compressionLevel, 3);
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_checksumFlag, 1);
 
@@ -88,6 +88,15 @@ ShardWriter::ShardWriter(const fs::path& path, const ShardInfo& info)
 ShardWriter::~ShardWriter() = default;
 ShardWriter::ShardWriter(ShardWriter&&) noexcept = default;
 
+int64_t PackedRow::longest() const {
+  int64_t most = 0;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const int64_t end = i + 1 < starts.size() ? starts[i + 1] : std::ssize(tokens);
+    most = std::max(most, end - starts[i]);
+  }
+  return most;
+}
+
 const ShardInfo& ShardWriter::info() const {
   return state_->info;
 }
@@ -115,6 +124,7 @@ void ShardWriter::add(const PackedRow& row) {
   s.info.rows += 1;
   s.info.sequences += sequences;
   s.info.tokens += tokens;
+  s.info.longest = std::max(s.info.longest, row.longest());
   for (const char byte : mask) s.info.trained += std::popcount(static_cast<unsigned char>(byte));
   if (++s.frame_rows == s.rows_per_frame) s.end_frame();
 }
@@ -125,7 +135,8 @@ void ShardWriter::commit() {
   const std::string summary = Json::object({{"rows", s.info.rows},
                                             {"sequences", s.info.sequences},
                                             {"tokens", s.info.tokens},
-                                            {"trained", s.info.trained}})
+                                            {"trained", s.info.trained},
+                                            {"longest", s.info.longest}})
                                   .dump();
   const uint64_t index_offset = s.file.size();
   const size_t frames = s.index.size() / nbp::kIndexEntry;

@@ -46,6 +46,7 @@ void inspect_shard(const fs::path& path, const InspectOptions& options, Json& do
                                         {"sequences", i.sequences},
                                         {"tokens", i.tokens},
                                         {"trained", i.trained},
+                                        {"longest", i.longest},
                                         {"vocab_size", i.vocab_size},
                                         {"mode", i.mode},
                                         {"tokenizer", i.tokenizer},

@@ -33,8 +33,8 @@ void check_shard(const ShardReader& shard, const Model& model, const std::string
   if (info.vocab_size > model.config.vocab_size)
     throw DataError(cat(place, ": ids up to ", info.vocab_size, ", but the model knows ",
                         model.config.vocab_size, "; use its own tokenizer"));
-  if (info.row_length > model.config.max_position && info.mode != "pack")
-    throw DataError(cat(place, ": rows of ", info.row_length,
+  if (info.longest > model.config.max_position)
+    throw DataError(cat(place, ": a sequence of ", info.longest,
                         " tokens, but the model's context is ", model.config.max_position,
                         "; pack with --length=", model.config.max_position));
 }
@@ -89,10 +89,9 @@ TrainingRun::State::State(const TrainOptions& o)
                            o.min_learning_rate);
 
   const int64_t tokens = most_tokens(o, info, valid_shard ? &valid_shard->info() : nullptr);
-  const int64_t longest =
-      std::max(info.row_length, valid_shard ? valid_shard->info().row_length : 0);
+  const int64_t longest = std::max(info.longest, valid_shard ? valid_shard->info().longest : 0);
   step_options = {.tokens = tokens,
-                  .longest = std::min(longest, tokens),
+                  .longest = longest,
                   .labelled = tokens,
                   .compute = o.compute,
                   .recompute = o.recompute,

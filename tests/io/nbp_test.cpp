@@ -107,14 +107,19 @@ TEST_F(NbpTest, RoundTripAtRandom) {
     EXPECT_EQ(reader.info().tokenizer, "00ff");
     EXPECT_EQ(reader.info().mode, "pack");
     ASSERT_EQ(reader.rows(), c.rows);
-    int64_t tokens = 0, sequences = 0, trained = 0;
+    int64_t tokens = 0, sequences = 0, trained = 0, longest = 0;
     for (const PackedRow& row : want) {
       tokens += std::ssize(row.tokens);
       sequences += std::ssize(row.starts);
+      for (size_t k = 0; k < row.starts.size(); ++k)
+        longest = std::max<int64_t>(
+            longest, (k + 1 < row.starts.size() ? row.starts[k + 1] : std::ssize(row.tokens)) -
+                         row.starts[k]);
       trained += std::accumulate(row.trained.begin(), row.trained.end(), int64_t{0});
     }
     EXPECT_EQ(reader.info().tokens, tokens);
     EXPECT_EQ(reader.info().sequences, sequences);
+    EXPECT_EQ(reader.info().longest, longest);
     EXPECT_EQ(reader.info().trained, trained);
 
     std::vector<int64_t> order(static_cast<size_t>(c.rows));
@@ -234,7 +239,7 @@ class HostileNbpTest : public NbpTest {
                          R"("rows_per_frame":4,"id_bytes":2})";
     std::vector<std::string> frames;  // stored bytes
     std::vector<uint32_t> raw_bytes;
-    std::string summary = R"({"rows":0,"sequences":0,"tokens":0,"trained":0})";
+    std::string summary = R"({"rows":0,"sequences":0,"tokens":0,"trained":0,"longest":0})";
     std::optional<uint64_t> index_offset;
     std::optional<uint32_t> frame_count, summary_bytes;
     uint32_t version = 1;
@@ -305,7 +310,7 @@ std::string HostileNbpTest::compress(const std::string& raw) {
   return out;
 }
 
-constexpr const char* kOneRow = R"({"rows":1,"sequences":1,"tokens":2,"trained":1})";
+constexpr const char* kOneRow = R"({"rows":1,"sequences":1,"tokens":2,"trained":1,"longest":2})";
 
 TEST_F(HostileNbpTest, TheBuilderMakesGoodFiles) {
   build({});
@@ -374,10 +379,15 @@ TEST_F(HostileNbpTest, Counts) {
     EXPECT_NE(fault(), "") << "index at " << offset;
   }
   const std::string row = one_row(2, 1, {7, 8}, {0}, "\x02");
-  for (const char* counts : {R"({"rows":2,"sequences":2,"tokens":2,"trained":0})",
-                             R"({"rows":1,"sequences":1,"tokens":3,"trained":1})",
-                             R"({"rows":1,"sequences":2,"tokens":2,"trained":0})",
-                             R"({"rows":1,"sequences":1,"tokens":2,"trained":0})"})
+  EXPECT_EQ(fault_of_frame(row, kOneRow), "");
+  for (const char* counts : {R"({"rows":2,"sequences":2,"tokens":2,"trained":0,"longest":2})",
+                             R"({"rows":1,"sequences":1,"tokens":3,"trained":1,"longest":2})",
+                             R"({"rows":1,"sequences":2,"tokens":2,"trained":0,"longest":2})",
+                             R"({"rows":1,"sequences":1,"tokens":2,"trained":0,"longest":2})",
+                             R"({"rows":1,"sequences":1,"tokens":2,"trained":1,"longest":0})",
+                             R"({"rows":1,"sequences":1,"tokens":2,"trained":1,"longest":1})",
+                             R"({"rows":1,"sequences":1,"tokens":2,"trained":1,"longest":3})",
+                             R"({"rows":1,"sequences":1,"tokens":2,"trained":1})"})
     EXPECT_NE(fault_of_frame(row, counts), "") << counts;
 }
 

@@ -45,6 +45,9 @@ size=$(stat -c %s model/model.safetensors)
 printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
 fault 65 "the loss is not finite" --model=poisoned --perplexity=text.txt
 fault 65 "the loss is not finite" --model=poisoned --data=train.nbp
+sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 20/' model/config.json >config
+cp -r model small && mv config small/config.json
+fault 65 "train.nbp: a sequence of 31 tokens, but the model's context is 20; pack with --length=20" --model=small --data=train.nbp
 
 # Where it writes.
 on="-q --threads=1 --model=model --perplexity=text.txt"
