@@ -79,7 +79,6 @@ seq 100 | tr '\n' ' ' | nibble-tokenize -q --text --model=model |
   nibble-pack -q --mode=pad --model=model --length=512 -o long.nbp
 fault 65 "long.nbp: a sequence of 293 tokens, but the model's context is 32; pack with --length=32" --model=small --data=long.nbp
 fault 65 "long.nbp: a sequence of 293 tokens" --model=small --data=long.nbp --method=full
-fault 65 "train.nbp: a sequence of " --model=small --data=train.nbp # several to a row, and each fits its row
 
 # Where it writes.
 expect 73 nibble-train -q $on -o /proc/none 2>err
