@@ -71,18 +71,26 @@ class CodeTable {
     out.spill();
     return out;
   }
-  /// The entries for codes 0..15.
+  /// The entries for the lowest four bits of every lane.
   HWY_INLINE V operator()(VU codes) const {
     const D d;
+    const BitsOf<D> du;
+    // Registers look at no more bits than they have entries; a debug build of Highway insists.
+    const auto index = [&](uint32_t bits) {
+      if constexpr (kLanes < 8 || HWY_IS_DEBUG_BUILD) return hn::And(codes, hn::Set(du, bits));
+      return codes;
+    };
     if constexpr (kLanes == 16) {
-      return hn::TableLookupLanes(part_[0], hn::IndicesFromVec(d, codes));
+      return hn::TableLookupLanes(part_[0], hn::IndicesFromVec(d, index(15)));
     } else if constexpr (kLanes == 8) {
-      const auto low = hn::IndicesFromVec(d, hn::And(codes, hn::Set(BitsOf<D>(), 7u)));
-      const auto upper_half = hn::RebindMask(d, hn::Gt(codes, hn::Set(BitsOf<D>(), 7u)));
-      return hn::IfThenElse(upper_half, hn::TableLookupLanes(part_[1], low),
+      const hn::RebindToSigned<D> di;
+      const auto low = hn::IndicesFromVec(d, index(7));
+      const auto upper = hn::BroadcastSignBit(hn::BitCast(di, hn::ShiftLeft<28>(codes)));
+      return hn::IfThenElse(hn::MaskFromVec(hn::BitCast(d, upper)),
+                            hn::TableLookupLanes(part_[1], low),
                             hn::TableLookupLanes(part_[0], low));
     } else {
-      return hn::GatherIndex(d, memory_, hn::BitCast(hn::RebindToSigned<D>(), codes));
+      return hn::GatherIndex(d, memory_, hn::BitCast(hn::RebindToSigned<D>(), index(15)));
     }
   }
 
@@ -97,14 +105,14 @@ class CodeTable {
   HWY_ALIGN float memory_[kLanes < 8 ? 16 : 1];
 };
 
-/// The high and the low nibble of as many bytes as there are lanes.
+/// The high and the low nibble of as many bytes as there are lanes, in the lowest four bits.
 template <class D>
 HWY_INLINE void load_codes(D, const uint8_t* bytes, hn::Vec<BitsOf<D>>& high,
                            hn::Vec<BitsOf<D>>& low) {
   const BitsOf<D> du;
   const auto word = hn::PromoteTo(du, hn::LoadU(hn::Rebind<uint8_t, D>(), bytes));
   high = hn::ShiftRight<4>(word);
-  low = hn::And(word, hn::Set(du, 15u));
+  low = word;
 }
 
 /// Two bf16 a word, from and to memory aligned for bf16 alone.

@@ -15,6 +15,8 @@
 #define HWY_TARGET_INCLUDE "kernels/matvec.cpp"
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
+
 #include "kernels/dequantize-inl.h"
 
 #ifndef NIBBLE_KERNELS_MATVEC_ONCE
@@ -141,7 +143,12 @@ void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
   using Row = decltype(row_at(0));
   const auto tile = [&]<int R>(int64_t o, std::integral_constant<int, R>) {
     Row row[R];
-    for (int r = 0; r < R; ++r) row[r] = row_at(o + r);
+    for (int r = 0; r < R; ++r) {
+      row[r] = row_at(o + r);
+      const auto* next = reinterpret_cast<const char*>(row_at(o + r + R).w);
+      const auto bytes = v.length * static_cast<int64_t>(sizeof(*row[r].w));
+      for (int64_t b = 0; b < bytes; b += 64) hwy::Prefetch(next + b);
+    }
     for_tiles(v.count, [&]<int M>(int64_t m, std::integral_constant<int, M>) {
       float sums[R * M];
       dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums);

@@ -6,6 +6,7 @@
 // beforehand.
 #include "kernels/matvec_codes.h"
 
+#include <bit>
 #include <vector>
 
 #include "base/checked.h"
@@ -14,8 +15,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec_codes.cpp"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
+
+#include <hwy/cache_control.h>
 
 #include "kernels/dequantize-inl.h"
 
@@ -28,7 +30,7 @@ struct ShiftedVectors {
   int64_t stride = 0, count = 0, length = 0;
 };
 inline constexpr int64_t kCodesPerLane = 8;
-inline constexpr int64_t kAhead = 2048;       // bytes of codes asked for in advance
+inline constexpr int64_t kAhead = 2048;       // bytes of codes asked for in advance, at least
 inline constexpr int64_t kScaleChunk = 4096;  // spread scales kept at a time: in the first cache
 }  // namespace nibble
 #endif
@@ -54,16 +56,6 @@ HWY_INLINE Words load_words_of(const uint8_t* codes) {
   }
 }
 
-/// Code-book entries of the lowest four bits of every lane.
-template <int kShift>
-HWY_INLINE V look_up(const CodeTable<Floats>& book, Words words) {
-  Words index = hn::ShiftRight<kShift>(words);
-  // A register of 16 entries looks at four bits only.
-  if constexpr (kLanes < 16 || HWY_IS_DEBUG_BUILD)
-    index = hn::And(index, hn::Set(BitsOf<Floats>(), 15u));
-  return book(index);
-}
-
 /// One register of codes of R rows against M vectors: total += scale * sum.
 template <int R, int M>
 HWY_INLINE void add_unit(const CodeTable<Floats>& book, const Words* words, const V* scale,
@@ -72,7 +64,8 @@ HWY_INLINE void add_unit(const CodeTable<Floats>& book, const Words* words, cons
   V even[R * M], odd[R * M];
   const auto pair = [&]<int kPair>(std::integral_constant<int, kPair>) {
     for (int r = 0; r < R; ++r) {
-      const V w0 = look_up<8 * kPair>(book, words[r]), w1 = look_up<8 * kPair + 4>(book, words[r]);
+      const V w0 = book(hn::ShiftRight<8 * kPair>(words[r]));
+      const V w1 = book(hn::ShiftRight<8 * kPair + 4>(words[r]));
       for (int m = 0; m < M; ++m) {
         const float* at = x + m * stride + 2 * kPair * kLanes;
         const V x0 = hn::LoadU(d, at), x1 = hn::LoadU(d, at + kLanes);
@@ -92,10 +85,62 @@ HWY_INLINE void add_unit(const CodeTable<Floats>& book, const Words* words, cons
           hn::MulAdd(hn::Add(even[r * M + m], odd[r * M + m]), scale[r], total[r * M + m]);
 }
 
-/// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`; scales a lane.
+/// The scales of rows that lie one after another: a lane's each, or a block's each where rows begin
+/// with a block.
+struct RowScales {
+  const float* scales;
+  int64_t row;    // scales of a row
+  int shift;      // 2^shift lanes share one
+  Words pattern;  // which of the scales from a register's first on is each lane's
+
+  HWY_INLINE V at(int64_t r, int64_t lane) const {
+    const Floats d;
+    const V some = hn::LoadU(d, scales + r * row + (lane >> shift));
+    return hn::TableLookupLanes(some, hn::IndicesFromVec(d, pattern));
+  }
+};
+
+/// The sums of four registers.
+HWY_INLINE void sum_four(const V* v, float* sums) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int k = 0; k < 4; ++k) sums[k] = hn::GetLane(v[k]);
+#else
+  const Floats d;
+  const hn::FixedTag<float, 4> d4;
+  HWY_ALIGN float lanes[4 * kLanes];
+  for (int k = 0; k < 4; ++k) hn::Store(v[k], d, lanes + k * kLanes);
+  const auto quarter = [&](int k) {
+    auto sum = hn::Load(d4, lanes + k * kLanes);
+    for (int64_t l = 4; l < kLanes; l += 4)
+      sum = hn::Add(sum, hn::Load(d4, lanes + k * kLanes + l));
+    return sum;
+  };
+  const auto a = quarter(0), b = quarter(1), c = quarter(2), e = quarter(3);
+  // Lanes 0 and 2, 1 and 3 of a and b, and of c and e; then the two halves.
+  const auto ab = hn::Add(hn::InterleaveLower(d4, a, b), hn::InterleaveUpper(d4, a, b));
+  const auto ce = hn::Add(hn::InterleaveLower(d4, c, e), hn::InterleaveUpper(d4, c, e));
+  hn::StoreU(hn::Add(hn::ConcatLowerLower(d4, ce, ab), hn::ConcatUpperUpper(d4, ce, ab)), d4, sums);
+#endif
+}
+
+/// sums[k] for R*M registers. One at a time gives the bits that four at a time give.
+template <int kCount>
+HWY_INLINE void sum_all(const V* v, float* sums) {
+  int k = 0;
+  for (; k + 4 <= kCount; k += 4) sum_four(v + k, sums + k);
+  if (k == kCount) return;
+  V rest[4];
+  float four[4];
+  for (int i = 0; i < 4; ++i) rest[i] = k + i < kCount ? v[k + i] : hn::Zero(Floats());
+  sum_four(rest, four);
+  std::copy_n(four, kCount - k, sums + k);
+}
+
+/// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`.
 template <int R, int M>
-HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes, const float* scales,
-                         const ShiftedVectors& v, const float* x, float* sums) {
+HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes,
+                         const RowScales& scales, int64_t row, const ShiftedVectors& v,
+                         const float* x, float* sums) {
   const Floats d;
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
   V total[R * M];
@@ -105,9 +150,8 @@ HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes, co
   int64_t i = 0;
   for (; i + kLanes <= lanes; i += kLanes) {
     for (int r = 0; r < R; ++r) {
-      hwy::Prefetch(codes + r * bytes + 4 * i + kAhead);
       words[r] = load_words_of(codes + r * bytes + 4 * i);
-      scale[r] = hn::LoadU(d, scales + r * lanes + i);
+      scale[r] = scales.at(row + r, i);
     }
     add_unit<R, M>(book, words, scale, x + kCodesPerLane * i, v.stride, total);
   }
@@ -118,11 +162,11 @@ HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes, co
     for (int r = 0; r < R; ++r) {
       const auto* from = reinterpret_cast<const float*>(codes + r * bytes + 4 * i);
       words[r] = hn::BitCast(du, hn::MaskedLoad(some, d, from));
-      scale[r] = hn::MaskedLoad(some, d, scales + r * lanes + i);
+      scale[r] = hn::IfThenElseZero(some, scales.at(row + r, i));
     }
     add_unit<R, M>(book, words, scale, x + kCodesPerLane * i, v.stride, total);
   }
-  for (int k = 0; k < R * M; ++k) sums[k] = hn::GetLane(hn::SumOfLanes(d, total[k]));
+  sum_all<R * M>(total, sums);
 }
 
 /// scales[i] = absmax of block first + i. Writes up to a register more.
@@ -179,33 +223,56 @@ void put(const Tensor& out, int64_t m, int64_t o, float value) {
     out.as<bf16>()[at] = to_bf16(value);
 }
 
-/// Rows [begin, end); `scales` has room for kScaleChunk, or for a row if that is more, and a
-/// register.
+/// The scales of `count` rows from `first` on, decoded into `memory`.
+RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int64_t lanes,
+                     float* memory) {
+  const BitsOf<Floats> du;
+  const int64_t width = m.block / kCodesPerLane;
+  if (lanes % width != 0) {
+    spread_scales(m, first * lanes, count * lanes, memory);
+    return {memory, lanes, 0, hn::Iota(du, 0)};
+  }
+  const int64_t blocks = lanes / width;
+  decode_scales(m, first * blocks, count * blocks, memory);
+  const int shift = std::countr_zero(static_cast<uint64_t>(width));
+  HWY_ALIGN uint32_t pattern[kLanes];
+  for (int64_t l = 0; l < kLanes; ++l) pattern[l] = static_cast<uint32_t>(l >> shift);
+  return {memory, blocks, shift, hn::Load(du, pattern)};
+}
+
+/// Rows [begin, end); `memory` has room for kScaleChunk, or for a lane's scales of a row if they
+/// are more, and a register.
 void code_rows(const QuantizedMatvec& op, const ShiftedVectors& v, int64_t begin, int64_t end,
-               float* scales) {
+               float* memory) {
   const QuantizedMatrix& m = op.matrix;
   const CodeTable<Floats> book(m.code_book);
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
   const int64_t chunk = std::max<int64_t>(1, kScaleChunk / lanes);
-  for (int64_t row = begin; row < end; row += chunk) {
-    const int64_t rows = std::min(chunk, end - row);
-    spread_scales(m, row * lanes, rows * lanes, scales);
-    const auto tile = [&]<int R, int M>(int64_t r, int64_t first, std::integral_constant<int, R>,
+  for (int64_t first = begin; first < end; first += chunk) {
+    const int64_t rows = std::min(chunk, end - first);
+    const RowScales scales = row_scales(m, first, rows, lanes, memory);
+    const auto tile = [&]<int R, int M>(int64_t r, int64_t vector, std::integral_constant<int, R>,
                                         std::integral_constant<int, M>) {
       float sums[R * M];
-      dot_rows<R, M>(book, m.codes + (row + r) * bytes, scales + r * lanes, v,
-                     v.x + first * v.stride, sums);
+      const uint8_t* rows_ahead = m.codes + (first + r) * bytes + round_up(kAhead, R * bytes);
+      for (int64_t b = 0; b < R * bytes; b += 64) hwy::Prefetch(rows_ahead + b);
+      dot_rows<R, M>(book, m.codes + (first + r) * bytes, scales, r, v, v.x + vector * v.stride,
+                     sums);
       for (int i = 0; i < R; ++i)
-        for (int k = 0; k < M; ++k) put(op.out, first + k, row + r + i, sums[i * M + k]);
+        for (int k = 0; k < M; ++k) put(op.out, vector + k, first + r + i, sums[i * M + k]);
     };
-    const auto all_rows = [&]<int M>(int64_t first, std::integral_constant<int, M> vectors) {
+    // R*M sums are made at a time: enough to hide the latency of each.
+    const auto all_rows = [&]<int R, int M>(int64_t vector, std::integral_constant<int, R> several,
+                                            std::integral_constant<int, M> vectors) {
       int64_t r = 0;
-      for (; r + 2 <= rows; r += 2) tile(r, first, std::integral_constant<int, 2>(), vectors);
-      if (r < rows) tile(r, first, std::integral_constant<int, 1>(), vectors);
+      for (; r + R <= rows; r += R) tile(r, vector, several, vectors);
+      for (; r < rows; ++r) tile(r, vector, std::integral_constant<int, 1>(), vectors);
     };
-    int64_t first = 0;
-    for (; first + 4 <= v.count; first += 4) all_rows(first, std::integral_constant<int, 4>());
-    for (; first < v.count; ++first) all_rows(first, std::integral_constant<int, 1>());
+    int64_t vector = 0;
+    for (; vector + 4 <= v.count; vector += 4)
+      all_rows(vector, std::integral_constant<int, 2>(), std::integral_constant<int, 4>());
+    for (; vector < v.count; ++vector)
+      all_rows(vector, std::integral_constant<int, 4>(), std::integral_constant<int, 1>());
   }
 }
 

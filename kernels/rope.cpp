@@ -74,6 +74,7 @@ void rope(const Rope& op, Stream stream) {
   args.check("cos", op.cos, {Dtype::kF32}, {p, half});
   args.check("sin", op.sin, {Dtype::kF32}, {p, half});
   args.check("positions", op.positions, {Dtype::kI32}, {n});
+  args.work(0.0, 2.0 * tensor_bytes(op.inout) + 4.0 * static_cast<double>(n * op.head_dim));
   NIBBLE_CALL_TWIN(args, rope, op, stream);
 }
 
