@@ -76,13 +76,26 @@ void add_option(CLI::App& app, OptionTable::Entry& e) {
 }
 
 // The arguments in reverse, as CLI11 takes them. An option whose value may be left out takes one
-// only after "=": in "--skip-bad FILE" the file is no value.
+// only after "=": in "--skip-bad FILE" the file is no value. What stands after "=" is the value
+// even where that is nothing: in "--prompt= --raw" CLI11 by itself would take the next word for it.
 std::vector<std::string> reversed_arguments(const OptionTable& table, int argc, char** argv) {
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (std::string& argument : arguments) {
-    if (argument == "--") break;
-    for (const auto& e : table.impl().entries)
-      if (e->bare_allowed && argument == "--" + e->name) argument += "=" + e->when_bare;
+  std::vector<std::string> arguments;
+  bool options = true;
+  for (int i = 1; i < argc; ++i) {
+    arguments.emplace_back(argv[i]);
+    options &= arguments.back() != "--";
+    for (const auto& e : table.impl().entries) {
+      if (!options || e->is_positional || e->is_flag) continue;
+      const std::string name = "--" + e->name;
+      const bool nothing = arguments.back() == name + "=";
+      if (e->bare_allowed && (nothing || arguments.back() == name)) {
+        arguments.back() = name + "=" + e->when_bare;
+      } else if (nothing) {
+        arguments.back() = name;
+        arguments.emplace_back();
+        break;
+      }
+    }
   }
   std::reverse(arguments.begin(), arguments.end());
   return arguments;

@@ -82,6 +82,7 @@ void OptionTable::Entry::assign(const std::string& text) {
     for (const std::string& c : choices) all += (all.empty() ? "" : ", ") + c;
     fail(cat("\"", text, "\" is not one of ", all));
   }
+  if (text.empty() && (is_required || is_output)) fail("its value is empty");
   try {
     target.set(text);
   } catch (const UsageError& error) {
@@ -163,6 +164,7 @@ OptionTable::Ref OptionTable::positional(std::string value_name, std::vector<std
 
 OptionTable::Ref OptionTable::out(std::string& target, std::string help) {
   Ref ref = add("out", "PATH", target, std::move(help));
+  impl_->entries.back()->is_output = true;  // an unset variable is no standard output
   return ref.short_name('o');
 }
 

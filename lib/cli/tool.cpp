@@ -34,6 +34,20 @@ void print_error(std::string_view text) {
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
 }
 
+// Names of files may hold anything; a message is one line and does nothing to a terminal.
+std::string printable_line(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f)
+      out += c;
+    else
+      out += c == '\n' ? "\\n" : std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
+  }
+  return out;
+}
+
 std::string quoted(const std::string& word) {
   constexpr std::string_view kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
@@ -145,7 +159,7 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
   if (info.computes) shorten_spinning(argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
   const auto fail = [&](Exit code, const std::string& text) {
-    print_error(cat(info.name, ": ", text));
+    print_error(cat(info.name, ": ", printable_line(text)));
     return static_cast<int>(code);
   };
   try {

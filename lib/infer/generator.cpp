@@ -2,6 +2,7 @@
 #include "infer/generator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "base/profile.h"
@@ -179,6 +180,10 @@ struct Generator::State {
         Sequence& s = active[first + begin + i];
         cast({.out = view(row, {1, model.config.vocab_size}),
               .in = rows(logits, static_cast<int64_t>(i), 1)});
+        // The largest of numbers of which one is NaN is any of them: an answer, but no one's.
+        if (!std::all_of(row, row + vocabulary, [](float x) { return std::isfinite(x); }))
+          throw DataError(cat(model.store->path().string(), ": the logits are not finite",
+                              "; look for NaN with nibble-inspect --stats"));
         s.tokens.push_back(sampler.next({row, vocabulary}, s.tokens, base + s.index));
       }
     }

@@ -23,6 +23,10 @@ std::unique_ptr<Session> load_session(const std::string& model, const std::strin
     init_trained(s->model, config, 0);
     load_adapter_weights(adapter, s->model);
   }
+  if (s->tokenizer->vocab_size() > s->model.config.vocab_size)
+    throw DataError(cat(own ? adapter : model, ": the tokenizer has ", s->tokenizer->vocab_size(),
+                        " tokens, the model's vocabulary ", s->model.config.vocab_size,
+                        "; is it the tokenizer of this model?"));
   return s;
 }
 

@@ -40,6 +40,10 @@ fault 65 "flipped.nbp: frame " --model=model --data=flipped.nbp
 cp -r model other
 sed 's/"<|im_end|>"/"<|end|>"/' model/tokenizer.json >other/tokenizer.json
 fault 65 "train.nbp: made with another tokenizer" --model=other --data=train.nbp
+nibble-init -q --vocab-size=60 --layers=1 --hidden-size=32 --heads=4 -o few
+cp model/tokenizer* few
+fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60" --model=few --perplexity=text.txt
+fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60" --model=few --data=train.nbp
 cp -r model poisoned
 size=$(stat -c %s model/model.safetensors)
 printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none

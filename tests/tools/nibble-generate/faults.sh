@@ -30,6 +30,22 @@ nibble-init -q --tokenizer="$tiny_model" --layers=2 --hidden-size=32 --heads=4 -
 nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
 fault 65 "made for another model" --model=model --adapter=adapter prompts.jsonl
 
+# Weights that are no numbers.
+cp -r model poisoned
+size=$(stat -c %s model/model.safetensors)
+printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
+fault 65 "poisoned: the logits are not finite" --model=poisoned prompts.jsonl
+fault 65 "poisoned: the logits are not finite" --model=poisoned --temperature=1 --top-k=5 --top-p=0.9 prompts.jsonl
+
+# A tokenizer of another model.
+nibble-init -q --vocab-size=60 --layers=1 --hidden-size=32 --heads=4 -o few
+cp model/tokenizer* few
+fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60; is it the tokenizer of this model?" --model=few prompts.jsonl
+# A prompt of nothing, and options that stand after one.
+fault 65 "the prompt has no token" --model=model --raw --prompt= --max-tokens=2
+echo '{"prompt":""}' >nothing.jsonl
+fault 65 "nothing.jsonl:1: the prompt has no token" --model=model --raw nothing.jsonl
+
 # Records: the line is named, and --skip-bad counts. A prompt without an end is too long.
 {
   echo '{"prompt":"item 1"}'
