@@ -39,7 +39,7 @@ def main(folder, batch, length, steps, compute):
     with open("/proc/self/status") as status:
         peak = next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM"))
     print(json.dumps({
-        "tokens_per_second": sorted(speeds), "median": statistics.median(speeds),
+        "tokens_per_second": sorted(speeds), "median": statistics.median(speeds) if speeds else None,
         "loss": loss.item(), "adapter_dtype": str(trained[0].dtype), "peak_rss_mib": peak,
     }))
 

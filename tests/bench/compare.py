@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times nibble beside its peers, in turn, on the same cores, and prints a Markdown table of medians:
+
+    compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
+
+Rows: train train-long train-f32 prompts decode perplexity quantize tokenize start (all when none is
+named). Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop
+makes to run it. $ROUNDS rounds of each (3)."""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+BIN = pathlib.Path(os.environ.get("NIBBLE_BIN", HERE / "../../build")).resolve()
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+
+
+def output(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command}: exit {done.returncode}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def seconds(*command):
+    start = time.perf_counter()
+    output(*command)
+    return time.perf_counter() - start
+
+
+def peer(script, *arguments):
+    return json.loads(output(sys.executable, "-W", "ignore", HERE / script, *arguments).splitlines()[-1])
+
+
+def bench(name, *arguments):
+    return json.loads(output(BIN / "tests/bench" / name, *arguments))
+
+
+class Work:
+    """Files that rows share, made when first asked for."""
+
+    def __init__(self, model, text, folder):
+        self.model, self.text, self.folder = model, text, folder
+
+    def nf4(self):
+        return self.made("nf4", BIN / "nibble-quantize", self.model, "-q", "-o")
+
+    def gguf(self, kind):
+        return self.made(f"{kind}.gguf", BIN / "nibble-export", self.model, "-q", f"--type={kind}", "-o")
+
+    def made(self, name, *command):
+        path = self.folder / name
+        if not path.exists():
+            output(*command, path)
+        return path
+
+
+def train(work, rows, length, compute):
+    def ours():
+        return bench("train_step", work.nf4(), rows, length, 3, "none", compute)
+
+    def theirs(kind):
+        return lambda: peer("peft_step.py", work.nf4(), rows, length, 2, kind)
+
+    peers = {f"PEFT + bitsandbytes {kind}": theirs(kind) for kind in ("f32", "bf16")}
+    if compute == "f32":
+        peers.pop("PEFT + bitsandbytes bf16")
+    return "tokens/s", ours, peers, lambda r: r["median"]
+
+
+def generate(work, prompt, new, key, kinds):
+    def theirs(kind):
+        return lambda: peer("llama_cpp_rate.py", work.gguf(kind), prompt, new, 3)
+
+    return (
+        "tokens/s",
+        lambda: bench("generate_rate", work.nf4(), prompt, new, 3, "bf16"),
+        {f"llama.cpp {kind.upper()}": theirs(kind) for kind in kinds},
+        lambda r: r[key],
+    )
+
+
+def perplexity(work):
+    context = 512
+    text = work.folder / "perplexity.txt"
+    text.write_text(pathlib.Path(work.text).read_text()[:24000])
+
+    def ours():
+        command = [BIN / "nibble-eval", f"--model={work.model}", f"--perplexity={text}", "--json",
+                   f"--length={context}", f"--stride={context}", "--batch-size=1", "-q"]
+        took = seconds(*command)
+        return json.loads(output(*command))["tokens"] / took
+
+    def theirs():
+        return peer("llama_cpp_perplexity.py", work.gguf("bf16"), text, context)["tokens_per_second"]
+
+    return "tokens/s", ours, {"llama.cpp BF16": theirs}, float
+
+
+def quantize(work):
+    read = sum(f.stat().st_size for f in pathlib.Path(work.model).glob("*.safetensors")) / 1e9
+
+    def ours():
+        with tempfile.TemporaryDirectory() as out:
+            return read / seconds(BIN / "nibble-quantize", work.model, "-q", "-o", f"{out}/q")
+
+    return ("GB/s of bf16 read", ours,
+            {"bitsandbytes": lambda: peer("bnb_quantize.py", work.model)["gigabytes_per_second"]}, float)
+
+
+def tokenize(work):
+    text = work.folder / "long.txt"  # long enough that starting does not count
+    text.write_bytes(pathlib.Path(work.text).read_bytes() * 8)
+    size = text.stat().st_size / 1e6
+
+    def ours():
+        with tempfile.TemporaryDirectory() as out:
+            return size / seconds(BIN / "nibble-tokenize", "--text", "--threads=1", "-q",
+                                  f"--model={work.model}", text, "-o", f"{out}/rows.jsonl")
+
+    return ("MB/s, one thread", ours,
+            {"tokenizers": lambda: peer("hf_tokenize.py", work.model, text)["megabytes_per_second"]},
+            float)
+
+
+def start(work):
+    rows = work.folder / "short.nbp"
+    if not rows.exists():
+        line = work.folder / "line.txt"
+        line.write_text("One short line.\n")
+        tokens = work.folder / "line.jsonl"
+        output(BIN / "nibble-tokenize", "--text", f"--model={work.nf4()}", line, "-q", "-o", tokens)
+        output(BIN / "nibble-pack", f"--model={work.nf4()}", "--length=16", tokens, "-q", "-o", rows)
+
+    def ours():
+        with tempfile.TemporaryDirectory() as out:
+            return 1 / seconds(BIN / "nibble-train", f"--model={work.nf4()}", f"--data={rows}",
+                               "--steps=1", "-q", "-o", f"{out}/adapter")
+
+    def theirs():
+        return 1 / seconds(sys.executable, "-W", "ignore", HERE / "peft_step.py", work.nf4(), 1, 5, 0, "f32")
+
+    return "1/s, from the command to the end of one step", ours, {"PEFT + bitsandbytes": theirs}, float
+
+
+ROWS = {
+    "train": lambda w: train(w, 4, 512, "bf16"),
+    "train-long": lambda w: train(w, 1, 2048, "bf16"),
+    "train-f32": lambda w: train(w, 4, 512, "f32"),
+    "prompts": lambda w: generate(w, 512, 2, "prompt_tokens_per_second", ("bf16", "q4_0")),
+    "decode": lambda w: generate(w, 16, 128, "decoded_tokens_per_second", ("q4_0", "bf16")),
+    "perplexity": perplexity,
+    "quantize": quantize,
+    "tokenize": tokenize,
+    "start": start,
+}
+
+
+def main(model, text, *names):
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(model, text, pathlib.Path(folder))
+        print("| work | unit | nibble | peer | ratio | peak MiB |\n|---|---|---|---|---|---|", flush=True)
+        for name in names or ROWS:
+            unit, ours, peers, rate = ROWS[name](work)
+            mine, theirs, peaks = [], {peer: [] for peer in peers}, {}
+            for _ in range(ROUNDS):  # in turn, so that what else the machine does hits all alike
+                for label, run, rates in [("nibble", ours, mine)] + [
+                    (peer, run, theirs[peer]) for peer, run in peers.items()
+                ]:
+                    result = run()
+                    rates.append(rate(result))
+                    if isinstance(result, dict):
+                        peaks[label] = result["peak_rss_mib"]
+            us = statistics.median(mine)
+            for peer_name, rates in theirs.items():
+                them = statistics.median(rates)
+                memory = f"{peaks['nibble']} / {peaks[peer_name]}" if peaks else ""
+                print(f"| {name} | {unit} | {us:.4g} | {peer_name}: {them:.4g} | "
+                      f"**{us / them:.2f}** | {memory} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
