@@ -78,6 +78,9 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
         check_masks(*rules.chat);
       } catch (const UnavailableError& e) {
         rules.no_chat = e.what();
+        rules.chat.reset();
+      } catch (const jinja::TemplateError& e) {
+        rules.no_chat = cat(e.what(), "; mend the model's template, or pass --template=NAME");
       }
       return rules;
     }

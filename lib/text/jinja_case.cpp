@@ -17,11 +17,25 @@ struct Special {
   std::string_view upper, title;
 };
 constexpr Special kSpecial[] = {
-    {0xDF, "SS", "Ss"},     {0x149, "ʼN", "ʼN"},  {0x1F0, "J̌", "J̌"},    {0x390, "Ϊ́", "Ϊ́"},
-    {0x3B0, "Ϋ́", "Ϋ́"},      {0x587, "ԵՒ", "Եւ"},  {0x1E96, "H̱", "H̱"},   {0x1E97, "T̈", "T̈"},
-    {0x1E98, "W̊", "W̊"},     {0x1E99, "Y̊", "Y̊"},   {0x1E9A, "Aʾ", "Aʾ"}, {0x1F50, "Υ̓", "Υ̓"},
-    {0xFB00, "FF", "Ff"},   {0xFB01, "FI", "Fi"}, {0xFB02, "FL", "Fl"}, {0xFB03, "FFI", "Ffi"},
-    {0xFB04, "FFL", "Ffl"}, {0xFB05, "ST", "St"}, {0xFB06, "ST", "St"},
+    {0xDF, "SS", "Ss"},
+    {0x149, "\u02BCN", "\u02BCN"},
+    {0x1F0, "J\u030C", "J\u030C"},
+    {0x390, "\u0399\u0308\u0301", "\u0399\u0308\u0301"},
+    {0x3B0, "\u03A5\u0308\u0301", "\u03A5\u0308\u0301"},
+    {0x587, "\u0535\u0552", "\u0535\u0582"},
+    {0x1E96, "H\u0331", "H\u0331"},
+    {0x1E97, "T\u0308", "T\u0308"},
+    {0x1E98, "W\u030A", "W\u030A"},
+    {0x1E99, "Y\u030A", "Y\u030A"},
+    {0x1E9A, "A\u02BE", "A\u02BE"},
+    {0x1F50, "\u03A5\u0313", "\u03A5\u0313"},
+    {0xFB00, "FF", "Ff"},
+    {0xFB01, "FI", "Fi"},
+    {0xFB02, "FL", "Fl"},
+    {0xFB03, "FFI", "Ffi"},
+    {0xFB04, "FFL", "Ffl"},
+    {0xFB05, "ST", "St"},
+    {0xFB06, "ST", "St"},
 };
 constexpr char32_t kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
 

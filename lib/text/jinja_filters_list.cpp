@@ -53,13 +53,23 @@ struct Keyed {
   Value key, item;
 };
 
+// Undefined values have no order, but with their like.
+void check_order(Machine& m, const Value& a, const Value& b) {
+  if (equal(a, b)) return;
+  if (a.undefined_value()) m.fail_undefined(a);
+  if (b.undefined_value()) m.fail_undefined(b);
+  if (!a.is(Kind::kList) || !b.is(Kind::kList)) return;
+  for (size_t i = 0; i < std::min(a.list->size, b.list->size); ++i)
+    if (!equal(a.list->items[i], b.list->items[i]))
+      return check_order(m, a.list->items[i], b.list->items[i]);
+}
+
 // Sorts by keys, stably; in reverse, equal ones keep their order too, as in Python.
 void sort_by_key(Machine& m, std::vector<Keyed>& all, bool reverse) {
   const auto less = [&](const Keyed& a, const Keyed& b) {
     m.step();
-    if (a.key.undefined_value()) m.fail_undefined(a.key);
-    if (b.key.undefined_value()) m.fail_undefined(b.key);
-    return compare(a.key, b.key, "<") < 0;
+    check_order(m, a.key, b.key);
+    return !equal(a.key, b.key) && compare(a.key, b.key, "<") < 0;
   };
   if (reverse) std::reverse(all.begin(), all.end());
   std::stable_sort(all.begin(), all.end(), less);
@@ -84,6 +94,8 @@ Value extreme(Machine& m, const Value& v, const Arguments& a, bool largest) {
   Value best_key = key(*best);
   for (size_t i = 1; i < all.size; ++i) {
     const Value other = key(all.items[i]);
+    check_order(m, other, best_key);
+    if (equal(other, best_key)) continue;
     const int order = compare(other, best_key, largest ? ">" : "<");
     if (largest ? order <= 0 : order >= 0) continue;
     best = &all.items[i];
@@ -200,8 +212,6 @@ Value sort(Machine& m, const Value& v, const Arguments& a) {
     std::vector<Value> key;
     for (const Getter& get : getters)
       key.push_back(b.flag(1) ? get(item) : without_case(m, get(item)));
-    for (const Value& k : key)
-      if (k.undefined_value()) m.fail_undefined(k);
     all.push_back({m.list(key), item});
   }
   sort_by_key(m, all, b.flag(0));

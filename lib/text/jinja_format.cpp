@@ -298,9 +298,7 @@ Value field_value(Machine& m, std::string_view name, const Arguments& a, size_t&
   if (digits) {
     size_t at = 0;
     const size_t index = first.empty() ? next++ : static_cast<size_t>(read_number(first, at));
-    if (index >= a.positional.size())
-      fail("IndexError",
-           cat("Replacement index ", index, " out of range for positional args tuple"));
+    if (index >= a.positional.size()) fail("IndexError", "tuple index out of range");
     v = a.positional[index];
   } else {
     for (const NamedValue& n : a.named)

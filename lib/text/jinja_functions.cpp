@@ -20,7 +20,6 @@ Value range(Machine& m, const Value&, const Arguments& a) {
   std::array<int64_t, 3> given = {0, 0, 1};
   for (size_t i = 0; i < a.positional.size(); ++i) {
     const Value& v = a.positional[i];
-    if (v.undefined_value()) m.fail_undefined(v);
     if (!v.is_integer())
       type_error(cat("'", type_name(v), "' object cannot be interpreted as an integer"));
     given[i] = v.as_integer();

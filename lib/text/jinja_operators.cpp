@@ -151,7 +151,7 @@ bool holds(Operator op, int order) {
 
 // Python's slice.indices: where to begin, and how many items.
 struct Steps {
-  int64_t start = 0, step = 1, count = 0;
+  int64_t start = 0, stop = 0, step = 1, count = 0;
 };
 Steps slice_steps(const Value& from, const Value& to, const Value& by, int64_t size) {
   const auto integer = [](const Value& v) {
@@ -171,8 +171,8 @@ Steps slice_steps(const Value& from, const Value& to, const Value& by, int64_t s
     return std::clamp(i, low, high);
   };
   s.start = bound(from, s.step > 0 ? low : high);
-  const int64_t stop = bound(to, s.step > 0 ? high : low);
-  const int64_t span = s.step > 0 ? stop - s.start : s.start - stop;
+  s.stop = bound(to, s.step > 0 ? high : low);
+  const int64_t span = s.step > 0 ? s.stop - s.start : s.start - s.stop;
   if (span > 0) s.count = (span - 1) / std::abs(s.step) + 1;
   return s;
 }
@@ -305,6 +305,8 @@ Value Machine::attribute(const Value& object, std::string_view name) {
     return undefined(arena_.copy(cat("access to attribute ", repr(Value(name)), " of '",
                                      type_name(object), "' object is unsafe.")),
                      "SecurityError");
+  if (object.is(Kind::kObject) && object.object->cycler && name == "current")
+    return object.object->items->items[object.object->at];
   if (object.is(Kind::kMacro) && name == "name")
     return Value(std::string_view(object.macro->statement->text));
   if (object.is(Kind::kDict)) {
@@ -357,7 +359,10 @@ Value Machine::slice(const Expression& e) {
                               static_cast<size_t>(s.count), object.list->kind});
     std::vector<Value> items;
     for (int64_t i = 0; i < s.count; ++i) items.push_back(object.list->items[s.start + i * s.step]);
-    return list(items, object.list->kind == ListKind::kTuple ? ListKind::kTuple : ListKind::kList);
+    const List& from = *object.list;
+    const List& out = *list(items, from.kind).list;
+    return arena_.make(List{out.items, out.size, from.kind, from.start + s.start * from.step,
+                            from.start + s.stop * from.step, from.step * s.step});
   }
   if (s.step == 1) {
     Value v(utf8::slice(object.text(), static_cast<size_t>(s.start), static_cast<size_t>(s.count)));

@@ -143,6 +143,12 @@ Statement Parser::statement() {
     if (loops_ == 0) fault(cat("'", tag, "' outside loop"));
     s.kind = tag == "break" ? StatementKind::kBreak : StatementKind::kContinue;
     take();
+  } else if (tag == "print") {
+    take();
+    s.kind = StatementKind::kPrint;
+    s.value = make(ExpressionKind::kConcat);
+    do s.value->items.push_back(expression());
+    while (skip_operator(","));
   } else if (tag == "filter") {
     take();
     s.kind = StatementKind::kFilterBlock;

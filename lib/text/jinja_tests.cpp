@@ -26,7 +26,7 @@ bool is_iterable(const Value& v) {
 
 // What has a length and can be subscribed.
 bool is_sequence(const Value& v) {
-  return v.is_string() || v.is(Kind::kDict) ||
+  return v.is_string() || v.is(Kind::kDict) || v.undefined_value() ||
          (v.is(Kind::kList) && v.list->kind <= ListKind::kRange);
 }
 

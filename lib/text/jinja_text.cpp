@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "text/jinja_syntax.h"
 #include "text/jinja_value.h"
 #include "text/unicode.h"
 
@@ -110,7 +111,7 @@ void append_json_text(std::string& out, std::string_view text, bool ensure_ascii
     if (const size_t i = kPlain.find(static_cast<char>(c)); i != std::string_view::npos) {
       out += '\\';
       out += kEscapes[i];
-    } else if (c < 0x20) {
+    } else if (c < 0x20 || (c == 0x7F && ensure_ascii)) {
       out += "\\u";
       append_hex(out, c, 4);
     } else {
@@ -311,8 +312,10 @@ void append_str(std::string& out, const Value& v) {
     case Kind::kLoop:
       out += cat("<LoopContext ", v.loop->at + 1, "/", v.loop->items->size, ">");
       return;
-    case Kind::kIterator:
     case Kind::kMacro:
+      out += cat("<Macro '", v.macro->statement->text, "'>");
+      return;
+    case Kind::kIterator:
     case Kind::kFunction:
     case Kind::kObject:
       out += cat("<", type_name(v), ">");
