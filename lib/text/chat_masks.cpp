@@ -227,7 +227,7 @@ void check_masks(const ChatTemplate& chat) {
     for (const Segment& s : render(chat, sample(), false)) (s.label ? learnt : given) += s.text;
     for (const Message& m : sample()) {
       const bool answer = m.role == "assistant";
-      if (given.find(m.content) != std::string::npos && answer)
+      if (learnt.find(m.content) == std::string::npos && answer)
         fault = "an answer of a trial conversation is not trained on";
       if (learnt.find(m.content) != std::string::npos && !answer)
         fault = "a question of a trial conversation is trained on";

@@ -21,8 +21,8 @@ namespace nibble::jinja {
 
 /// What a template may take.
 inline constexpr size_t kMaxSource = size_t{1} << 20;    // bytes of a template
-inline constexpr size_t kMaxMemory = size_t{512} << 20;  // bytes of values made in one rendering
-inline constexpr size_t kMaxOutput = size_t{256} << 20;  // bytes of text of one rendering
+inline constexpr size_t kMaxMemory = size_t{256} << 20;  // bytes of values made in one rendering
+inline constexpr size_t kMaxOutput = size_t{128} << 20;  // bytes of text of one rendering
 inline constexpr uint64_t kMaxSteps = 100'000'000;       // expressions and items of one rendering
 inline constexpr int kMaxDepth = 5000;                   // statements and calls in one another
 

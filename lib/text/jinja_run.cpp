@@ -221,6 +221,7 @@ void Machine::loop_over(const Statement& s, const List& items, int64_t depth) {
   if (loop_name_ >= 0) loop = arena_.make(Loop{&items, 0, depth, &s, outer});
   Scope* scope = new_scope(outer);
   for (size_t i = 0; i < items.size; ++i) {
+    step();
     if (s.captures && i > 0) scope = new_scope(outer);
     scope->size = 0;
     const Inside inside(*this, scope);
