@@ -122,3 +122,40 @@ def model_logits(model, rows):
     """The same from transformers."""
     with torch.no_grad():
         return torch.cat([model(torch.tensor([ids])).logits[0].float() for ids in rows])
+
+
+def peft_gradients(model, rows):
+    """Mean loss over all trained tokens, each row a sequence of its own."""
+    trained = sum(1 for row in rows for label in row["labels"][1:] if label != -100)
+    losses = []
+    for row in rows:
+        if len(row["input_ids"]) < 2:
+            continue
+        ids = torch.tensor([row["input_ids"]])
+        logits = model(input_ids=ids).logits.float()[0, :-1]
+        labels = torch.tensor(row["labels"][1:])
+        keep = labels != -100
+        if not keep.any():
+            continue
+        loss = torch.nn.functional.cross_entropy(logits[keep], labels[keep], reduction="none")
+        (loss.sum() / trained).backward()
+        losses.append(loss.detach())
+    return torch.cat(losses)
+
+
+def assert_gradients(ours, model, what):
+    """Those that step_dump wrote against those in PEFT's model, name by name."""
+    def plain(name):
+        for part in (".default", ".base_layer", ".modules_to_save"):
+            name = name.replace(part, "")
+        return name
+
+    ours = {plain(name): gradient for name, gradient in ours.items()}
+    theirs = {plain(n): p.grad for n, p in model.named_parameters() if p.requires_grad}
+    assert ours.keys() == theirs.keys()
+    worst = 0.0
+    for name, gradient in theirs.items():
+        error = ((ours[name] - gradient).norm() / gradient.norm()).item()
+        assert error < 1e-4, f"{what}: {name}: relative error {error:.2e}"
+        worst = max(worst, error)
+    print(f"{what}: {len(theirs)} gradients, largest relative error {worst:.1e}")

@@ -2,6 +2,7 @@
 """Adapters both ways: PEFT's load here and give its losses and merged weights, ours load in PEFT,
 and what nibble cannot compute it refuses by name."""
 
+import json
 import subprocess
 import warnings
 
@@ -13,7 +14,8 @@ from peft.utils.integrations import dequantize_bnb_weight
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from common import random_rows, run, tiny_model, tool, write_rows
+from common import (assert_gradients, peft_gradients, random_rows, run, tiny_model, tool,
+                    write_rows)
 
 warnings.filterwarnings("ignore")
 
@@ -29,6 +31,13 @@ ADAPTERS = {
     "layers": ("llama", {}, None, dict(
         target_modules=["q_proj", "up_proj"], layers_to_transform=[0, 2],
         exclude_modules=["layers.2.mlp.up_proj"])),
+    "one-layer": ("qwen3", {}, None, dict(
+        target_modules=["k_proj", "gate_proj"], layers_to_transform=1, layers_pattern="layers")),
+    "patterns-and-rslora": ("mistral", {}, None, dict(
+        target_modules=["q_proj", "o_proj", "up_proj", "down_proj"], use_rslora=True,
+        rank_pattern={r"^model\.layers\.0\..*_proj": 2, "up_proj": 11},
+        alpha_pattern={"self_attn.o_proj": 5, r"layers\.[12]\.mlp\.(up|down)_proj": 40},
+        layers_to_transform=[0, 1], modules_to_save=["layers.2.mlp.up_proj"])),
     "biases": ("qwen2", {}, None, dict(target_modules=["q_proj", "o_proj"], bias="all")),
     "lora-biases": ("llama-bias", {}, None, dict(
         target_modules=["q_proj", "up_proj"], bias="lora_only")),
@@ -71,28 +80,18 @@ def peft_adapter(case, folder):
     return model.eval()
 
 
-def token_losses(model, rows):
-    losses = []
-    for row in rows:
-        logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1].float()
-        labels = torch.tensor(row["labels"][1:])
-        keep = labels != -100
-        if keep.any():
-            losses.append(
-                torch.nn.functional.cross_entropy(logits[keep], labels[keep], reduction="none"))
-    return torch.cat(losses).detach()
-
-
 @pytest.mark.parametrize("case", ADAPTERS)
-def test_pefts_adapter_gives_its_losses(case, tmp_path):
+def test_pefts_adapter_gives_its_losses_and_gradients(case, tmp_path):
     model = peft_adapter(case, tmp_path)
     rows = [row for row in random_rows(8, 30, 160, seed=3) if len(row["input_ids"]) > 1]
     write_rows(tmp_path / "rows.jsonl", rows)
     (tmp_path / "out").mkdir()
     run("step_dump", tmp_path / "base", tmp_path / "adapter", tmp_path / "rows.jsonl", "f32",
         tmp_path / "out")
-    ours = load_file(tmp_path / "out" / "gradients.safetensors")["losses"]
-    assert torch.allclose(ours, token_losses(model, rows), rtol=1e-5, atol=1e-5)
+    ours = load_file(tmp_path / "out" / "gradients.safetensors")
+    losses = peft_gradients(model, rows)
+    assert torch.allclose(ours.pop("losses"), losses, rtol=1e-5, atol=1e-5)
+    assert_gradients(ours, model, case)
 
 
 @pytest.mark.parametrize("case", ADAPTERS)
@@ -176,6 +175,10 @@ def test_ours_loads_in_peft(case, tmp_path):
             {"target_modules"} if case in ("all-linear", "rank-pattern") else set()):
         before.pop(name), after.pop(name)
     for config in (before, after):
+        if config["layers_pattern"] == "layers":  # what it is where it is not given
+            config["layers_pattern"] = None
+        if isinstance(config["layers_to_transform"], int):
+            config["layers_to_transform"] = [config["layers_to_transform"]]
         for name, value in config.items():
             if isinstance(value, (list, set)):
                 config[name] = sorted(map(str, value))
@@ -207,18 +210,58 @@ REFUSED = {
 }
 
 
+def assert_refused(folder, what):
+    done = subprocess.run(
+        [tool("nibble-merge"), "--model", folder / "base", "--adapter", folder / "adapter",
+         "-o", folder / "merged"], capture_output=True, text=True)
+    assert done.returncode == 69, done.stderr
+    assert done.stderr.count("\n") == 1 and what in done.stderr, done.stderr
+    assert not (folder / "merged").exists()
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused_by_name(what, tmp_path):
     config_class, options = REFUSED[what]
     base = tiny_model("llama", tmp_path / "base")
     model = peft.get_peft_model(base, config_class(task_type="CAUSAL_LM", **options))
     model.save_pretrained(tmp_path / "adapter")
-    done = subprocess.run(
-        [tool("nibble-merge"), "--model", tmp_path / "base", "--adapter", tmp_path / "adapter",
-         "-o", tmp_path / "merged"], capture_output=True, text=True)
-    assert done.returncode == 69, done.stderr
-    assert done.stderr.count("\n") == 1 and what in done.stderr, done.stderr
-    assert not (tmp_path / "merged").exists()
+    assert_refused(tmp_path, what)
+
+
+# Members of LoraConfig that change what is computed, as an adapter would have them.
+MEMBERS = {
+    "fan_in_fan_out": True, "use_qalora": True, "target_parameters": ["mlp.experts.gate_up_proj"],
+    "layer_replication": [[0, 2], [1, 3]], "alora_invocation_tokens": [5, 7],
+    "megatron_config": {"a": 1}, "velora_config": {"a": 1}, "monteclora_config": {"a": 1},
+    "use_bdlora": {"a": 1}, "arrow_config": {"a": 1}, "kasa_config": {"a": 1},
+    "a_member_of_tomorrow": 1,
+}
+# And those that say how A and B began, or nothing about what they are now.
+KNOWN = {
+    "task_type", "peft_type", "auto_mapping", "base_model_name_or_path", "revision", "peft_version",
+    "inference_mode", "r", "target_modules", "exclude_modules", "lora_alpha", "lora_dropout", "bias",
+    "use_rslora", "modules_to_save", "init_lora_weights", "layers_to_transform", "layers_pattern",
+    "rank_pattern", "alpha_pattern", "megatron_core", "loftq_config", "eva_config", "corda_config",
+    "lora_ga_config", "qalora_group_size", "ensure_weight_tying", "use_dora", "lora_bias",
+    "trainable_token_indices",
+}
+
+
+def test_every_member_is_known():
+    """A new PEFT's members are looked at before its version is pinned."""
+    members = set(peft.LoraConfig(target_modules=["q_proj"]).to_dict())
+    assert members - {"runtime_config"} <= KNOWN | set(MEMBERS)
+
+
+@pytest.mark.parametrize("what", [*MEMBERS, "layers_pattern"])
+def test_members_that_change_the_sum_are_refused(what, tmp_path):
+    base = tiny_model("llama", tmp_path / "base")
+    config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])
+    peft.get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_config.json"
+    members = json.loads(file.read_text()) | {what: MEMBERS.get(what, ["h"])}
+    file.write_text(json.dumps(members))
+    assert_refused(tmp_path, what)
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -9,28 +9,10 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from common import DATA, FAMILIES, random_rows, run, tiny_model, write_rows
+from common import (DATA, FAMILIES, assert_gradients, peft_gradients, random_rows, run, tiny_model,
+                    write_rows)
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-def peft_gradients(model, rows):
-    """Mean loss over all trained tokens, each row a sequence of its own."""
-    trained = sum(1 for row in rows for label in row["labels"][1:] if label != -100)
-    losses = []
-    for row in rows:
-        if len(row["input_ids"]) < 2:
-            continue
-        ids = torch.tensor([row["input_ids"]])
-        logits = model(input_ids=ids).logits.float()[0, :-1]
-        labels = torch.tensor(row["labels"][1:])
-        keep = labels != -100
-        if not keep.any():
-            continue
-        loss = torch.nn.functional.cross_entropy(logits[keep], labels[keep], reduction="none")
-        (loss.sum() / trained).backward()
-        losses.append(loss.detach())
-    return torch.cat(losses)
 
 
 @pytest.mark.parametrize("bias", ["none", "all"])
@@ -52,16 +34,7 @@ def test_gradients_equal_pefts(family, bias, tmp_path):
         tmp_path / "out")
     ours = load_file(tmp_path / "out" / "gradients.safetensors")
     assert torch.allclose(ours.pop("losses"), losses, rtol=1e-5, atol=1e-5)
-    theirs = {
-        name.replace(".default", "").replace(".base_layer", ""): parameter.grad
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-    ours = {name.replace(".base_layer", ""): gradient for name, gradient in ours.items()}
-    assert ours.keys() == theirs.keys()
-    for name, gradient in theirs.items():
-        error = (ours[name] - gradient).norm() / gradient.norm()
-        assert error < 1e-4, f"{family} {name}: relative error {error:.2e}"
+    assert_gradients(ours, model, f"{family}, biases {bias}")
 
 
 def stories_model(folder):
