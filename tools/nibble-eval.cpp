@@ -139,7 +139,8 @@ int main(int argc, char** argv) {
        .summary = "measure how well a model predicts a text or packed data",
        .synopsis = "--model=DIR [--adapter=DIR] --perplexity=TEXT | --data=FILE.nbp",
        .description = "A text longer than a window is read in windows that overlap by length - "
-                      "stride; every token but the first is scored once.",
+                      "stride. Every token but the first is scored once; where windows do not "
+                      "overlap, none that begins a window is, having nothing before it there.",
        .examples = {{"nibble-eval --model=model-nf4 --perplexity=wiki.txt --length=512",
                      "perplexity of a text, in windows of 512"},
                     {"nibble-eval --model=model --adapter=adapter --data=valid.nbp --json",

@@ -38,12 +38,10 @@ void declare(OptionTable& table, Options& o) {
       .range(0, BadRecords::kAll)
       .optional_value(std::to_string(BadRecords::kAll));
   table.group("Writing");
-  table.negatable("bos", o.bos,
-                  "rows begin with bos, unless their text does; not given: as the model's own rule "
-                  "has it");
-  table.negatable("eos", o.eos,
-                  "rows end with eos, unless their text does; not given: as the model's own rule "
-                  "has it, and always with --text");
+  table.negatable("bos", o.bos, "rows begin with bos, unless their text does")
+      .default_is("the model's own rule");
+  table.negatable("eos", o.eos, "rows end with eos, unless their text does")
+      .default_is("the model's own rule; on with --text");
   table.flag("decode", o.decode,
              "the other way: token rows to segments, or with --text to their text");
   table.out(o.out, "the rows; standard output when not given");

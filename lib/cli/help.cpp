@@ -75,7 +75,10 @@ std::string help_words(const OptionTable::Entry& e) {
   }
   if (!e.is_flag && !e.is_positional && !e.default_text.empty())
     words += cat(" [", e.default_text, "]");
-  if (e.is_flag && e.is_negatable) words += e.default_text == "true" ? " [on]" : " [off]";
+  if (e.is_flag && e.is_negatable)
+    words += e.default_text == "true"    ? " [on]"
+             : e.default_text == "false" ? " [off]"
+                                         : cat(" [", e.default_text, "]");
   return words;
 }
 

@@ -60,6 +60,18 @@ Count parse_count(std::string_view text) {
   return {static_cast<int64_t>(value)};
 }
 
+std::string exact_size(uint64_t bytes) {
+  std::string best = cat(bytes);
+  uint64_t least = bytes;
+  for (const Unit& u : kSizeUnits) {
+    const auto factor = static_cast<uint64_t>(u.factor);
+    if (!u.name.ends_with("B") || bytes % factor != 0 || bytes / factor >= least) continue;
+    least = bytes / factor;
+    best = cat(least, u.name);
+  }
+  return best;
+}
+
 std::string format_size(uint64_t bytes) {
   static constexpr std::string_view kNames[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   double value = static_cast<double>(bytes);
@@ -203,7 +215,7 @@ OptionTable::Target OptionTable::bind(double& target) {
 }
 OptionTable::Target OptionTable::bind(Size& target) {
   return {.set = [&target](const std::string& s) { target = parse_size(s); },
-          .get = [&target] { return cat(target.bytes); }};
+          .get = [&target] { return exact_size(target.bytes); }};
 }
 OptionTable::Target OptionTable::bind(Count& target) {
   return {.set = [&target](const std::string& s) { target = parse_count(s); },
@@ -253,6 +265,10 @@ OptionTable::Ref& OptionTable::Ref::required() {
 OptionTable::Ref& OptionTable::Ref::optional_value(std::string when_bare) {
   entry_->bare_allowed = true;
   entry_->when_bare = std::move(when_bare);
+  return *this;
+}
+OptionTable::Ref& OptionTable::Ref::default_is(std::string text) {
+  entry_->default_text = std::move(text);
   return *this;
 }
 OptionTable::Ref& OptionTable::Ref::hidden() {

@@ -43,6 +43,8 @@ Size parse_size(std::string_view text);    // throws UsageError
 Count parse_count(std::string_view text);  // throws UsageError
 /// "1.5 GiB", "312 MiB", for people.
 std::string format_size(uint64_t bytes);
+/// "5GB", "1536MiB": the shortest that parse_size makes the same number of.
+std::string exact_size(uint64_t bytes);
 
 class OptionTable {
  public:
@@ -57,6 +59,7 @@ class OptionTable {
     Ref& short_name(char letter);
     Ref& required();
     Ref& optional_value(std::string when_bare);  // --resume as well as --resume=X
+    Ref& default_is(std::string text);  // what help says where the target's value does not
     Ref& hidden();
 
    private:

@@ -6,6 +6,7 @@ for option in --help -h; do
   grep -q "^Usage: $TOOL" help
   grep -qi "exit codes" help
   grep -qi "example" help
+  ! grep -E "\[[0-9]{7,}\]" help || fail "help shows a size in bytes"
   [ "$(awk 'length > 100' help)" = "" ] || fail "help is wider than 100 columns"
 done
 "$TOOL" --print-man >man
