@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files and folders appear whole or not at all, and what was there stays until then.
+#include "io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "support/folder_test.h"
+
+namespace nibble::test {
+namespace {
+
+class FileTest : public FolderTest {
+ protected:
+  std::string names() const {
+    std::string out;
+    for (const auto& entry : fs::directory_iterator(folder()))
+      out += cat(out.empty() ? "" : " ", entry.path().filename().string());
+    return out;
+  }
+};
+
+TEST_F(FileTest, AFileIsReplacedWhenItIsWhole) {
+  const fs::path file = path("x");
+  write_text_file(file, "old");
+  ::chmod(file.c_str(), 0640);
+  {
+    AtomicFile half(file);
+    half.write("new and longer");
+    EXPECT_EQ(read_text_file(file), "old");
+  }
+  EXPECT_EQ(names(), "x");
+  EXPECT_EQ(read_text_file(file), "old");
+  AtomicFile whole(file);
+  whole.write(std::string(3 << 20, 'a'));
+  whole.write_at(1 << 20, "b", 1);
+  EXPECT_EQ(whole.size(), size_t{3} << 20);
+  whole.commit();
+  EXPECT_EQ(names(), "x");
+  const std::string text = read_text_file(file);
+  EXPECT_EQ(text.size(), size_t{3} << 20);
+  EXPECT_EQ(text.find('b'), size_t{1} << 20);
+  struct stat info = {};
+  ASSERT_EQ(::stat(file.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777u, 0640u);
+}
+
+TEST_F(FileTest, LinksAreWrittenThrough) {
+  fs::create_directory(path("there"));
+  fs::create_symlink("there/x", path("one"));
+  fs::create_symlink(path("one"), path("two"));
+  write_text_file(path("two"), "first");  // names nothing yet
+  EXPECT_EQ(read_text_file(path("there") / "x"), "first");
+  write_text_file(path("two"), "second");
+  EXPECT_EQ(read_text_file(path("there") / "x"), "second");
+  EXPECT_TRUE(fs::is_symlink(path("one")) && fs::is_symlink(path("two")));
+  fs::create_symlink("loop", path("loop"));
+  EXPECT_TRUE(thrown([&] { AtomicFile file(path("loop")); }).starts_with("73: "));
+  EXPECT_TRUE(fs::is_symlink(path("loop")));
+
+  fs::create_directory(path("empty"));
+  fs::create_symlink("empty", path("folder"));
+  {
+    AtomicFolder out(path("folder"));
+    write_text_file(out.working() / "y", "here");
+    out.commit();
+  }
+  EXPECT_TRUE(fs::is_symlink(path("folder")));
+  EXPECT_EQ(read_text_file(path("empty") / "y"), "here");
+}
+
+TEST_F(FileTest, AFolderAppearsWhole) {
+  const fs::path out = path("out");
+  {
+    AtomicFolder folder(out / "");
+    write_text_file(folder.working() / "x", "half");
+    EXPECT_FALSE(fs::exists(out));
+  }
+  EXPECT_EQ(names(), "");
+  const auto make = [&](bool replace, const char* text) {
+    AtomicFolder folder(out, replace);
+    write_text_file(folder.working() / "x", text);
+    folder.commit();
+  };
+  make(false, "one");
+  EXPECT_EQ(thrown([&] { make(false, "two"); }),
+            cat("73: ", out.string(), ": exists and is not empty; remove it or choose another"));
+  EXPECT_EQ(read_text_file(out / "x"), "one");
+  make(true, "three");
+  EXPECT_EQ(read_text_file(out / "x"), "three");
+  EXPECT_EQ(names(), "out");
+}
+
+TEST_F(FileTest, FaultsNameThePathAskedFor) {
+  write_text_file(path("file"), "");
+  const std::string at = path("file").string();
+  EXPECT_EQ(thrown([&] { AtomicFile file(path("none") / "x"); }),
+            cat("73: ", (path("none") / "x").string(),
+                ": cannot create: No such file or directory; create its folder first"));
+  EXPECT_EQ(thrown([&] { AtomicFile file(folder()); }),
+            cat("73: ", folder().string(), ": is a folder; name a file"));
+  EXPECT_TRUE(thrown([&] {
+                AtomicFile file(path("file") / "x");
+              }).starts_with(cat("73: ", at, "/x: cannot create: Not a directory")));
+  EXPECT_EQ(thrown([&] { AtomicFolder folder(path("file")); }),
+            cat("73: ", at, ": exists and is no folder; choose another"));
+  EXPECT_EQ(thrown([&] {
+              AtomicFile file("/dev/full");
+              file.write("x");
+              file.commit();
+            }),
+            "74: /dev/full: cannot write: No space left on device; free some space and run again");
+  EXPECT_EQ(thrown([&] { MappedFile file(path("none")); }),
+            cat("66: ", path("none").string(),
+                ": cannot read: No such file or directory; check the path"));
+  EXPECT_EQ(thrown([&] { MappedFile file(folder()); }),
+            cat("66: ", folder().string(), ": not a regular file; give the file itself"));
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(thrown([&] { MappedFile file(path("fifo")); }),
+            cat("66: ", path("fifo").string(), ": not a regular file; give the file itself"));
+  EXPECT_TRUE(thrown([&] { read_text_file("/proc/self/exe", 10); }).starts_with("65: "));
+}
+
+TEST_F(FileTest, MissingIsNotTheSameAsHidden) {
+  EXPECT_FALSE(input_exists(path("none")));
+  write_text_file(path("file"), "");
+  EXPECT_TRUE(input_exists(path("file")));
+  EXPECT_FALSE(input_exists(path("file") / "below"));
+  EXPECT_FALSE(is_input_folder(path("file")));
+  EXPECT_TRUE(is_input_folder(folder()));
+  fs::create_symlink("nowhere", path("link"));
+  EXPECT_EQ(
+      thrown([&] { input_exists(path("link")); }),
+      cat("66: ", path("link").string(), ": a link to what does not exist; mend or remove it"));
+}
+
+}  // namespace
+}  // namespace nibble::test
