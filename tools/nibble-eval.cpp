@@ -15,7 +15,7 @@ namespace {
 using namespace nibble;
 
 struct Options {
-  std::string model, adapter, perplexity, data, log, compute = "bf16", out;
+  std::string model, adapter, perplexity, data, log, compute = "bf16", head = "keep", out;
   int64_t length = 0, stride = 0, batch_size = 4;
 };
 
@@ -32,6 +32,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("stride", "N", o.stride, "new tokens a window; 0: half its length").range(0, 1 << 24);
   t.add("batch-size", "N", o.batch_size, "windows or rows at a time").range(1, 4096);
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
+  t.add("head", "TYPE", o.head, "what the head is read in: fewer bits are faster, and coarser")
+      .choices({"keep", "int8", "nf4"});
   t.add("log", "FILE", o.log, "JSONL: position, id and log-probability of every scored token");
   t.out(o.out, "the report; standard output when not given");
 }
@@ -102,6 +104,7 @@ void run(const Options& o, ToolContext& context) {
     refuse_to_replace(written, std::vector{o.perplexity, o.data});
   const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
   const auto session = load_session(o.model, o.adapter, compute);
+  quantize_head(*session, o.head);
   const int64_t most = session->model.config.max_position;
   PerplexityOptions options{.context = o.length > 0 ? o.length : std::min<int64_t>(1024, most),
                             .batch_size = o.batch_size,

@@ -15,7 +15,7 @@ namespace {
 using namespace nibble;
 
 struct Options {
-  std::string model, adapter, out, prompt, template_name, compute = "bf16";
+  std::string model, adapter, out, prompt, template_name, compute = "bf16", head = "keep";
   std::vector<std::string> files, stop;
   bool chat = false, raw = false;
   int64_t batch_size = 8, max_tokens = 256, context = 0, skip_bad = 0;
@@ -53,6 +53,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("context", "N", o.context, "positions a sequence; 0: as prompts and model need")
       .range(0, 1 << 24);
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
+  t.add("head", "TYPE", o.head, "what the head is read in: fewer bits are faster, and coarser")
+      .choices({"keep", "int8", "nf4"});
 }
 
 struct Prompt {
@@ -67,6 +69,7 @@ class Completer {
         context_(context),
         session_(load_session(o.model, o.adapter, o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16)),
         prompter_(*session_->tokenizer, session_->model.config, o.template_name, o.raw, o.model) {
+    quantize_head(*session_, o.head);
     for (const std::string& s : o.stop) stops_.push_back(unescape(s));
   }
 

@@ -30,6 +30,19 @@ std::unique_ptr<Session> load_session(const std::string& model, const std::strin
   return s;
 }
 
+void quantize_head(Session& session, std::string_view type) {
+  if (type == "keep") return;
+  Projection& head = session.model.head;
+  if (head.quantized)
+    throw UsageError(cat("--head=", type, ": the model's head is quantised already"));
+  if (head.weight_parameter >= 0)
+    throw UsageError(cat("--head=", type, ": the adapter trains the head; merge it first"));
+  const QuantType wanted = type == "int8" ? QuantType::kInt8 : QuantType::kNf4;
+  quantize(head.name, head.weight, {.type = wanted}, session.head);
+  head.quantized = session.head.matrix();
+  head.weight = {};
+}
+
 bool cut_at_stop(std::string& text, std::span<const std::string> stops) {
   size_t at = std::string::npos;
   for (const std::string& stop : stops)
