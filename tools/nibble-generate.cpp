@@ -31,7 +31,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("prompt", "TEXT", o.prompt, "complete this text and print it");
   t.flag("chat", o.chat, "talk in the terminal");
   t.flag("raw", o.raw, "continue prompts as they stand, without the chat template");
-  t.add("template", "NAME", o.template_name, "chat template by name instead of the model's own");
+  t.add("template", "NAME|FILE", o.template_name,
+        "chat template by name, or a FILE of Jinja, instead of the model's own");
   t.add("skip-bad", "N", o.skip_bad,
         "pass over records that cannot be read, N at most, and count them")
       .range(0, BadRecords::kAll)

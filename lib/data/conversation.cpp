@@ -133,6 +133,7 @@ const Form& detect_form(const Fields& record) {
 void read_conversation(const Form& form, const Fields& record, Conversation& conversation) {
   conversation.messages.clear();
   conversation.plain = false;
+  conversation.inputs = {};
   refuse_preferences(record);
   form.read(record, conversation);
 }

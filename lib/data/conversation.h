@@ -21,6 +21,7 @@ struct Conversation {
   /// The messages' contents are the text as it stands, one after another, and no template applies;
   /// roles only say what is prompt ("user") and what is answer ("assistant").
   bool plain = false;
+  ChatInputs inputs = {};  // tools and documents
 };
 
 /// What the user calls the fields that a form reads: {"prompt", "question"} reads the record's
@@ -78,7 +79,8 @@ const Form& detect_form(const Fields& record);
 /// Reads a record of that form. Throws DataError.
 void read_conversation(const Form& form, const Fields& record, Conversation& conversation);
 
-/// Appends the messages of an OpenAI list, [{"role": "user", "content": "..."}, ...].
+/// Appends the messages of an OpenAI list, [{"role": "user", "content": "..."}, ...]; members beside
+/// these two become the message's fields.
 void read_messages(const Fields& record, std::string_view field, std::vector<Message>& messages);
 
 }  // namespace nibble

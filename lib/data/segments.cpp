@@ -79,8 +79,6 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
       } catch (const UnavailableError& e) {
         rules.no_chat = e.what();
         rules.chat.reset();
-      } catch (const jinja::TemplateError& e) {
-        rules.no_chat = cat(e.what(), "; mend the model's template, or pass --template=NAME");
       }
       return rules;
     }
@@ -105,7 +103,7 @@ std::vector<Segment> to_segments(const SegmentRules& rules, Conversation& conver
       segments.back().text += rules.eos;
   } else {
     if (!rules.chat) throw UnavailableError(rules.no_chat);
-    segments = render(*rules.chat, conversation.messages, false);
+    segments = render(*rules.chat, conversation.messages, false, conversation.inputs);
   }
   if (rules.train_on.rule == TrainOn::Rule::kAll) {
     std::string text = joined_text(segments);

@@ -35,8 +35,9 @@ std::vector<int32_t> Prompter::from_text(std::string_view text) const {
   return from_messages({&message, 1});
 }
 
-std::vector<int32_t> Prompter::from_messages(std::span<const Message> messages) const {
-  if (chat_) return encode(render_text(*chat_, messages, true));
+std::vector<int32_t> Prompter::from_messages(std::span<const Message> messages,
+                                             const ChatInputs& inputs) const {
+  if (chat_) return encode(render_text(*chat_, messages, true, inputs));
   std::string text;
   for (const Message& m : messages) text += m.content;
   return encode(text);
@@ -53,7 +54,7 @@ std::vector<int32_t> Prompter::from_record(std::string_view json) const {
   auto& messages = conversation.messages;
   if (!messages.empty() && messages.back().role == "assistant") messages.pop_back();
   if (messages.empty()) throw DataError("nothing comes before the answer");
-  if (!conversation.plain) return from_messages(messages);
+  if (!conversation.plain) return from_messages(messages, conversation.inputs);
   std::string text;
   for (const Message& m : messages) text += m.content;
   return from_text(text);

@@ -17,8 +17,8 @@ namespace nibble {
 
 class Prompter {
  public:
-  /// `template_name` as --template takes it: a name, or empty for the model's own, if it has one.
-  /// With `raw` prompts are continued as they stand.
+  /// `template_name` as --template takes it: a name or a file, or empty for the model's own, if it
+  /// has one. With `raw` prompts are continued as they stand.
   Prompter(const Tokenizer& tokenizer, const ModelConfig& config, const std::string& template_name,
            bool raw, const std::string& place);
 
@@ -27,7 +27,8 @@ class Prompter {
 
   /// Ids of a plain prompt: itself, or the user's turn of a conversation.
   std::vector<int32_t> from_text(std::string_view text) const;
-  std::vector<int32_t> from_messages(std::span<const Message> messages) const;
+  std::vector<int32_t> from_messages(std::span<const Message> messages,
+                                     const ChatInputs& inputs = {}) const;
   /// Ids of a record: {"prompt": "..."} or any conversation form, whose last answer is left out.
   /// Throws DataError without a place.
   std::vector<int32_t> from_record(std::string_view json) const;

@@ -46,10 +46,27 @@ Json message_json(const ChatTemplate& chat, const Message& m) {
   return out;
 }
 
+// What a template has no place for would be lost without a word.
+void check_places(const ChatTemplate& chat, std::span<const Message> messages,
+                  const ChatInputs& inputs) {
+  const auto refuse = [&](std::string_view what) {
+    throw DataError(cat(chat.name, ": the template has no place for ", what,
+                        "; take a model's own with --template=DIR, or drop them"));
+  };
+  if (!inputs.tools.is_null() && !chat.jinja->reads("tools")) refuse("\"tools\"");
+  if (!inputs.documents.is_null() && !chat.jinja->reads("documents")) refuse("\"documents\"");
+  for (const Message& m : messages) {
+    const Json* calls = find_field(m.fields, "tool_calls");
+    if (calls != nullptr && !calls->is_null() && !chat.jinja->mentions("tool_calls"))
+      refuse("\"tool_calls\"");
+  }
+}
+
 }  // namespace
 
 jinja::Rendered render_chat(const ChatTemplate& chat, std::span<const Message> messages,
                             bool add_generation_prompt, const ChatInputs& inputs) {
+  check_places(chat, messages, inputs);
   Json::Array list;
   list.reserve(messages.size());
   for (const Message& m : messages) list.push_back(message_json(chat, m));
@@ -81,21 +98,24 @@ ChatTemplate model_chat_template(const Tokenizer& tokenizer, std::string_view na
                                  const std::string& place) {
   const std::string bos = tokenizer.bos ? tokenizer.token_text(*tokenizer.bos) : "";
   const std::string eos = tokenizer.eos ? tokenizer.token_text(*tokenizer.eos) : "";
-  if (!name.empty()) {
-    const std::vector<std::string>& names = chat_template_names();
-    if (std::find(names.begin(), names.end(), name) == names.end() && input_exists(name))
-      return chat_template_from_jinja(read_text_file(name, jinja::kMaxSource), bos, eos,
-                                      std::string(name));
-    return chat_template_by_name(name, bos, eos);
+  std::string names;
+  for (const std::string& known : chat_template_names()) {
+    if (known == name) return chat_template_by_name(name, bos, eos);
+    names += cat(names.empty() ? "" : ", ", known);
   }
-  if (tokenizer.chat_template.empty()) {
-    std::string all;
-    for (const std::string& known : chat_template_names())
-      all += cat(all.empty() ? "" : ", ", known);
-    throw UnavailableError(cat(place, ": the model has no chat template; pass --template=NAME, ",
-                               "one of ", all, ", or a FILE of Jinja"));
+  if (!name.empty() && input_exists(name))
+    return chat_template_from_jinja(read_text_file(name, jinja::kMaxSource), bos, eos,
+                                    std::string(name));
+  if (!name.empty()) return chat_template_by_name(name, bos, eos);  // which says what there is
+  const std::string remedy = cat("pass --template=NAME, one of ", names, ", or a FILE of Jinja");
+  if (tokenizer.chat_template.empty())
+    throw UnavailableError(cat(place, ": the model has no chat template; ", remedy));
+  try {
+    return chat_template_from_jinja(tokenizer.chat_template, bos, eos,
+                                    cat(place, ": chat template"));
+  } catch (const jinja::TemplateError& e) {
+    throw UnavailableError(cat(e.what(), "; ", remedy));
   }
-  return chat_template_from_jinja(tokenizer.chat_template, bos, eos, cat(place, ": chat template"));
 }
 
 std::string render_text(const ChatTemplate& chat, std::span<const Message> messages,

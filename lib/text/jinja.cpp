@@ -12,7 +12,9 @@ Template::Template(std::string_view source, std::string place) : place_(std::mov
     throw DataError(cat(place_, ": a template of more than ", kMaxSource >> 20, " MiB"));
   if (!is_utf8(source)) throw DataError(cat(place_, ": not UTF-8"));
   try {
-    program_ = parse_program(source);
+    auto program = parse_program(source);
+    program->source = source;
+    program_ = std::move(program);
   } catch (const SyntaxFault& f) {
     throw TemplateError(place_, f.line, "TemplateSyntaxError", f.message);
   } catch (const Fault& f) {
@@ -33,6 +35,10 @@ Rendered Template::render(const Json& variables, const RenderOptions& options) c
 
 bool Template::has_generation() const {
   return program_->generation;
+}
+
+bool Template::mentions(std::string_view word) const {
+  return program_->source.find(word) != std::string::npos;
 }
 
 bool Template::reads(std::string_view variable) const {

@@ -77,6 +77,8 @@ class Template {
   bool has_generation() const;
   /// Whether it reads a variable of that name.
   bool reads(std::string_view variable) const;
+  /// Whether its source has that word anywhere.
+  bool mentions(std::string_view word) const;
   const std::string& place() const { return place_; }
 
  private:

@@ -130,6 +130,7 @@ struct Statement {
 
 class Program {
  public:
+  std::string source;
   Body body;
   std::vector<std::string> names;
   std::unordered_map<std::string, int> ids;

@@ -101,11 +101,10 @@ TEST(ConversationTest, NamesFaults) {
 }
 
 TEST(ConversationTest, RefusesWhatWouldBeReadWrongly) {
-  EXPECT_EQ(fault(R"({"messages":[{"role":"assistant","content":"","tool_calls":[{}]}]})"),
-            "messages[0]: has \"tool_calls\", which cannot be read");
-  EXPECT_EQ(fault(R"({"messages":[{"role":"user","content":"a"}],"tools":[{}]})"),
-            "has \"tools\", which cannot be read");
-  EXPECT_EQ(fault(R"({"messages":[{"role":"user","content":"a"}],"tools":[]})"), "");
+  EXPECT_EQ(fault(R"({"messages":[{"role":"assistant","content":"","function_call":{}}]})"),
+            "messages[0]: has \"function_call\", which cannot be read; write it as \"tool_calls\"");
+  EXPECT_EQ(fault(R"({"messages":[{"role":"user","content":"a"}],"tools":{}})"),
+            "\"tools\" is no list");
   EXPECT_EQ(
       fault(R"({"conversations":[{"from":"function_call","value":"a"}]})"),
       "conversations[0]: from \"function_call\", which cannot be read (human, gpt and system can)");
@@ -115,6 +114,44 @@ TEST(ConversationTest, RefusesWhatWouldBeReadWrongly) {
     EXPECT_EQ(fault(R"({"prompt":"a","chosen":"b","rejected":"c"})", form),
               "a preference pair (\"chosen\", \"rejected\"), which is not a form to fine-tune on");
   }
+}
+
+TEST(ConversationTest, ToolsAndOtherMembersAreTheTemplates) {
+  const std::string record =
+      R"({"messages":[{"role":"user","content":"a","name":"n"},{"role":"assistant","content":null,)"
+      R"("tool_calls":[{"function":{"name":"f","arguments":{}}}]},{"role":"tool","content":"b"}],)"
+      R"("tools":[{"name":"f"}],"documents":"[{\"text\":\"t\"}]"})";
+  simdjson::dom::parser parser;
+  const FieldNames names;
+  const Fields fields(parser.parse(record), names);
+  Conversation talk;
+  read_conversation(kMessagesForm, fields, talk);
+  ASSERT_EQ(talk.messages.size(), 3u);
+  EXPECT_EQ(Json(talk.messages[0].fields).dump(), R"({"name": "n"})");
+  EXPECT_EQ(Json(talk.messages[1].fields).dump(),
+            R"({"tool_calls": [{"function": {"name": "f", "arguments": {}}}], "content": null})");
+  EXPECT_EQ(talk.inputs.tools.dump(), R"([{"name": "f"}])");
+  EXPECT_EQ(talk.inputs.documents.dump(), R"([{"text": "t"}])");
+
+  // A template that has no place for them would lose them.
+  SegmentRules rules;
+  rules.chat = chat_template_by_name("chatml");
+  EXPECT_THROW(to_segments(rules, talk), DataError);
+  talk.inputs = {};
+  EXPECT_THROW(to_segments(rules, talk), DataError);
+  rules.chat = chat_template_from_jinja(
+      "{% for m in messages %}<{{ m.role }}>{{ m.content or m.tool_calls|tojson }}{% endfor %}", "",
+      "", "own");
+  const std::vector<Segment> segments = to_segments(rules, talk);
+  ASSERT_EQ(segments.size(), 3u);
+  EXPECT_EQ(segments[0].text, "<user>a<assistant>");
+  EXPECT_EQ(segments[1], (Segment{true, R"([{"function": {"name": "f", "arguments": {}}}])"}));
+  read_conversation(kMessagesForm,
+                    Fields(parser.parse(std::string_view(
+                               R"({"messages":[{"role":"user","content":"a"}],"tools":[]})")),
+                           names),
+                    talk);
+  EXPECT_TRUE(talk.inputs.tools.is_null());
 }
 
 TEST(ConversationTest, FormsByName) {

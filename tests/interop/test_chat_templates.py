@@ -3,12 +3,13 @@
 
 import datetime
 import json
+import pathlib
 import subprocess
 
 import pytest
 from transformers.utils import chat_template_utils
 
-from common import DATA, tool
+from common import DATA, run, tool
 
 NOW = 1767355445  # a Friday in January 2026
 TEMPLATES = sorted((DATA / "chat_templates").glob("*.jinja")) if DATA else []
@@ -199,3 +200,113 @@ def test_template_of_a_model(path):
         for settings in SETTINGS
     ]
     assert check(path.read_text(), cases) >= 20
+
+
+def golden():
+    path = pathlib.Path(__file__).parent.parent / "text" / "golden" / "jinja.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_golden_cases_are_what_jinja2_makes_now():
+    variables, *cases = golden()
+    for case in cases:
+        if "strftime_now" in case["template"]:
+            continue
+        want = {k: v for k, v in case.items() if k != "template"}
+        try:
+            compiled = chat_template_utils._compile_jinja_template(case["template"])
+        except Exception as e:
+            assert type(e).__name__ == want["error"], case
+        else:
+            assert expected(compiled, variables["variables"]) == want, case
+
+
+def test_generation_ranges():
+    sources = [
+        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}"
+        "{{ m.content }}\n{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
+        "{%- for m in messages %}\n{% generation %}\n  {{- m.content }}\n  {%- endgeneration %}\n"
+        "{%- endfor %}",
+    ]
+    for source in sources:
+        compiled = chat_template_utils._compile_jinja_template(source)
+        for name in ("one", "long", "spaces", "unicode", "empty", "none"):
+            variables = variables_of(CONVERSATIONS[name], {})
+            text, ranges = chat_template_utils._render_with_assistant_indices(
+                compiled, variables.pop("messages"), variables.pop("tools"),
+                variables.pop("documents"), variables.pop("add_generation_prompt"), **variables)
+            (ours,) = rendered([(source, variables_of(CONVERSATIONS[name], {}))])
+            assert ours["text"] == text
+            byte_ranges = [[len(text[:b].encode()), len(text[:e].encode())] for b, e in ranges]
+            assert ours["generation"] == byte_ranges
+
+
+def formatted(tmp_path, template, records, *options):
+    """The texts that nibble-format writes, and of each what is trained on."""
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+    lines = run("nibble-format", "-q", f"--template={template}", path, *options).splitlines()
+    rows = [json.loads(line)["segments"] for line in lines]
+    texts = ["".join(s["text"] for s in row) for row in rows]
+    return texts, [[s["text"] for s in row if s["label"]] for row in rows]
+
+
+def by_transformers(path, record, **settings):
+    texts, _ = chat_template_utils.render_jinja_template(
+        [record["messages"]], tools=record.get("tools"), chat_template=path.read_text(), **settings)
+    return texts[0]
+
+
+@pytest.mark.skipif(not TEMPLATES, reason="NIBBLE_DATA is not set: no real templates")
+@pytest.mark.parametrize(
+    "name", ["Qwen-Qwen3-0.6B", "Qwen-Qwen2.5-7B-Instruct", "HuggingFaceTB-SmolLM2-135M-Instruct",
+             "meta-llama-Llama-3.1-8B-Instruct", "Qwen3-Coder", "moonshotai-Kimi-K2"])
+def test_format_writes_what_transformers_renders(tmp_path, name):
+    path = DATA / "chat_templates" / f"{name}.jinja"
+    records = [{"messages": CONVERSATIONS[c]} for c in ("one", "long", "spaces", "unicode", "empty",
+                                                        "reasoning", "markers")]
+    if "SmolLM2" not in name:
+        records += [{"messages": CONVERSATIONS["calls"], "tools": [weather_tool()]}]
+    bos = DATA / "tokenizers" / "smollm2"
+    texts, _ = formatted(tmp_path, path, records, f"--model={bos}")
+    from transformers import PreTrainedTokenizerFast
+
+    special = PreTrainedTokenizerFast.from_pretrained(bos).special_tokens_map
+    special = {k: v for k, v in special.items() if k in ("bos_token", "eos_token")}
+    assert texts == [by_transformers(path, r, **special) for r in records]
+
+
+@pytest.mark.skipif(not TEMPLATES, reason="NIBBLE_DATA is not set: no real templates")
+@pytest.mark.parametrize(
+    "name, own, bos, eos",
+    [("gemma", "google-gemma-2-2b-it", "<bos>", "<eos>"),
+     ("phi-3", "microsoft-Phi-3.5-mini-instruct", "<s>", "<|endoftext|>")])
+def test_names_are_the_models_templates(tmp_path, name, own, bos, eos):
+    records = [{"messages": CONVERSATIONS[c]} for c in ("one", "answered", "unicode")]
+    path = DATA / "chat_templates" / f"{own}.jinja"
+    for record in records:
+        record["messages"] = [m for m in record["messages"] if m["role"] != "system"]
+    texts, learnt = formatted(tmp_path, name, records)
+    assert texts == [by_transformers(path, r, bos_token=bos, eos_token=eos) for r in records]
+    end = {"gemma": "<end_of_turn>", "phi-3": "<|end|>"}[name]
+    assert learnt[1] == ["Hello." + end]
+
+
+def test_tokens_trained_on_are_those_of_a_generation_block(tmp_path):
+    """Masks found in the rendering against transformers' own, from a template with the blocks."""
+    plain = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+    marked = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<|im_start|>assistant\n' }}"
+        "{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}{% else %}"
+        "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endif %}{% endfor %}")
+    records = [{"messages": CONVERSATIONS[c]} for c in ("long", "spaces", "unicode", "empty")]
+    compiled = chat_template_utils._compile_jinja_template(marked)
+    for name, source in (("plain", plain), ("marked", marked)):
+        (tmp_path / f"{name}.jinja").write_text(source)
+        texts, learnt = formatted(tmp_path, tmp_path / f"{name}.jinja", records)
+        for record, text, ours in zip(records, texts, learnt, strict=True):
+            want, ranges = chat_template_utils._render_with_assistant_indices(
+                compiled, record["messages"], None, None, False)
+            assert (text, ours) == (want, [want[b:e] for b, e in ranges])
