@@ -106,8 +106,8 @@ def test_a_hundred_steps_follow_pefts(tmp_path):
     config = peft.LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS, task_type="CAUSAL_LM")
     model = peft.get_peft_model(model, config)
     model.save_pretrained(tmp_path / "start")
-    ours = nibble_losses(nf4, tmp_path / "train.nbp", tmp_path / "start", tmp_path / "out", 16, 3e-3)
-    theirs = peft_losses(model, rows, 16, 3e-3)
+    ours = nibble_losses(nf4, tmp_path / "train.nbp", tmp_path / "start", tmp_path / "out", 16, 1e-3)
+    theirs = peft_losses(model, rows, 16, 1e-3)
     assert_follows(ours, theirs, theirs[0] - min(theirs[-10:]), "stories260K")
 
 
@@ -133,8 +133,8 @@ def test_a_hundred_steps_on_smollm2_follow_pefts(smollm2, tmp_path):
     config = peft.LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS, task_type="CAUSAL_LM")
     model = peft.get_peft_model(model, config)
     model.save_pretrained(tmp_path / "start")
-    ours = nibble_losses(nf4, tmp_path / "train.nbp", tmp_path / "start", tmp_path / "out", 8, 5e-4)
-    theirs = peft_losses(model, rows, 8, 5e-4)
+    ours = nibble_losses(nf4, tmp_path / "train.nbp", tmp_path / "start", tmp_path / "out", 8, 2e-4)
+    theirs = peft_losses(model, rows, 8, 2e-4)
     print("step: nibble, PEFT")
     for step, pair in enumerate(zip(ours, theirs), 1):
         print(f"{step}: {pair[0]:.5f} {pair[1]:.5f}")
