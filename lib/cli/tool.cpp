@@ -15,6 +15,7 @@
 #include <new>
 
 #include "base/threads.h"
+#include "cli/clean_up.h"
 #include "cli/profile.h"
 #include "cli/table.h"
 #include "io/lines.h"
@@ -158,6 +159,8 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
   occupy_standard_streams();
   if (info.computes) shorten_spinning(argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file that grows beyond its limit
+  clean_up_on_signals();
   const auto fail = [&](Exit code, const std::string& text) {
     print_error(cat(info.name, ": ", printable_line(text)));
     return static_cast<int>(code);

@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "io/unfinished.h"
 
 namespace nibble {
 namespace {
@@ -83,6 +86,35 @@ void sync_folder(const fs::path& folder) {
   ::close(fd);
 }
 
+// Temporaries that are not renamed yet: a signal that ends the process has to find them.
+class Unfinished {
+ public:
+  void add(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    paths_.insert(path);
+  }
+  void drop(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    paths_.erase(path);
+  }
+  void remove_all() {
+    const std::lock_guard lock(mutex_);
+    std::error_code error;
+    // A folder that is still being filled may need another try.
+    for (const fs::path& path : paths_)
+      for (int i = 0; i < 100 && fs::exists(path, error); ++i) fs::remove_all(path, error);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<fs::path> paths_;
+};
+
+Unfinished& unfinished() {
+  static auto& all = *new Unfinished;  // outlives every thread
+  return all;
+}
+
 fs::path without_trailing_slash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
@@ -151,10 +183,14 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   // A rename would replace what its owner has protected.
   if (exists && ::access(target_.c_str(), W_OK) != 0) throw_cannot_create(path, errno);
   const bool direct = exists && !S_ISREG(info.st_mode);
-  if (!direct) temporary_ = temporary_name(target_);
+  if (!direct) unfinished().add(temporary_ = temporary_name(target_));
   fd_ = direct ? ::open(target_.c_str(), O_WRONLY | O_CLOEXEC)
                : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw_cannot_create(path, errno);
+  if (fd_ < 0) {
+    const int error = errno;
+    unfinished().drop(temporary_);
+    throw_cannot_create(path, error);
+  }
   if (exists && !direct) ::fchmod(fd_, info.st_mode & 07777);
 }
 
@@ -169,7 +205,9 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  ::unlink(temporary_.c_str());
+  unfinished().drop(temporary_);
 }
 
 void AtomicFile::flush_buffer() {
@@ -215,8 +253,10 @@ void AtomicFile::commit() {
   if (closed != 0 || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());
+    unfinished().drop(temporary_);
     throw_write_failed(path_, error);
   }
+  unfinished().drop(temporary_);
   sync_folder(target_.parent_path());
 }
 
@@ -236,11 +276,14 @@ AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
   fs::remove_all(temporary_, error);
   if (!fs::create_directory(temporary_, error))
     throw_cannot_create(path_, error ? error.value() : EEXIST);
+  unfinished().add(temporary_);
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code error;
-  if (!temporary_.empty()) fs::remove_all(temporary_, error);
+  if (temporary_.empty()) return;
+  fs::remove_all(temporary_, error);
+  unfinished().drop(temporary_);
 }
 
 void AtomicFolder::commit() {
@@ -258,9 +301,14 @@ void AtomicFolder::commit() {
     if (!old.empty()) fs::rename(old, target_, error);
     throw_write_failed(path_, code);
   }
+  unfinished().drop(temporary_);
   temporary_.clear();
   sync_folder(target_.parent_path());
   if (!old.empty()) fs::remove_all(old, error);
+}
+
+void remove_unfinished() {
+  unfinished().remove_all();
 }
 
 bool input_exists(const fs::path& path) {
