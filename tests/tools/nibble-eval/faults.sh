@@ -44,6 +44,9 @@ nibble-init -q --vocab-size=60 --layers=1 --hidden-size=32 --heads=4 -o few
 cp model/tokenizer* few
 fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60" --model=few --perplexity=text.txt
 fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60" --model=few --data=train.nbp
+nibble-init -q --tokenizer="$tiny_model" --layers=2 --hidden-size=32 --heads=4 --intermediate-size=48 -o narrow
+nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
+fault 65 "made for another model" --model=model --adapter=adapter --data=train.nbp
 cp -r model poisoned
 size=$(stat -c %s model/model.safetensors)
 printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none

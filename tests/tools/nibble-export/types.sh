@@ -27,6 +27,10 @@ check 64 "--type" m -o new/x.gguf --type=q3_k
 check 64 "--adapter writes GGUF" m -o new/folder --adapter=a
 check 66 "a: no adapter_config.json" m -o new/a.gguf --adapter=a
 check 66 "none" none -o new/x.gguf
+nibble-init -q --tokenizer=m --layers=2 --hidden-size=32 --heads=4 -o narrow
+nibble-tokenize -q --model=m --text corpus | nibble-pack -q --model=m --length=64 -o train.nbp
+nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
+check 65 "made for another model" m -o new/a.gguf --adapter=adapter
 check 73 "folder: exists and is not empty" m -o folder
 ln -s /dev/full full.gguf
 check 74 "full.gguf: cannot write" m -o full.gguf
