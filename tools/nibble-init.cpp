@@ -50,8 +50,10 @@ void declare(OptionTable& table, Options& o) {
   table.add("dtype", "TYPE", o.dtype, "type of the weights").choices({"f32", "bf16", "f16"});
   table.group("Tokenizer");
   table.add("corpus", "TEXT", o.corpus, "train a SentencePiece BPE vocabulary on these files");
-  table.add("vocab-size", "N", o.vocab_size,
-            "pieces to train, or rows of the embedding; the tokenizer's own");
+  table
+      .add("vocab-size", "N", o.vocab_size,
+           "pieces to train, or rows of the embedding; the tokenizer's own")
+      .range(1, 1 << 24);
   table.add("tokenizer", "PATH", o.tokenizer,
             "copy the tokenizer of a model folder, or a tokenizer.model or tokenizer.json");
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/quote.h"
 #include "base/signals.h"
 #include "io/memory.h"
 #include "model/adapter.h"
@@ -39,6 +40,19 @@ void check_shard(const ShardReader& shard, const Model& model, const std::string
                         "; pack with --length=", model.config.max_position));
 }
 
+// A name among others that matches nothing is a slip: PEFT takes it, and trains less than was
+// meant.
+void check_targets(const Model& model, const std::vector<std::string>& targets) {
+  for (const std::string& target : targets) {
+    const auto all = model.projections();
+    const bool matches = std::any_of(all.begin(), all.end(), [&](const Projection* p) {
+      return p->name == target || p->name.ends_with("." + target);
+    });
+    if (!matches && target != "all-linear")
+      throw UsageError(cat("--targets: ", quote(target), " names no linear layer of the model"));
+  }
+}
+
 }  // namespace
 
 uint64_t MemoryPlan::total() const {
@@ -70,6 +84,7 @@ TrainingRun::State::State(const TrainOptions& o)
   } else {
     options.lora.base_model = o.model;
     attach_lora(model, options.lora);
+    check_targets(model, options.lora.targets);
   }
   // An adapter may have brought a longer vocabulary.
   check_shard(train_shard, model, fingerprint);

@@ -46,6 +46,7 @@ fault 65 "cut/model.safetensors" --model=cut --data=train.nbp
 cp -r model foreign && sed -i 's/"model_type": "llama"/"model_type": "gpt2"/' foreign/config.json
 fault 69 "gpt2" --model=foreign --data=train.nbp
 fault 64 "no_such_module" $on --targets=no_such_module
+fault 64 '--targets: "v_porj" names no linear layer of the model' $on --targets=q_proj,v_porj
 fault 66 "no adapter_config.json" $on --adapter=model
 nibble-init -q --tokenizer="$tiny_model" --layers=2 --hidden-size=32 --heads=4 --intermediate-size=48 -o narrow
 nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
