@@ -50,6 +50,11 @@ std::string shown(const fs::path& path) {
                     error == ENOSPC ? "; free some space and run again" : "; nothing was kept"));
 }
 
+[[noreturn]] void throw_occupied(const fs::path& path) {
+  throw CannotCreateError(
+      cat(path.string(), ": exists and is not empty; remove it or choose another"));
+}
+
 void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
   while (bytes > 0) {
     const ssize_t n = ::write(fd, data, bytes);
@@ -269,9 +274,7 @@ AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
   if (fs::exists(target_, error)) {
     if (!fs::is_directory(target_, error))
       throw CannotCreateError(cat(path_.string(), ": exists and is no folder; choose another"));
-    if (!replace_ && !fs::is_empty(target_, error))
-      throw CannotCreateError(
-          cat(path_.string(), ": exists and is not empty; remove it or choose another"));
+    if (!replace_ && !fs::is_empty(target_, error)) throw_occupied(path_);
   }
   fs::remove_all(temporary_, error);
   if (!fs::create_directory(temporary_, error))
@@ -290,7 +293,8 @@ void AtomicFolder::commit() {
   sync_folder(temporary_);
   std::error_code error;
   fs::path old;
-  if (fs::exists(target_, error)) {
+  // Without `replace` the rename itself refuses what has come into the target since.
+  if (replace_ && fs::exists(target_, error)) {
     old = cat(target_.string(), ".old-", static_cast<int64_t>(getpid()));
     fs::rename(target_, old, error);
     if (error) throw_write_failed(path_, error.value());
@@ -299,6 +303,7 @@ void AtomicFolder::commit() {
   if (error) {
     const int code = error.value();
     if (!old.empty()) fs::rename(old, target_, error);
+    if (code == ENOTEMPTY || code == EEXIST || code == ENOTDIR) throw_occupied(path_);
     throw_write_failed(path_, code);
   }
   unfinished().drop(temporary_);

@@ -88,6 +88,15 @@ TEST_F(FileTest, AFolderAppearsWhole) {
   EXPECT_EQ(thrown([&] { make(false, "two"); }),
             cat("73: ", out.string(), ": exists and is not empty; remove it or choose another"));
   EXPECT_EQ(read_text_file(out / "x"), "one");
+  {
+    AtomicFolder late(path("race"));
+    write_text_file(late.working() / "x", "late");
+    fs::create_directory(path("race"));  // an empty folder is no loss, another's output is
+    write_text_file(path("race") / "x", "first");
+    EXPECT_TRUE(thrown([&] { late.commit(); }).starts_with("73: ")) << "it was replaced";
+    EXPECT_EQ(read_text_file(path("race") / "x"), "first");
+  }
+  fs::remove_all(path("race"));
   make(true, "three");
   EXPECT_EQ(read_text_file(out / "x"), "three");
   EXPECT_EQ(names(), "out");
