@@ -82,7 +82,7 @@ class Masker {
   }
 
   void add_turn(size_t i, std::vector<Range>& ranges) {
-    if (chat_.jinja->has_generation()) return add_generation(i, ranges);
+    if (source_for(chat_, inputs_).has_generation()) return add_generation(i, ranges);
     if (turns_[i].size() > 1) unclear(i, "the template writes it twice");
     if (turns_[i].empty()) return add_by_beginnings(i, ranges);
     const Range turn = turns_[i][0];

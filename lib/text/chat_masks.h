@@ -9,6 +9,9 @@
 
 namespace nibble {
 
+/// The source that writes a conversation with these inputs.
+const jinja::Template& source_for(const ChatTemplate& chat, const ChatInputs& inputs);
+
 jinja::Rendered render_chat(const ChatTemplate& chat, std::span<const Message> messages,
                             bool add_generation_prompt, const ChatInputs& inputs);
 

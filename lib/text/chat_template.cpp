@@ -53,16 +53,21 @@ void check_places(const ChatTemplate& chat, std::span<const Message> messages,
     throw DataError(cat(chat.name, ": the template has no place for ", what,
                         "; take a model's own with --template=DIR, or drop them"));
   };
-  if (!inputs.tools.is_null() && !chat.jinja->reads("tools")) refuse("\"tools\"");
-  if (!inputs.documents.is_null() && !chat.jinja->reads("documents")) refuse("\"documents\"");
+  const jinja::Template& source = source_for(chat, inputs);
+  if (!inputs.tools.is_null() && !source.reads("tools")) refuse("\"tools\"");
+  if (!inputs.documents.is_null() && !source.reads("documents")) refuse("\"documents\"");
   for (const Message& m : messages) {
     const Json* calls = find_field(m.fields, "tool_calls");
-    if (calls != nullptr && !calls->is_null() && !chat.jinja->mentions("tool_calls"))
+    if (calls != nullptr && !calls->is_null() && !source.mentions("tool_calls"))
       refuse("\"tool_calls\"");
   }
 }
 
 }  // namespace
+
+const jinja::Template& source_for(const ChatTemplate& chat, const ChatInputs& inputs) {
+  return !inputs.tools.is_null() && chat.with_tools ? *chat.with_tools : *chat.jinja;
+}
 
 jinja::Rendered render_chat(const ChatTemplate& chat, std::span<const Message> messages,
                             bool add_generation_prompt, const ChatInputs& inputs) {
@@ -79,7 +84,7 @@ jinja::Rendered render_chat(const ChatTemplate& chat, std::span<const Message> m
   if (!chat.eos.empty()) variables.emplace_back("eos_token", chat.eos);
   for (const auto& [name, value] : inputs.variables) variables.emplace_back(name, value);
   try {
-    return chat.jinja->render(std::move(variables), {.now = chat.now});
+    return source_for(chat, inputs).render(std::move(variables), {.now = chat.now});
   } catch (const jinja::TemplateError& e) {
     if (e.message != "'bos_token' is undefined" && e.message != "'eos_token' is undefined") throw;
     throw DataError(cat(e.what(), "; give --model=DIR, the model whose special tokens it writes"));
@@ -111,8 +116,12 @@ ChatTemplate model_chat_template(const Tokenizer& tokenizer, std::string_view na
   if (tokenizer.chat_template.empty())
     throw UnavailableError(cat(place, ": the model has no chat template; ", remedy));
   try {
-    return chat_template_from_jinja(tokenizer.chat_template, bos, eos,
-                                    cat(place, ": chat template"));
+    ChatTemplate chat =
+        chat_template_from_jinja(tokenizer.chat_template, bos, eos, cat(place, ": chat template"));
+    if (!tokenizer.tool_chat_template.empty())
+      chat.with_tools = std::make_shared<const jinja::Template>(
+          tokenizer.tool_chat_template, cat(place, ": chat template \"tool_use\""));
+    return chat;
   } catch (const jinja::TemplateError& e) {
     throw UnavailableError(cat(e.what(), "; ", remedy));
   }

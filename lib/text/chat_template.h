@@ -49,6 +49,7 @@ struct ChatTemplate {
   std::string name;      // for messages: a name, or where the source is from
   std::string bos, eos;  // the special tokens' text; empty: the model has none
   std::shared_ptr<const jinja::Template> jinja;
+  std::shared_ptr<const jinja::Template> with_tools = nullptr;  // for conversations that have tools
   /// The template has a section for Message::input.
   bool has_input_section = false;
   std::time_t now = std::time(nullptr);  // what templates that write the date are told

@@ -180,7 +180,8 @@ const Routine* find_method(const Value& object, std::string_view name, bool& uns
   unsafe = name.starts_with("__") && has(kUnsafeOfAll, name);
   switch (object.kind) {
     case Kind::kString:
-      return find_in(string_methods(), name);
+      if (const Routine* method = find_in(string_methods(), name)) return method;
+      return find_in(string_shape_methods(), name);
     case Kind::kDict:
       unsafe |= has(kUnsafeOfDict, name);
       return find_in(kDictMethods, name);

@@ -9,7 +9,12 @@
 
 namespace nibble::jinja {
 
-std::span<const Routine> string_methods();
+std::span<const Routine> string_methods();        // those that find, cut, join and replace
+std::span<const Routine> string_shape_methods();  // the others
+
+std::vector<char32_t> codes_of(std::string_view text);
+/// A part of a string, markup where that is.
+Value kept(const Value& self, std::string_view part);
 
 /// The text with `from` replaced, `most` times at most (negative: everywhere).
 Value replaced(Machine& m, const Value& self, std::string_view from, std::string_view to,

@@ -9,7 +9,7 @@
 namespace nibble::jinja {
 namespace {
 
-constexpr int kMaxNesting = 150;  // of brackets and blocks
+constexpr int kMostNested = 150;  // of brackets and blocks
 
 std::string described(const Lexeme& lexeme) {
   switch (lexeme.kind) {
@@ -33,9 +33,9 @@ std::string described(const Lexeme& lexeme) {
 }  // namespace
 
 Nested::Nested(Parser& parser) : parser_(parser) {
-  if (++parser_.depth_ > kMaxNesting) {
+  if (++parser_.depth_ > kMostNested) {
     --parser_.depth_;
-    parser_.fault(cat("nested more than ", kMaxNesting, " deep"));
+    parser_.fault(cat("nested more than ", kMostNested, " deep"));
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How Python writes values: str, repr and json.dumps.
+// How Python writes values: str and repr.
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -14,13 +14,6 @@
 
 namespace nibble::jinja {
 namespace {
-
-constexpr int kDeepest = 500;  // values in one another that are written
-
-void check_depth(int depth, std::string_view doing) {
-  if (depth > kDeepest)
-    fail("RecursionError", cat("maximum recursion depth exceeded while ", doing));
-}
 
 // Python's str.isprintable of one character: no control, format, surrogate, private or unassigned
 // one, and no separator but the space.
@@ -39,11 +32,6 @@ bool is_printable(char32_t code) {
     default:
       return true;
   }
-}
-
-void append_hex(std::string& out, char32_t code, int digits) {
-  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
-    out += "0123456789abcdef"[code >> shift & 15];
 }
 
 template <class Items>
@@ -91,93 +79,17 @@ void append_list(std::string& out, const Value& v, int depth) {
   out += list.kind == ListKind::kList ? "]" : "])";
 }
 
-void append_json_text(std::string& out, std::string_view text, bool ensure_ascii) {
-  out += '"';
-  for (size_t at = 0; at < text.size();) {
-    const auto c = static_cast<unsigned char>(text[at]);
-    if (c >= 0x80 && ensure_ascii) {
-      const CodePoint p = read_utf8(text, at);
-      at += static_cast<size_t>(p.size);
-      if (p.code > 0xFFFF) {
-        out += "\\u";
-        append_hex(out, 0xD800 + ((p.code - 0x10000) >> 10), 4);
-      }
-      out += "\\u";
-      append_hex(out, p.code > 0xFFFF ? 0xDC00 + (p.code & 0x3FF) : p.code, 4);
-      continue;
-    }
-    ++at;
-    constexpr std::string_view kPlain = "\"\\\n\r\t\f\b", kEscapes = "\"\\nrtfb";
-    if (const size_t i = kPlain.find(static_cast<char>(c)); i != std::string_view::npos) {
-      out += '\\';
-      out += kEscapes[i];
-    } else if (c < 0x20 || (c == 0x7F && ensure_ascii)) {
-      out += "\\u";
-      append_hex(out, c, 4);
-    } else {
-      out += static_cast<char>(c);
-    }
-  }
-  out += '"';
-}
-
-void append_json_number(std::string& out, const Value& v) {
-  if (!v.is(Kind::kFloat))
-    append_str(out, v);
-  else if (std::isnan(v.real))
-    out += "NaN";
-  else if (std::isinf(v.real))
-    out += v.real > 0 ? "Infinity" : "-Infinity";
-  else
-    append_float(out, v.real);
-}
-
-void append_json_key(std::string& out, const Value& key, bool ensure_ascii) {
-  if (key.is_string()) return append_json_text(out, key.text(), ensure_ascii);
-  if (!key.is_number() && !key.none())
-    type_error(cat("keys must be str, int, float, bool or None, not ", type_name(key)));
-  out += '"';
-  append_json(out, key, {});
-  out += '"';
-}
-
-void new_line(std::string& out, const JsonStyle& style, int depth) {
-  if (!style.lines) return;
-  out += '\n';
-  for (int i = 0; i < depth; ++i) out += style.indent;
-}
-
-void append_json_dict(std::string& out, const Dict& dict, const JsonStyle& style, int depth) {
-  std::vector<const Entry*> entries;
-  for (const Entry& e : dict) entries.push_back(&e);
-  if (style.sort_keys)
-    std::stable_sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
-      return compare(a->key, b->key, "<") < 0;
-    });
-  out += '{';
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (i > 0) out += style.item_separator;
-    new_line(out, style, depth + 1);
-    append_json_key(out, entries[i]->key, style.ensure_ascii);
-    out += style.key_separator;
-    append_json(out, entries[i]->value, style, depth + 1);
-  }
-  if (!entries.empty()) new_line(out, style, depth);
-  out += '}';
-}
-
-void append_json_list(std::string& out, const List& list, const JsonStyle& style, int depth) {
-  out += '[';
-  for (const Value& item : list) {
-    if (&item != list.begin()) out += style.item_separator;
-    new_line(out, style, depth + 1);
-    append_json(out, item, style, depth + 1);
-  }
-  if (list.size > 0) new_line(out, style, depth);
-  out += ']';
-}
-
 }  // namespace
+
+void append_hex(std::string& out, char32_t code, int digits) {
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+    out += "0123456789abcdef"[code >> shift & 15];
+}
+
+void check_nesting(int depth, std::string_view doing) {
+  if (depth > kMaxNesting)
+    fail("RecursionError", cat("maximum recursion depth exceeded while ", doing));
+}
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -266,7 +178,7 @@ void append_repr(std::string& out, std::string_view text) {
 }
 
 void append_repr(std::string& out, const Value& v, int depth) {
-  check_depth(depth, "getting the repr of an object");
+  check_nesting(depth, "getting the repr of an object");
   switch (v.kind) {
     case Kind::kString:
       if (v.markup) out += "Markup(";
@@ -335,30 +247,6 @@ std::string repr(const Value& v) {
   std::string out;
   append_repr(out, v);
   return out;
-}
-
-void append_json(std::string& out, const Value& v, const JsonStyle& style, int depth) {
-  check_depth(depth, "encoding a JSON object");
-  switch (v.kind) {
-    case Kind::kNone:
-      out += "null";
-      return;
-    case Kind::kBool:
-      out += v.boolean ? "true" : "false";
-      return;
-    case Kind::kInt:
-    case Kind::kFloat:
-      return append_json_number(out, v);
-    case Kind::kString:
-      return append_json_text(out, v.text(), style.ensure_ascii);
-    case Kind::kDict:
-      return append_json_dict(out, *v.dict, style, depth);
-    case Kind::kList:
-      if (v.list->kind <= ListKind::kTuple) return append_json_list(out, *v.list, style, depth);
-      [[fallthrough]];
-    default:
-      type_error(cat("Object of type ", type_name(v), " is not JSON serializable"));
-  }
 }
 
 }  // namespace nibble::jinja

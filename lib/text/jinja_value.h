@@ -217,6 +217,11 @@ void append_repr(std::string& out, std::string_view text);
 std::string str(const Value& v);
 std::string repr(const Value& v);
 
+/// Throws RecursionError where values are too deep in one another to be written.
+inline constexpr int kMaxNesting = 500;
+void check_nesting(int depth, std::string_view doing);
+void append_hex(std::string& out, char32_t code, int digits);
+
 struct JsonStyle {
   bool ensure_ascii = false, sort_keys = false;
   bool lines = false;       // one item a line

@@ -57,7 +57,8 @@ class Tokenizer {
   std::optional<int32_t> bos, eos, pad, unk;
   bool add_bos = false;  // whether encoding a text starts with bos by the model's own rule
   bool add_eos = false;
-  std::string chat_template;  // Jinja source; empty: none
+  std::string chat_template;       // Jinja source; empty: none
+  std::string tool_chat_template;  // the model's own for conversations with tools; empty: the same
 
   /// SHA-256 (hex) over everything that decides ids: model data, added tokens, rules. Two folders
   /// with equal fingerprints tokenize alike.

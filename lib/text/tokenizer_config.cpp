@@ -7,6 +7,8 @@
 namespace nibble {
 namespace {
 
+constexpr size_t kMaxTemplate = size_t{1} << 20;
+
 // A token is written as its text or as an object with its "content".
 std::optional<std::string> token_text(const Json* value) {
   if (value == nullptr || value->is_null()) return std::nullopt;
@@ -62,17 +64,19 @@ void take_added_decoder(TokenizerConfig& config, const Json& document) {
   }
 }
 
-// A template, or a list of named ones of which "default" is the chat's.
+// A template, or a list of named ones: "default" for chats, "tool_use" for chats with tools.
 void take_chat_template(TokenizerConfig& config, const Json& document) {
   const Json* value = document.find("chat_template");
-  if (value == nullptr || value->is_null() || !config.chat_template.empty()) return;
-  if (!value->is_array()) {
-    config.chat_template = value->as_string();
-    return;
+  if (value == nullptr || value->is_null()) return;
+  const auto set = [](std::string& target, const std::string& source) {
+    if (target.empty()) target = source;
+  };
+  if (!value->is_array()) return set(config.chat_template, value->as_string());
+  for (const Json& item : value->as_array()) {
+    const std::string& name = item.at("name").as_string();
+    if (name == "default") set(config.chat_template, item.at("template").as_string());
+    if (name == "tool_use") set(config.tool_chat_template, item.at("template").as_string());
   }
-  for (const Json& item : value->as_array())
-    if (item.at("name").as_string() == "default")
-      config.chat_template = item.at("template").as_string();
 }
 
 // Calls use(document) where the file exists; its errors name the file.
@@ -108,7 +112,9 @@ AddedToken parse_added_token(const Json& entry, int64_t id) {
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
   if (input_exists(folder / "chat_template.jinja"))
-    config.chat_template = read_text_file(folder / "chat_template.jinja", size_t{1} << 20);
+    config.chat_template = read_text_file(folder / "chat_template.jinja", kMaxTemplate);
+  const fs::path tool_use = folder / "additional_chat_templates" / "tool_use.jinja";
+  if (input_exists(tool_use)) config.tool_chat_template = read_text_file(tool_use, kMaxTemplate);
   with_json(folder / "tokenizer_config.json", [&](const Json& document) {
     take_special(config, document);
     take_added_decoder(config, document);

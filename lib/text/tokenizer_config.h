@@ -20,6 +20,7 @@ struct TokenizerConfig {
   std::optional<bool> add_bos, add_eos, legacy, add_prefix_space;
   std::vector<AddedToken> added;  // with ids
   std::string chat_template;
+  std::string tool_chat_template;  // the one named "tool_use", for conversations with tools
   // From generation_config.json, else config.json: for models that name no tokens. Of several eos
   // the first.
   std::optional<int32_t> bos_id, eos_id, pad_id;

@@ -149,6 +149,7 @@ void VocabularyTokenizer::take_config(const TokenizerConfig& config) {
     add_eos = config.add_eos.value_or(add_eos) && eos;
   }
   chat_template = config.chat_template;
+  tool_chat_template = config.tool_chat_template;
 }
 
 std::string VocabularyTokenizer::rules_text() const {

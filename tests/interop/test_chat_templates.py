@@ -266,7 +266,9 @@ def test_format_writes_what_transformers_renders(tmp_path, name):
     records = [{"messages": CONVERSATIONS[c]} for c in ("one", "long", "spaces", "unicode", "empty",
                                                         "reasoning", "markers")]
     if "SmolLM2" not in name:
-        records += [{"messages": CONVERSATIONS["calls"], "tools": [weather_tool()]}]
+        talk = [user("Weather?"), assistant("", tool_calls=[CALL]), result("sunny"),
+                assistant("It is sunny.")]
+        records += [{"messages": talk, "tools": [weather_tool()]}]
     bos = DATA / "tokenizers" / "smollm2"
     texts, _ = formatted(tmp_path, path, records, f"--model={bos}")
     from transformers import PreTrainedTokenizerFast

@@ -145,6 +145,18 @@ TEST(ChatMasks, EmptyAnswersAndContentsLikeMarks) {
   EXPECT_EQ(learnt(own, marks), Texts{"<|im_start|>assistant\nyes<|im_end|>"});
 }
 
+TEST(ChatMasks, ATemplateOfItsOwnForConversationsWithTools) {
+  ChatTemplate chat = of("{% for m in messages %}<{{ m.role }}>{{ m.content }}.{% endfor %}");
+  chat.with_tools = of("{{ tools|length }} tools: {% for m in messages %}{{ m.content }}"
+                       "{% endfor %}")
+                        .jinja;
+  const ChatInputs tools{.tools = Json::array({Json("f")})};
+  const Messages talk = {{"user", "q"}, {"assistant", "a"}};
+  EXPECT_EQ(render_text(chat, talk, false), "<user>q.<assistant>a.");
+  EXPECT_EQ(render_text(chat, talk, false, tools), "1 tools: qa");
+  EXPECT_EQ(learnt(chat, talk, tools), Texts{"a"});
+}
+
 // Real templates. `turn` is an answer's text as the template writes it.
 class ChatMasksData : public testing::Test {
  protected:
@@ -232,7 +244,7 @@ TEST_F(ChatMasksData, EveryTemplateOfTheFolder) {
         {parse_json(R"({"type":"function","function":{"name":"f","description":"d","parameters":)"
                     R"({"type":"object","properties":{"x":{"type":"string","description":"e"}}}}})",
                     "test")});
-    const ChatInputs inputs{.tools = tools,
+    const ChatInputs inputs{.tools = chat.jinja->reads("tools") ? tools : Json(),
                             .variables = {{"functions", Json("[]")}, {"datetime", Json("now")}}};
     const Texts texts = learnt(chat, talk, inputs);
     ASSERT_EQ(texts.size(), 2u) << chat.name;

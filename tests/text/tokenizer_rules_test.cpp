@@ -193,8 +193,11 @@ TEST(TokenizerRules, SpecialTokensOfTheFolder) {
   EXPECT_TRUE(t->add_bos);
   EXPECT_FALSE(t->add_eos);
   EXPECT_EQ(t->chat_template, "D");
+  EXPECT_EQ(t->tool_chat_template, "T");
   folder.put("chat_template.jinja", "own file");
   EXPECT_EQ(folder.load()->chat_template, "own file");
+  folder.put("tokenizer_config.json", R"({"eos_token":"<|endoftext|>"})");
+  EXPECT_EQ(folder.load()->tool_chat_template, "");
 }
 
 TEST(TokenizerRules, IdsOfTheGenerationConfig) {
