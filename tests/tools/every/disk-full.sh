@@ -72,5 +72,14 @@ while read -r target command; do
     esac
     empty_folder disk
   done
+  # Or there is room, but not for another file: then the output cannot be created.
+  [ "$target" != - ] || continue
+  umount disk
+  mount -t tmpfs -o nr_inodes=1 none disk
+  rm -rf made
+  expect 73 run "$target" $command 2>err
+  one_line err
+  grep -q "^$TOOL: $DISK/.*: cannot .*: No space left on device; " err || fail "$command: $(cat err)"
+  empty_folder disk
 done < <(outputs)
 umount disk
