@@ -8,6 +8,8 @@
 // Also the product of such a matrix with a few vectors, straight from the codes, for decoding.
 #pragma once
 
+#include <span>
+
 #include "tensor/tensor.h"
 
 namespace nibble {
@@ -41,13 +43,14 @@ struct Dequantize {
   int64_t first_row = 0;
 };
 
-/// out[m,o] = sum_i x[m,i] * W[o,i], fp32 sums; meant for M up to 16, correct for any M. The bits
-/// of a vector's result depend neither on the others in the batch nor on the number of threads. A
-/// thread that calls keeps M*I floats between calls.
+/// out[m,o] = sum_i x[m,i] * W[o,i], fp32 sums, W being matrices of one width one under another;
+/// meant for M up to 16, correct for any M. The bits of a vector's result depend neither on the
+/// others in the batch nor on the number of threads. A thread that calls keeps M*I floats between
+/// calls.
 struct QuantizedMatvec {
-  Tensor out;  // (M,O) f32|bf16 written, row stride free
+  Tensor out;  // (M, sum of O) f32|bf16 written, row stride free
   Tensor x;    // (M,I) f32|bf16, row stride free
-  QuantizedMatrix matrix;
+  std::span<const QuantizedMatrix> matrices;
 };
 
 void dequantize(const Dequantize& op, Stream stream = {});

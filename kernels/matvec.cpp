@@ -5,6 +5,7 @@
 // and however rows are shared out: a batch gives the bits that its members give alone.
 #include "kernels/dequantize.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/threads.h"
@@ -163,33 +164,34 @@ void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
 }
 
 /// Rows of codes that do not begin with a lane: widened in chunks, then dotted as floats.
-void widened_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
+void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const Vectors& v, int64_t begin,
+                  int64_t end) {
   float chunk[kChunk];
   for (int64_t o = begin; o < end; ++o)
     for (int64_t m = 0; m < v.count; ++m) {
       float sum = 0.0f;
       for (int64_t i = 0; i < v.length; i += kChunk) {
         const int64_t n = std::min(kChunk, v.length - i);
-        widen_codes(op.matrix, o * v.length + i, n, chunk);
+        widen_codes(matrix, o * v.length + i, n, chunk);
         const F32Row row{chunk};
         float part;
         dot_tile<1, 1>(&row, v.x + m * v.stride + i, v.stride, n, &part);
         sum += part;
       }
-      put(op.out, m, o, sum);
+      put(out, m, o, sum);
     }
 }
 
-void quantized_rows(const QuantizedMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
-  const QuantizedMatrix& m = op.matrix;
+void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const Vectors& v, int64_t begin,
+                    int64_t end) {
   if (m.type == QuantType::kInt8) {
     const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
     dense_rows(
-        op.out, v, begin, end, [&](int64_t o) { return Int8Row{codes + o * v.length}; },
+        out, v, begin, end, [&](int64_t o) { return Int8Row{codes + o * v.length}; },
         [&](int64_t o) { return m.row_scale[o] * kInt8Step; });
     return;
   }
-  widened_rows(op, v, begin, end);
+  widened_rows(out, m, v, begin, end);
 }
 
 void weight_rows(const DenseMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
@@ -258,11 +260,16 @@ int64_t matvec_grain(const Vectors& v) {
 namespace cpu {
 
 void quantized_matvec(const QuantizedMatvec& op, Stream) {
-  if (codes_fit_words(op.matrix)) return matvec_codes(op);
+  if (std::all_of(op.matrices.begin(), op.matrices.end(), codes_fit_words)) return matvec_codes(op);
   const Vectors v = lay_out(op.x, false);
-  parallel_for(op.matrix.out_features, matvec_grain(v), [&](int64_t begin, int64_t end) {
-    NIBBLE_SIMD(quantized_rows)(op, v, begin, end);
-  });
+  int64_t at = 0;
+  for (const QuantizedMatrix& m : op.matrices) {
+    const Tensor out = columns(op.out, at, m.out_features);
+    parallel_for(m.out_features, matvec_grain(v), [&](int64_t begin, int64_t end) {
+      NIBBLE_SIMD(quantized_rows)(out, m, v, begin, end);
+    });
+    at += m.out_features;
+  }
 }
 
 void dense_matvec(const DenseMatvec& op, Stream) {
@@ -276,15 +283,21 @@ void dense_matvec(const DenseMatvec& op, Stream) {
 
 void quantized_matvec(const QuantizedMatvec& op, Stream stream) {
   const Args args("quantized_matvec", stream);
-  check_matrix(args, op.matrix);
   args.require(op.x.rank == 2, "x is no matrix");
-  const int64_t m = op.x.dim(0);
-  if (m == 0 || op.matrix.out_features == 0) return;
-  args.check("x", op.x, NIBBLE_FLOATS, {m, op.matrix.in_features}, RowStride::kFree);
-  args.check("out", op.out, NIBBLE_FLOATS, {m, op.matrix.out_features}, RowStride::kFree);
-  args.work(2.0 * static_cast<double>(m * op.matrix.out_features * op.matrix.in_features),
-            tensor_bytes(op.x) + tensor_bytes(op.out) +
-                quantized_bytes(op.matrix, op.matrix.out_features));
+  args.require(!op.matrices.empty(), "there is no matrix");
+  const int64_t m = op.x.dim(0), width = op.matrices.front().in_features;
+  int64_t outputs = 0;
+  double bytes = tensor_bytes(op.x) + tensor_bytes(op.out);
+  for (const QuantizedMatrix& matrix : op.matrices) {
+    check_matrix(args, matrix);
+    args.require(matrix.in_features == width, "the matrices differ in width");
+    outputs += matrix.out_features;
+    bytes += quantized_bytes(matrix, matrix.out_features);
+  }
+  if (m == 0 || outputs == 0) return;
+  args.check("x", op.x, NIBBLE_FLOATS, {m, width}, RowStride::kFree);
+  args.check("out", op.out, NIBBLE_FLOATS, {m, outputs}, RowStride::kFree);
+  args.work(2.0 * static_cast<double>(m * outputs * width), bytes);
   NIBBLE_CALL_TWIN(args, quantized_matvec, op, stream);
 }
 

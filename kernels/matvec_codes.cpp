@@ -242,9 +242,8 @@ RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int
 
 /// Rows [begin, end); `memory` has room for kScaleChunk, or for a lane's scales of a row if they
 /// are more, and a register.
-void code_rows(const QuantizedMatvec& op, const ShiftedVectors& v, int64_t begin, int64_t end,
-               float* memory) {
-  const QuantizedMatrix& m = op.matrix;
+void code_rows(const Tensor& out, const QuantizedMatrix& m, const ShiftedVectors& v, int64_t begin,
+               int64_t end, float* memory) {
   const CodeTable<Floats> book(m.code_book);
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
   const int64_t chunk = std::max<int64_t>(1, kScaleChunk / lanes);
@@ -259,7 +258,7 @@ void code_rows(const QuantizedMatvec& op, const ShiftedVectors& v, int64_t begin
       dot_rows<R, M>(book, m.codes + (first + r) * bytes, scales, r, v, v.x + vector * v.stride,
                      sums);
       for (int i = 0; i < R; ++i)
-        for (int k = 0; k < M; ++k) put(op.out, vector + k, first + r + i, sums[i * M + k]);
+        for (int k = 0; k < M; ++k) put(out, vector + k, first + r + i, sums[i * M + k]);
     };
     // R*M sums are made at a time: enough to hide the latency of each.
     const auto all_rows = [&]<int R, int M>(int64_t vector, std::integral_constant<int, R> several,
@@ -333,12 +332,18 @@ bool cpu::codes_fit_words(const QuantizedMatrix& m) {
 void cpu::matvec_codes(const QuantizedMatvec& op) {
   const ShiftedVectors v = lay_out(op.x);
   const int64_t lanes = v.length / kCodesPerLane;
-  parallel_for(op.matrix.out_features, row_grain(v.length * v.count / 8),
-               [&](int64_t begin, int64_t end) {
-                 static thread_local std::vector<float> scales;
-                 NIBBLE_SIMD(code_rows)
-                 (op, v, begin, end, at_least(scales, std::max(kScaleChunk, lanes) + 16));
-               });
+  // The rows of all matrices are shared out at once.
+  parallel_for(op.out.dim(1), row_grain(v.length * v.count / 8), [&](int64_t begin, int64_t end) {
+    static thread_local std::vector<float> scales;
+    float* room = at_least(scales, std::max(kScaleChunk, lanes) + 16);
+    int64_t at = 0;
+    for (const QuantizedMatrix& m : op.matrices) {
+      const int64_t first = std::max(begin, at) - at, last = std::min(end - at, m.out_features);
+      if (first < last)
+        NIBBLE_SIMD(code_rows)(columns(op.out, at, m.out_features), m, v, first, last, room);
+      at += m.out_features;
+    }
+  });
 }
 
 }  // namespace nibble

@@ -9,7 +9,7 @@ namespace nibble::cpu {
 /// Whether the rows of a 4-bit matrix are whole lanes of eight codes, each inside one block.
 bool codes_fit_words(const QuantizedMatrix& matrix);
 
-/// quantized_matvec of such a matrix.
+/// quantized_matvec of such matrices.
 void matvec_codes(const QuantizedMatvec& op);
 
 }  // namespace nibble::cpu

@@ -2,6 +2,7 @@
 #include "model/linear.h"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
@@ -193,6 +194,19 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
   }
 }
 
+// All quantised parts in one product, so that threads meet once.
+void few_rows(const LinearGroup& group, const ParameterSet& parameters, const LinearForward& io) {
+  std::array<QuantizedMatrix, 3> matrices;
+  size_t count = 0;
+  for (const Projection& p : group.parts)
+    if (p.quantized && p.weight_parameter < 0 && count < matrices.size())
+      matrices[count++] = *p.quantized;
+  if (count == group.parts.size())
+    return quantized_matvec({.out = io.y, .x = io.x, .matrices = {matrices.data(), count}});
+  for (const Slice& s : slices(group))
+    few_rows(*s.part, parameters, columns(io.y, s.begin, s.part->out_features), io.x);
+}
+
 Tensor bias_of(const Projection& p, const ParameterSet& parameters) {
   return p.bias_parameter >= 0 ? parameters.value(p.bias_parameter) : p.bias;
 }
@@ -243,7 +257,7 @@ void few_rows(const Projection& p, const ParameterSet& parameters, const Tensor&
   if (p.weight_parameter >= 0)
     dense_matvec({.out = y, .x = x, .weight = parameters.compute(p.weight_parameter)});
   else if (p.quantized)
-    quantized_matvec({.out = y, .x = x, .matrix = *p.quantized});
+    quantized_matvec({.out = y, .x = x, .matrices = {&*p.quantized, 1}});
   else
     dense_matvec({.out = y, .x = x, .weight = p.weight});
 }
@@ -252,8 +266,7 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.x.dim(0);
   if (reads_few_rows(n))
-    for (const Slice& s : slices(group))
-      few_rows(*s.part, parameters, columns(io.y, s.begin, s.part->out_features), io.x);
+    few_rows(group, parameters, io);
   else
     for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
       matmul({.out = columns(io.y, begin, weight.dim(0)),

@@ -155,7 +155,7 @@ void bench_matvec(benchmark::State& state, QuantType type, int64_t batch) {
                                  .absmax_codes = scales.data(),
                                  .nested_map = map.data(),
                                  .nested_absmax = nested.data()};
-    quantized_matvec({.out = out.tensor, .x = x.tensor, .matrix = matrix});
+    quantized_matvec({.out = out.tensor, .x = x.tensor, .matrices = {&matrix, 1}});
     at = (at + 1) % kCount;
   }
   report(state, 2.0 * static_cast<double>(batch) * kElements, kElements / 2);

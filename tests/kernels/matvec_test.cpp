@@ -59,8 +59,9 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
           Buffer& out = op.output("out", dtype, {m, c.out}, 1);
           op.want(out,
                   products(x, c.out, c.in, [&](int64_t o, int64_t i) { return element(r, o, i); }));
-          op.check(
-              [&] { quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrix = r.m}); });
+          op.check([&] {
+            quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
+          });
         }
   });
 }
@@ -112,7 +113,8 @@ TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
                       .x = vectors,
                       .weight = view(w.data(), {kOut, kIn})});
       else
-        quantized_matvec({.out = view(out.data(), {count, kOut}), .x = vectors, .matrix = r.m});
+        quantized_matvec(
+            {.out = view(out.data(), {count, kOut}), .x = vectors, .matrices = {&r.m, 1}});
       return out;
     };
     for (const bool dense : {false, true}) {
@@ -131,11 +133,11 @@ TEST(Matvec, RefusesShapesThatDoNotMatch) {
   const RandomMatrix r(QuantType::kNf4, 4, 64, 64, false, 1);
   std::vector<float> memory(4 * 64);
   const auto shaped = [&](int64_t m, int64_t n) { return view(memory.data(), {m, n}); };
-  EXPECT_THROW(quantized_matvec({.out = shaped(1, 4), .x = shaped(1, 63), .matrix = r.m}),
+  EXPECT_THROW(quantized_matvec({.out = shaped(1, 4), .x = shaped(1, 63), .matrices = {&r.m, 1}}),
                BugError);
-  EXPECT_THROW(quantized_matvec({.out = shaped(1, 5), .x = shaped(1, 64), .matrix = r.m}),
+  EXPECT_THROW(quantized_matvec({.out = shaped(1, 5), .x = shaped(1, 64), .matrices = {&r.m, 1}}),
                BugError);
-  EXPECT_THROW(quantized_matvec({.out = shaped(2, 4), .x = shaped(1, 64), .matrix = r.m}),
+  EXPECT_THROW(quantized_matvec({.out = shaped(2, 4), .x = shaped(1, 64), .matrices = {&r.m, 1}}),
                BugError);
   EXPECT_THROW(dense_matvec({.out = shaped(1, 4), .x = shaped(1, 8), .weight = shaped(4, 7)}),
                BugError);
