@@ -79,8 +79,8 @@ const Form& detect_form(const Fields& record);
 /// Reads a record of that form. Throws DataError.
 void read_conversation(const Form& form, const Fields& record, Conversation& conversation);
 
-/// Appends the messages of an OpenAI list, [{"role": "user", "content": "..."}, ...]; members beside
-/// these two become the message's fields.
+/// Appends the messages of an OpenAI list, [{"role": "user", "content": "..."}, ...]; other members
+/// become the message's fields.
 void read_messages(const Fields& record, std::string_view field, std::vector<Message>& messages);
 
 }  // namespace nibble

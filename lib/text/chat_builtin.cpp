@@ -35,7 +35,8 @@ constexpr std::string_view kAlpaca =
 {%- for message in turns %}
 {%- set want = 'user' if loop.index0 is even else 'assistant' %}
 {%- if message.role != want %}
-{{- raise_exception('role "' + message.role + '" where the alpaca template expects "' + want + '" (they alternate, user first)') }}
+{{- raise_exception('role "' + message.role + '" where the alpaca template expects "' + want +
+                    '" (they alternate, user first)') }}
 {%- endif %}
 {%- if message.role == 'user' %}
 {%- if loop.first and system is not none %}
@@ -66,7 +67,8 @@ constexpr std::string_view kVicuna =
     R"({% if messages and messages[0].role == 'system' %}
 {%- set system, turns = messages[0].content, messages[1:] %}
 {%- else %}
-{%- set system = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions." %}
+{%- set system = "A chat between a curious user and an artificial intelligence assistant. The "
+                 "assistant gives helpful, detailed, and polite answers to the user's questions." %}
 {%- set turns = messages %}
 {%- endif %}
 {{- system + ' ' }}
@@ -94,7 +96,8 @@ constexpr std::string_view kLlama2 =
 {%- for message in turns %}
 {%- set want = 'user' if loop.index0 is even else 'assistant' %}
 {%- if message.role != want %}
-{{- raise_exception('role "' + message.role + '" where the llama-2 template expects "' + want + '" (they alternate, user first)') }}
+{{- raise_exception('role "' + message.role + '" where the llama-2 template expects "' + want +
+                    '" (they alternate, user first)') }}
 {%- endif %}
 {%- if message.role == 'user' %}
 {{- bos_token + '[INST] ' }}
@@ -113,7 +116,9 @@ constexpr std::string_view kLlama3 =
 {{- '<|start_header_id|>' + message.role + '<|end_header_id|>\n\n' }}
 {%- generation %}{{ message.content | trim + '<|eot_id|>' }}{% endgeneration %}
 {%- endfor %}
-{%- if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %})";
+{%- if add_generation_prompt %}
+{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}
+{%- endif %})";
 
 // Mistral 7B Instruct; a system message goes before the first question.
 constexpr std::string_view kMistral =
@@ -126,7 +131,8 @@ constexpr std::string_view kMistral =
 {%- for message in turns %}
 {%- set want = 'user' if loop.index0 is even else 'assistant' %}
 {%- if message.role != want %}
-{{- raise_exception('role "' + message.role + '" where the mistral template expects "' + want + '" (they alternate, user first)') }}
+{{- raise_exception('role "' + message.role + '" where the mistral template expects "' + want +
+                    '" (they alternate, user first)') }}
 {%- endif %}
 {%- if message.role == 'user' %}
 {{- '[INST] ' }}
@@ -172,7 +178,8 @@ constexpr std::string_view kGemma =
 {%- for message in turns %}
 {%- set want = 'user' if loop.index0 is even else 'assistant' %}
 {%- if message.role != want %}
-{{- raise_exception('role "' + message.role + '" where the gemma template expects "' + want + '" (they alternate, user first)') }}
+{{- raise_exception('role "' + message.role + '" where the gemma template expects "' + want +
+                    '" (they alternate, user first)') }}
 {%- endif %}
 {{- '<start_of_turn>' + ('user' if want == 'user' else 'model') + '\n' }}
 {%- generation %}
