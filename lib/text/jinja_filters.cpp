@@ -97,7 +97,7 @@ Value forceescape(Machine& m, const Value& v, const Arguments& a) {
 
 Value indent(Machine& m, const Value& v, const Arguments& a) {
   const Bound b(a, "indent", {"width", "first", "blank"});
-  if (v.undefined_value()) m.fail_undefined(v);
+  if (v.undefined_value()) fail_undefined(v);
   if (!v.is_string())
     type_error(cat("unsupported operand type(s) for +=: '", type_name(v), "' and 'str'"));
   std::string by;
@@ -126,7 +126,9 @@ Value indent(Machine& m, const Value& v, const Arguments& a) {
 
 Value truncate(Machine& m, const Value& v, const Arguments& a) {
   const Bound b(a, "truncate", {"length", "killwords", "end", "leeway"});
-  const Value text = soft_text(m, v);
+  if (v.undefined_value()) return v;
+  if (!v.is_string()) type_error(cat("object of type '", type_name(v), "' has no len()"));
+  const Value& text = v;
   const int64_t length = b.integer(0, 255), leeway = b.integer(3, 5);
   const std::string_view end = b.text(2, "...");
   const int64_t rest = length - static_cast<int64_t>(utf8::length(end));

@@ -50,7 +50,8 @@ Value first(Machine& m, const Value& v, const Arguments& a) {
 
 Value last(Machine& m, const Value& v, const Arguments& a) {
   const Bound b(a, "last", {});
-  if (v.is(Kind::kIterator)) type_error("'generator' object is not reversible");
+  if (!v.is_string() && !v.is(Kind::kList) && !v.is(Kind::kDict) && !v.undefined_value())
+    type_error(cat("'", type_name(v), "' object is not reversible"));
   const List& all = m.iterate(v);
   return all.size > 0 ? all.items[all.size - 1] : m.undefined("No last item, sequence was empty.");
 }
@@ -90,6 +91,7 @@ Value sum(Machine& m, const Value& v, const Arguments& a) {
 
 Value reverse(Machine& m, const Value& v, const Arguments& a) {
   const Bound b(a, "reverse", {});
+  if (v.none() || v.is_number()) fail("FilterArgumentError", "argument must be iterable");
   const List& all = m.iterate(v);
   std::vector<Value> items(all.begin(), all.end());
   std::reverse(items.begin(), items.end());

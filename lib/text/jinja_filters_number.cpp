@@ -46,11 +46,11 @@ bool read_real(std::string_view text, double& v) {
 
 }  // namespace
 
-Value to_int(Machine& m, const Value& v, const Arguments& a) {
+Value to_int(Machine&, const Value& v, const Arguments& a) {
   const Bound b(a, "int", {"default", "base"});
   int64_t whole = 0;
   double real = 0;
-  if (v.undefined_value()) m.fail_undefined(v);
+  if (v.undefined_value()) fail_undefined(v);
   if (v.is_integer()) return v.as_integer();
   if (v.is_string()) {
     const int64_t base = b.integer(1, 10);
@@ -67,30 +67,28 @@ Value to_int(Machine& m, const Value& v, const Arguments& a) {
   return static_cast<int64_t>(real);
 }
 
-Value to_float(Machine& m, const Value& v, const Arguments& a) {
+Value to_float(Machine&, const Value& v, const Arguments& a) {
   const Bound b(a, "float", {"default"});
   double real = 0;
-  if (v.undefined_value()) m.fail_undefined(v);
+  if (v.undefined_value()) fail_undefined(v);
   if (v.is_number()) return v.as_real();
   if (v.is_string() && read_real(v.text(), real)) return real;
   return b.value(0, Value(0.0));
 }
 
 Value absolute(Machine& m, const Value& v, const Arguments&) {
-  if (v.undefined_value()) m.fail_undefined(v);
   if (v.is(Kind::kFloat)) return std::abs(v.real);
   if (!v.is_integer()) type_error(cat("bad operand type for abs(): '", type_name(v), "'"));
   return v.as_integer() < 0 ? m.binary(Operator::kSubtract, Value(int64_t{0}), v)
                             : Value(v.as_integer());
 }
 
-Value round(Machine& m, const Value& v, const Arguments& a) {
+Value round(Machine&, const Value& v, const Arguments& a) {
   const Bound b(a, "round", {"precision", "method"});
   const std::string_view method = b.text(1, "common");
   const int64_t precision = b.integer(0, 0);
   if (method != "common" && method != "ceil" && method != "floor")
     fail("FilterArgumentError", "method must be common, ceil or floor");
-  if (v.undefined_value()) m.fail_undefined(v);
   if (!v.is_number()) type_error(cat("type ", type_name(v), " doesn't define __round__ method"));
   if (v.is_integer() && method == "common" && precision >= 0) return v.as_integer();
   if (std::abs(precision) > 300) value_error("the precision is out of range");

@@ -16,22 +16,10 @@ struct Keyed {
   Value key, item;
 };
 
-// Undefined values have no order, but with their like.
-void check_order(Machine& m, const Value& a, const Value& b) {
-  if (equal(a, b)) return;
-  if (a.undefined_value()) m.fail_undefined(a);
-  if (b.undefined_value()) m.fail_undefined(b);
-  if (!a.is(Kind::kList) || !b.is(Kind::kList)) return;
-  for (size_t i = 0; i < std::min(a.list->size, b.list->size); ++i)
-    if (!equal(a.list->items[i], b.list->items[i]))
-      return check_order(m, a.list->items[i], b.list->items[i]);
-}
-
 // Sorts by keys, stably; in reverse, equal ones keep their order too, as in Python.
 void sort_by_key(Machine& m, std::vector<Keyed>& all, bool reverse) {
   const auto less = [&](const Keyed& a, const Keyed& b) {
     m.step();
-    check_order(m, a.key, b.key);
     return !equal(a.key, b.key) && compare(a.key, b.key, "<") < 0;
   };
   if (reverse) std::reverse(all.begin(), all.end());
@@ -57,7 +45,6 @@ Value extreme(Machine& m, const Value& v, const Arguments& a, bool largest) {
   Value best_key = key(*best);
   for (size_t i = 1; i < all.size; ++i) {
     const Value other = key(all.items[i]);
-    check_order(m, other, best_key);
     if (equal(other, best_key)) continue;
     const int order = compare(other, best_key, largest ? ">" : "<");
     if (largest ? order <= 0 : order >= 0) continue;
@@ -74,7 +61,7 @@ Value dictsort(Machine& m, const Value& v, const Arguments& a) {
   const std::string_view by = b.text(1, "key");
   if (by != "key" && by != "value")
     fail("FilterArgumentError", "You can only sort by either \"key\" or \"value\"");
-  if (v.undefined_value()) m.fail_undefined(v);
+  if (v.undefined_value()) fail_undefined(v);
   if (!v.is(Kind::kDict))
     fail("AttributeError", cat("'", type_name(v), "' object has no attribute 'items'"));
   std::vector<Keyed> all;

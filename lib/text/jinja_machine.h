@@ -92,7 +92,6 @@ class Machine {
   Value filter(std::string_view name, const Value& v, const Arguments& arguments);
   bool test(std::string_view name, const Value& v, const Arguments& arguments);
   Value loop_again(Loop& loop, const Value& items);
-  [[noreturn]] void fail_undefined(const Value& v);
 
  private:
   enum class Flow : uint8_t { kOn, kBreak, kContinue };

@@ -96,18 +96,4 @@ Value Machine::function(std::string_view name, Run code, const Value& self) {
   return static_cast<const Function*>(arena_.make(Function{name, code, self}));
 }
 
-void Machine::fail_undefined(const Value& v) {
-  const Undefined& u = *v.undefined;
-  std::string message;
-  if (!u.hint.empty())
-    message = u.hint;
-  else if (u.object.missing())
-    message = cat(repr(u.name), " is undefined");
-  else if (!u.name.is_string())
-    message = cat(object_name(u.object), " has no element ", repr(u.name));
-  else
-    message = cat("'", object_name(u.object), "' has no attribute ", repr(u.name));
-  fail(u.kind, message);
-}
-
 }  // namespace nibble::jinja

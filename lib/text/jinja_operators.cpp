@@ -202,6 +202,7 @@ bool Machine::contains(const Value& container, const Value& v) {
   const bool iterable = container.is(Kind::kList) || container.is(Kind::kIterator) ||
                         container.is(Kind::kLoop) || container.undefined_value();
   if (!iterable) type_error(cat("argument of type '", type_name(container), "' is not iterable"));
+  if (container.is(Kind::kList) && container.list->kind == ListKind::kKeys) check_hashable(v);
   const List& items = iterate(container);
   step(items.size);
   return std::any_of(items.begin(), items.end(), [&](const Value& i) { return equal(i, v); });

@@ -31,9 +31,10 @@ class Given {
     return e->value;
   }
   void check_all_used() const {
-    const bool left = tuple_ ? at_ < v_.list->size
-                             : at_ == 0 && !by_name_ && !v_.is(Kind::kDict) &&
-                                   !(v_.is(Kind::kList) && v_.list->kind == ListKind::kList);
+    const bool left = tuple_
+                          ? at_ < v_.list->size
+                          : at_ == 0 && !by_name_ && !v_.is(Kind::kDict) && !v_.undefined_value() &&
+                                !(v_.is(Kind::kList) && v_.list->kind == ListKind::kList);
     if (left) type_error("not all arguments converted during string formatting");
   }
 

@@ -30,8 +30,8 @@ bool is_sequence(const Value& v) {
          (v.is(Kind::kList) && v.list->kind <= ListKind::kRange);
 }
 
-int64_t modulo_of(Machine& m, const Value& v, const Value& by) {
-  return truth(m.binary(Operator::kModulo, v, by)) ? 1 : 0;
+Value leaves(Machine& m, const Value& v, const Value& by, int64_t rest) {
+  return equal(m.binary(Operator::kModulo, v, by), Value(rest));
 }
 
 bool same(const Value& a, const Value& b) {
@@ -79,15 +79,15 @@ constexpr Routine kTests[] = {
     NIBBLE_TEST("test", v.is_string() && find_test(v.text()) != nullptr),
     {"odd",
      [](Machine& m, const Value& v, const Arguments&) -> Value {
-       return modulo_of(m, v, Value(int64_t{2})) == 1;
+       return leaves(m, v, Value(int64_t{2}), 1);
      }},
     {"even",
      [](Machine& m, const Value& v, const Arguments&) -> Value {
-       return modulo_of(m, v, Value(int64_t{2})) == 0;
+       return leaves(m, v, Value(int64_t{2}), 0);
      }},
     {"divisibleby",
      [](Machine& m, const Value& v, const Arguments& a) -> Value {
-       return modulo_of(m, v, Bound(a, "divisibleby", {"num"}, 1)[0]) == 0;
+       return leaves(m, v, Bound(a, "divisibleby", {"num"}, 1)[0], 0);
      }},
     {"sameas",
      [](Machine&, const Value& v, const Arguments& a) -> Value {

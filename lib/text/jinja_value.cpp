@@ -148,6 +148,20 @@ std::string object_name(const Value& v) {
   }
 }
 
+void fail_undefined(const Value& v) {
+  const Undefined& u = *v.undefined;
+  std::string message;
+  if (!u.hint.empty())
+    message = u.hint;
+  else if (u.object.missing())
+    message = cat(repr(u.name), " is undefined");
+  else if (!u.name.is_string())
+    message = cat(object_name(u.object), " has no element ", repr(u.name));
+  else
+    message = cat("'", object_name(u.object), "' has no attribute ", repr(u.name));
+  fail(u.kind, message);
+}
+
 bool truth(const Value& v) {
   switch (v.kind) {
     case Kind::kMissing:
@@ -206,6 +220,8 @@ int compare(const Value& a, const Value& b, std::string_view op, int depth) {
     const int order = a.text().compare(b.text());
     return order < 0 ? -1 : order > 0;
   }
+  if (a.undefined_value()) fail_undefined(a);
+  if (b.undefined_value()) fail_undefined(b);
   if (a.is(Kind::kList) && b.is(Kind::kList) && a.list->kind == b.list->kind &&
       a.list->kind <= ListKind::kTuple) {
     const size_t both = std::min(a.list->size, b.list->size);

@@ -199,6 +199,9 @@ std::string_view type_name(const Value& v);
 /// "dict object", "None": as jinja2's messages have it.
 std::string object_name(const Value& v);
 
+/// Throws what an operation on an undefined value throws: "'x' is undefined".
+[[noreturn]] void fail_undefined(const Value& v);
+
 bool truth(const Value& v);
 bool equal(const Value& a, const Value& b, int depth = 0);
 /// Less than 0, 0, more; `op` ("<") is for the message where the two have no order.
