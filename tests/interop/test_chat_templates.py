@@ -312,3 +312,48 @@ def test_tokens_trained_on_are_those_of_a_generation_block(tmp_path):
             want, ranges = chat_template_utils._render_with_assistant_indices(
                 compiled, record["messages"], None, None, False)
             assert (text, ours) == (want, [want[b:e] for b, e in ranges])
+
+
+MASKED = {
+    "smollm2": ("HuggingFaceTB-SmolLM2-135M-Instruct", "<|im_end|>"),
+    "llama3": ("meta-llama-Llama-3.2-3B-Instruct", "<|eot_id|>"),
+    "qwen3": ("Qwen-Qwen3-0.6B", "<|im_end|>"),
+}
+
+
+@pytest.mark.skipif(not TEMPLATES, reason="NIBBLE_DATA is not set: no real templates")
+@pytest.mark.parametrize("model", MASKED)
+def test_tokens_trained_on(tmp_path, model):
+    """From records to token rows: the ids are those of transformers' text, the labels the answers'."""
+    from tokenizers import Tokenizer
+
+    template, end = MASKED[model]
+    path = DATA / "chat_templates" / f"{template}.jinja"
+    folder = DATA / "tokenizers" / model
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    talk = [system("S"), user("What is 1 + 1?"), assistant("2, naïvely."), user("And\n2 + 2?"),
+            assistant("4\n\nof course ")]
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"messages": talk}) + "\n")
+    answers = [m["content"].strip() if model == "llama3" else m["content"]
+               for m in talk if m["role"] == "assistant"]
+    if model == "qwen3":
+        answers[1] = "<think>\n\n</think>\n\n" + answers[1].lstrip("\n")
+    answers = [a + end for a in answers]
+    questions = [m["content"] + end for m in talk if m["role"] == "user"]
+    for train_on, want in [("assistant", answers), ("last", answers[1:]), ("roles:user", questions),
+                           ("roles:user,assistant", [questions[0], answers[0], questions[1], answers[1]])]:
+        segments = run("nibble-format", "-q", f"--template={path}", f"--model={folder}",
+                       f"--train-on={train_on}", tmp_path / "talk.jsonl")
+        text = "".join(s["text"] for s in json.loads(segments)["segments"])
+        row = json.loads(run("nibble-tokenize", "-q", f"--model={folder}", input=segments))
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        assert row["input_ids"] == ids
+        runs, inside = [], False
+        for i, label in zip(ids, row["labels"], strict=True):
+            assert label in (-100, i)
+            if label != -100:
+                if not inside:
+                    runs.append([])
+                runs[-1].append(i)
+            inside = label != -100
+        assert [tokenizer.decode(r, skip_special_tokens=False) for r in runs] == want, train_on
