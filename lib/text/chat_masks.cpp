@@ -10,6 +10,7 @@
 #include "text/chat_masks.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "text/unicode.h"
@@ -22,6 +23,9 @@ using jinja::Range;
 // Contents that no conversation has: from a private use area. The second is there in case a content
 // begins with the first.
 constexpr std::string_view kOther = "\xEE\x80\x80", kYetAnother = "\xEE\x80\x81";
+
+// How many messages are rendered again for every turn, which takes time by the square.
+constexpr size_t kMostByBeginnings = 256;
 
 size_t common_prefix(std::string_view a, std::string_view b) {
   const size_t most = std::min(a.size(), b.size());
@@ -49,6 +53,10 @@ size_t whole_marks(std::string_view text, size_t cut) {
   return inside ? open : cut;
 }
 
+bool begins_first(const Range& a, const Range& b) {
+  return a.begin < b.begin;
+}
+
 bool trained(const Message& m) {
   return m.train.value_or(m.role == "assistant");
 }
@@ -61,16 +69,23 @@ class Masker {
         messages_(messages),
         inputs_(inputs),
         whole_(render_chat(chat, messages, prompts, inputs)),
-        turns_(messages.size()) {
+        turns_(messages.size()),
+        generation_(whole_.generation) {
+    std::sort(generation_.begin(), generation_.end(), begins_first);
     for (const auto& [message, range] : whole_.messages) turns_[message].push_back(range);
+    // A loop's ranges come after those of loops inside it.
+    size_t outer = std::string::npos;
+    for (auto at = whole_.messages.rbegin(); at != whole_.messages.rend(); ++at) {
+      if (at->range.begin >= outer) inner_.push_back(*at);
+      outer = std::min(outer, at->range.begin);
+    }
   }
 
   std::vector<Segment> run() {
     std::vector<Range> ranges;
     for (size_t i = 0; i < messages_.size(); ++i)
       if (trained(messages_[i])) add_turn(i, ranges);
-    std::sort(ranges.begin(), ranges.end(),
-              [](const Range& a, const Range& b) { return a.begin < b.begin; });
+    std::sort(ranges.begin(), ranges.end(), begins_first);
     return cut(ranges);
   }
 
@@ -88,7 +103,7 @@ class Masker {
     const Range turn = turns_[i][0];
     const std::string_view text = part(whole_.text, turn);
     const size_t head =
-        messages_[i].role == "assistant" ? head_of_answer(i, turn) : head_by_content(i, text);
+        messages_[i].role == "assistant" ? head_of_answer(i, turn) : head_of_turn(i, text);
     add_without_others(
         i, {turn.begin + std::min(head, text.size()), turn.begin + stripped_end(text)}, ranges);
   }
@@ -99,9 +114,12 @@ class Masker {
       unclear(i, "the template has {% generation %} inside a macro or another block's text");
     if (turns_[i].empty() && !whole_.generation.empty() && whole_.messages.empty())
       unclear(i, "the template does not loop over its messages");
-    for (const Range& g : whole_.generation)
-      for (const Range& turn : turns_[i])
-        if (g.begin >= turn.begin && g.end <= turn.end) ranges.push_back(g);
+    for (const Range& turn : turns_[i]) {
+      auto g = std::partition_point(generation_.begin(), generation_.end(),
+                                    [&](const Range& r) { return r.begin < turn.begin; });
+      for (; g != generation_.end() && g->begin < turn.end; ++g)
+        if (g->end <= turn.end) ranges.push_back(*g);
+    }
   }
 
   // How much of an answer's turn stands in the prompt when the model is asked for it.
@@ -136,6 +154,13 @@ class Masker {
     return std::string(text.substr(0, head_by_content(i, text)));
   }
 
+  // The same of another role's turn. Turns of one role mostly begin alike.
+  size_t head_of_turn(size_t i, std::string_view text) {
+    std::string& head = heads_[messages_[i].role];
+    if (head.empty() || !text.starts_with(head)) head = text.substr(0, head_by_content(i, text));
+    return head.size();
+  }
+
   // How much of a turn is the same with another content.
   size_t head_by_content(size_t i, std::string_view text) {
     std::vector<Message> changed(messages_.begin(), messages_.end());
@@ -152,6 +177,8 @@ class Masker {
   // For templates that do not loop over their messages.
   void add_by_beginnings(size_t i, std::vector<Range>& ranges) {
     if (!whole_.messages.empty()) return;  // this one it leaves out
+    if (messages_.size() > kMostByBeginnings)
+      unclear(i, "the template does not loop over its messages, and there are too many of them");
     const std::string before = render_chat(chat_, messages_.first(i), true, inputs_).text;
     const std::string with = render_chat(chat_, messages_.first(i + 1), false, inputs_).text;
     if (!whole_.text.starts_with(before) || !whole_.text.starts_with(with) ||
@@ -163,11 +190,10 @@ class Masker {
   // The range without the turns of other messages inside it.
   void add_without_others(size_t i, Range range, std::vector<Range>& ranges) const {
     std::vector<Range> others;
-    for (const auto& [message, other] : whole_.messages)
+    for (const auto& [message, other] : inner_)
       if (message != i && other.begin >= range.begin && other.end <= range.end)
         others.push_back(other);
-    std::sort(others.begin(), others.end(),
-              [](const Range& a, const Range& b) { return a.begin < b.begin; });
+    std::sort(others.begin(), others.end(), begins_first);
     for (const Range& other : others) {
       if (other.begin > range.begin) ranges.push_back({range.begin, other.begin});
       range.begin = std::max(range.begin, other.end);
@@ -197,7 +223,10 @@ class Masker {
   const ChatInputs& inputs_;
   const jinja::Rendered whole_;
   std::vector<std::vector<Range>> turns_;
-  std::optional<std::string> head_;  // what the generation prompt put before the last answer
+  std::vector<Range> generation_;             // {% generation %} blocks, by where they begin
+  std::vector<jinja::MessageRange> inner_;    // what loops wrote inside another turn
+  std::optional<std::string> head_;           // what the generation prompt put before an answer
+  std::map<std::string, std::string> heads_;  // of other roles' turns
 };
 
 // Two turns whose texts occur nowhere else.

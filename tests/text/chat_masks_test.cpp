@@ -133,6 +133,23 @@ TEST(ChatMasks, APromptThatSaysMoreThanTheTurn) {
   EXPECT_EQ(learnt(chat, talk), (Texts{"<thing> x<|end|>", "y<|end|>"}));
 }
 
+TEST(ChatMasks, ManyTurnsTakeTimeByTheirNumber) {
+  Messages talk;
+  for (int i = 0; i < 20'000; ++i)
+    talk.push_back({.role = i % 2 ? "assistant" : "user", .content = cat("t", i), .train = true});
+  const ChatTemplate chat =
+      of("{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>\n{% endfor %}"
+         "{% if add_generation_prompt %}<assistant>{% endif %}");
+  const Texts texts = learnt(chat, talk);
+  ASSERT_EQ(texts.size(), talk.size());
+  EXPECT_EQ(texts.back(), "t19999<end>");
+  EXPECT_EQ(texts[19998], "t19998<end>");
+  const ChatTemplate indexed =
+      of("{% for i in range(messages|length) %}"
+         "<{{ messages[i].role }}>{{ messages[i].content }}{% endfor %}");
+  EXPECT_THROW(render(indexed, talk, false), DataError);
+}
+
 TEST(ChatMasks, EmptyAnswersAndContentsLikeMarks) {
   const ChatTemplate chat = chat_template_by_name("chatml");
   EXPECT_EQ(learnt(chat, Messages{{"user", ""}, {"assistant", ""}}), Texts{"<|im_end|>"});
