@@ -35,6 +35,9 @@ struct SyntaxFault {
   std::string message;
 };
 
+/// What stands between a string's quotes, with its escapes read as Python does. Throws SyntaxFault.
+std::string unescaped(std::string_view text, int line);
+
 /// Ends with a kEnd. Throws SyntaxFault.
 std::vector<Lexeme> lex(std::string_view source);
 

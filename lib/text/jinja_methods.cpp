@@ -181,6 +181,7 @@ const Routine* find_method(const Value& object, std::string_view name, bool& uns
   switch (object.kind) {
     case Kind::kString:
       if (const Routine* method = find_in(string_methods(), name)) return method;
+      if (const Routine* method = find_in(string_split_methods(), name)) return method;
       return find_in(string_shape_methods(), name);
     case Kind::kDict:
       unsafe |= has(kUnsafeOfDict, name);

@@ -9,7 +9,8 @@
 
 namespace nibble::jinja {
 
-std::span<const Routine> string_methods();        // those that find, cut, join and replace
+std::span<const Routine> string_methods();        // those that strip, find, join and replace
+std::span<const Routine> string_split_methods();  // those that cut into parts
 std::span<const Routine> string_shape_methods();  // the others
 
 std::vector<char32_t> codes_of(std::string_view text);
