@@ -21,7 +21,8 @@ struct OptionTable::Entry {
   std::vector<std::string> choices, foreign_names;
   std::string when_bare;
   bool is_flag = false, is_negatable = false, is_positional = false, is_list = false;
-  bool is_required = false, is_output = false, is_hidden = false, bare_allowed = false, given = false;
+  bool is_required = false, is_output = false, is_hidden = false, bare_allowed = false,
+       given = false;
 
   /// Sets the target from text, checking choices and range; throws UsageError naming the option.
   void assign(const std::string& text);

@@ -59,7 +59,7 @@ class OptionTable {
     Ref& short_name(char letter);
     Ref& required();
     Ref& optional_value(std::string when_bare);  // --resume as well as --resume=X
-    Ref& default_is(std::string text);  // what help says where the target's value does not
+    Ref& default_is(std::string text);           // what help says where the target's value does not
     Ref& hidden();
 
    private:
