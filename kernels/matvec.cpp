@@ -121,14 +121,6 @@ HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t
     }
 }
 
-void put(const Tensor& out, int64_t m, int64_t o, float value) {
-  const int64_t at = m * out.row_stride + o;
-  if (out.dtype == Dtype::kF32)
-    out.as<float>()[at] = value;
-  else
-    out.as<bf16>()[at] = to_bf16(value);
-}
-
 /// Calls body<tile>(m) over all vectors: tiles of 4, then one at a time.
 template <class Body>
 HWY_INLINE void for_tiles(int64_t count, const Body& body) {
@@ -154,7 +146,7 @@ void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
       float sums[R * M];
       dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums);
       for (int r = 0; r < R; ++r)
-        for (int k = 0; k < M; ++k) put(out, m + k, o + r, sums[r * M + k] * factor(o + r));
+        for (int k = 0; k < M; ++k) cpu::put(out, m + k, o + r, sums[r * M + k] * factor(o + r));
     });
   };
   int64_t o = begin;
@@ -178,7 +170,7 @@ void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const Vector
         dot_tile<1, 1>(&row, v.x + m * v.stride + i, v.stride, n, &part);
         sum += part;
       }
-      put(out, m, o, sum);
+      cpu::put(out, m, o, sum);
     }
 }
 

@@ -215,14 +215,6 @@ void spread_scales(const QuantizedMatrix& m, int64_t first, int64_t count, float
   }
 }
 
-void put(const Tensor& out, int64_t m, int64_t o, float value) {
-  const int64_t at = m * out.row_stride + o;
-  if (out.dtype == Dtype::kF32)
-    out.as<float>()[at] = value;
-  else
-    out.as<bf16>()[at] = to_bf16(value);
-}
-
 /// The scales of `count` rows from `first` on, decoded into `memory`.
 RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int64_t lanes,
                      float* memory) {
@@ -258,7 +250,7 @@ void code_rows(const Tensor& out, const QuantizedMatrix& m, const ShiftedVectors
       dot_rows<R, M>(book, m.codes + (first + r) * bytes, scales, r, v, v.x + vector * v.stride,
                      sums);
       for (int i = 0; i < R; ++i)
-        for (int k = 0; k < M; ++k) put(out, vector + k, first + r + i, sums[i * M + k]);
+        for (int k = 0; k < M; ++k) cpu::put(out, vector + k, first + r + i, sums[i * M + k]);
     };
     // R*M sums are made at a time: enough to hide the latency of each.
     const auto all_rows = [&]<int R, int M>(int64_t vector, std::integral_constant<int, R> several,
