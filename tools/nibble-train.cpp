@@ -124,6 +124,10 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
     throw UsageError("--add-tokens goes with a new adapter; leave --adapter out");
   if (r.method == "full" && !r.adapter.empty())
     throw UsageError("--method=full trains no adapter; merge --adapter first, with nibble-merge");
+  for (const char* own :
+       {"rank", "alpha", "targets", "use-rslora", "bias", "modules-to-save", "init-lora-weights"})
+    if (!r.adapter.empty() && context.table->given(own))
+      throw UsageError(cat("--", own, ": --adapter brings its own; leave one of them out"));
   if (r.keep_best && r.validation.empty())
     throw UsageError("--keep-best needs --validation=FILE to tell the best");
   if (r.patience > 0 && r.validation.empty())

@@ -31,6 +31,8 @@ fault 64 "--keep-best needs --validation" $on --keep-best
 fault 64 "--patience needs --validation" $on --patience=2
 fault 64 "--add-tokens goes with a new adapter" $on --add-tokens=text.txt --adapter=model
 fault 64 "--method=full trains no adapter" $on --method=full --adapter=model
+fault 64 "--rank: --adapter brings its own" $on --rank=4 --adapter=model
+fault 64 "--targets: --adapter brings its own" $on --targets=q_proj --adapter=model
 cp train.nbp replaced.nbp
 fault 64 "replaced.nbp: is an input too" --model=model --data=replaced.nbp --metrics=./replaced.nbp
 cmp train.nbp replaced.nbp
