@@ -46,7 +46,7 @@ int threads() {
   return omp_get_max_threads();
 }
 
-void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void parallel_for(int64_t n, int64_t grain, RangeBody body) {
   if (n <= 0) return;
   const int64_t units = ceil_div(n, grain);
   const int64_t parts = std::min<int64_t>(threads(), units);

@@ -19,11 +19,21 @@ struct Slice {
   int64_t begin;  // first output column
 };
 
-std::vector<Slice> slices(const LinearGroup& group) {
-  std::vector<Slice> out;
+// A group has three parts at most; a list of its own would be allocated in every step.
+constexpr size_t kMostParts = 3;
+struct Slices {
+  std::array<Slice, kMostParts> parts{};
+  size_t count = 0;
+  const Slice* begin() const { return parts.data(); }
+  const Slice* end() const { return parts.data() + count; }
+};
+
+Slices slices(const LinearGroup& group) {
+  CHECK(group.parts.size() <= kMostParts);
+  Slices out;
   int64_t at = 0;
   for (const Projection& p : group.parts) {
-    out.push_back({&p, at});
+    out.parts[out.count++] = {&p, at};
     at += p.out_features;
   }
   return out;
@@ -196,7 +206,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
 
 // All quantised parts in one product, so that threads meet once.
 void few_rows(const LinearGroup& group, const ParameterSet& parameters, const LinearForward& io) {
-  std::array<QuantizedMatrix, 3> matrices;
+  std::array<QuantizedMatrix, kMostParts> matrices;
   size_t count = 0;
   for (const Projection& p : group.parts)
     if (p.quantized && p.weight_parameter < 0 && count < matrices.size())
