@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/threads.h"
 #include "kernels/matvec_codes.h"
 #include "kernels/quantized_args.h"
@@ -19,17 +20,6 @@
 #include <hwy/cache_control.h>
 
 #include "kernels/dequantize-inl.h"
-
-#ifndef NIBBLE_KERNELS_MATVEC_ONCE
-#define NIBBLE_KERNELS_MATVEC_ONCE
-namespace nibble {
-/// x as floats, a row every `stride`; units split into even and odd elements where `paired`.
-struct Vectors {
-  const float* x = nullptr;
-  int64_t stride = 0, count = 0, length = 0;
-};
-}  // namespace nibble
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace nibble {
@@ -131,7 +121,7 @@ HWY_INLINE void for_tiles(int64_t count, const Body& body) {
 
 /// Rows [begin, end) of a matrix whose row o is row_at(o); each sum times factor(o).
 template <class RowAt, class Factor>
-void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
+void dense_rows(const Tensor& out, const cpu::Vectors& v, int64_t begin, int64_t end,
                 const RowAt& row_at, const Factor& factor) {
   using Row = decltype(row_at(0));
   const auto tile = [&]<int R>(int64_t o, std::integral_constant<int, R>) {
@@ -156,8 +146,8 @@ void dense_rows(const Tensor& out, const Vectors& v, int64_t begin, int64_t end,
 }
 
 /// Rows of codes that do not begin with a lane: widened in chunks, then dotted as floats.
-void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const Vectors& v, int64_t begin,
-                  int64_t end) {
+void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const cpu::Vectors& v,
+                  int64_t begin, int64_t end) {
   float chunk[kChunk];
   for (int64_t o = begin; o < end; ++o)
     for (int64_t m = 0; m < v.count; ++m) {
@@ -174,8 +164,8 @@ void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const Vector
     }
 }
 
-void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const Vectors& v, int64_t begin,
-                    int64_t end) {
+void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vectors& v,
+                    int64_t begin, int64_t end) {
   if (m.type == QuantType::kInt8) {
     const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
     dense_rows(
@@ -186,7 +176,7 @@ void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const Vectors& 
   widened_rows(out, m, v, begin, end);
 }
 
-void weight_rows(const DenseMatvec& op, const Vectors& v, int64_t begin, int64_t end) {
+void weight_rows(const DenseMatvec& op, const cpu::Vectors& v, int64_t begin, int64_t end) {
   const auto one = [](int64_t) { return 1.0f; };
   const auto run = [&]<class Row, class T>(const T* w) {
     const auto at = [&](int64_t o) { return Row{w + o * op.weight.row_stride}; };
@@ -213,15 +203,13 @@ HWY_EXPORT(unit_length);
 HWY_EXPORT(quantized_rows);
 HWY_EXPORT(weight_rows);
 
-/// Copies x into this thread's buffer, which is kept between calls.
-Vectors lay_out(const Tensor& x, bool paired) {
+/// x in this thread's buffer, which is kept between calls; units split into even and odd elements
+/// where `paired`.
+cpu::Vectors lay_out(const Tensor& x, bool paired) {
   static thread_local std::vector<float> memory;
   const int64_t m = x.dim(0), length = x.dim(1);
-  const int64_t stride = (length + 15) / 16 * 16;
-  if (static_cast<int64_t>(memory.size()) < m * stride + 16)
-    memory.resize(static_cast<size_t>(m * stride + 16));
-  float* base = memory.data();
-  base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64 / sizeof(float);
+  const int64_t stride = round_up<int64_t>(length, 16);
+  float* base = cpu::at_least(memory, m * stride);
   const int64_t unit = NIBBLE_SIMD(unit_length)();
   const int64_t whole = paired ? length / unit * unit : 0;
   for (int64_t r = 0; r < m; ++r) {
@@ -240,11 +228,6 @@ Vectors lay_out(const Tensor& x, bool paired) {
       copy(x.as<bf16>() + r * x.row_stride);
   }
   return {base, stride, m, length};
-}
-
-/// Rows a thread takes at least.
-int64_t matvec_grain(const Vectors& v) {
-  return row_grain(v.length * v.count / 8);
 }
 
 }  // namespace

@@ -24,11 +24,6 @@
 #ifndef NIBBLE_KERNELS_MATVEC_CODES_ONCE
 #define NIBBLE_KERNELS_MATVEC_CODES_ONCE
 namespace nibble {
-/// x in the order of the shifts, zeros up to whole registers of codes.
-struct ShiftedVectors {
-  const float* x = nullptr;
-  int64_t stride = 0, count = 0, length = 0;
-};
 inline constexpr int64_t kCodesPerLane = 8;
 inline constexpr int64_t kAhead = 2048;       // bytes of codes asked for in advance, at least
 inline constexpr int64_t kScaleChunk = 4096;  // spread scales kept at a time: in the first cache
@@ -139,7 +134,7 @@ HWY_INLINE void sum_all(const V* v, float* sums) {
 /// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`.
 template <int R, int M>
 HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes,
-                         const RowScales& scales, int64_t row, const ShiftedVectors& v,
+                         const RowScales& scales, int64_t row, const cpu::Vectors& v,
                          const float* x, float* sums) {
   const Floats d;
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
@@ -234,7 +229,7 @@ RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int
 
 /// Rows [begin, end); `memory` has room for kScaleChunk, or for a lane's scales of a row if they
 /// are more, and a register.
-void code_rows(const Tensor& out, const QuantizedMatrix& m, const ShiftedVectors& v, int64_t begin,
+void code_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vectors& v, int64_t begin,
                int64_t end, float* memory) {
   const CodeTable<Floats> book(m.code_book);
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
@@ -282,20 +277,12 @@ namespace {
 HWY_EXPORT(unit_codes);
 HWY_EXPORT(code_rows);
 
-/// Room that grows and stays: a step allocates nothing once it is large enough.
-float* at_least(std::vector<float>& memory, int64_t elements) {
-  constexpr int64_t kAlign = 16;
-  if (static_cast<int64_t>(memory.size()) < elements + kAlign)
-    memory.resize(static_cast<size_t>(elements + kAlign));
-  float* base = memory.data();
-  return base + (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64 / sizeof(float);
-}
-
-ShiftedVectors lay_out(const Tensor& x) {
+/// x in the order of the shifts, zeros up to whole registers of codes.
+cpu::Vectors lay_out(const Tensor& x) {
   static thread_local std::vector<float> memory;
   const int64_t unit = NIBBLE_SIMD(unit_codes)(), lanes = unit / kCodesPerLane;
   const int64_t count = x.dim(0), length = x.dim(1), stride = round_up(length, unit);
-  float* base = at_least(memory, count * stride);
+  float* base = cpu::at_least(memory, count * stride);
   for (int64_t m = 0; m < count; ++m) {
     float* out = base + m * stride;
     const auto copy = [&](const auto* in) {
@@ -322,10 +309,10 @@ bool cpu::codes_fit_words(const QuantizedMatrix& m) {
 }
 
 void cpu::matvec_codes(const QuantizedMatvec& op) {
-  const ShiftedVectors v = lay_out(op.x);
+  const Vectors v = lay_out(op.x);
   const int64_t lanes = v.length / kCodesPerLane;
   // The rows of all matrices are shared out at once.
-  parallel_for(op.out.dim(1), row_grain(v.length * v.count / 8), [&](int64_t begin, int64_t end) {
+  parallel_for(op.out.dim(1), matvec_grain(v), [&](int64_t begin, int64_t end) {
     static thread_local std::vector<float> scales;
     float* room = at_least(scales, std::max(kScaleChunk, lanes) + 16);
     int64_t at = 0;

@@ -29,9 +29,11 @@ std::string rate(double amount, double seconds, double best) {
          right(format("%.0f%%", 100.0 * amount / seconds / best), 6);
 }
 
-std::string row(const std::string& name, double share, double seconds, int64_t calls) {
-  return right(format("%.1f%%", share), 7) + right(format("%.3f", seconds), 10) +
-         right(std::to_string(calls), 9) + "  " + name;
+// One line of the table; `r.self` is what counts.
+std::string row(const ProfileRow& r, double whole, double flops, double bytes) {
+  return cat(right(format("%.1f%%", 100.0 * r.self / whole), 7), right(format("%.3f", r.self), 10),
+             right(std::to_string(r.calls), 9), rate(r.flops, r.self, flops),
+             rate(r.bytes, r.self, bytes), "  ", r.name);
 }
 
 }  // namespace
@@ -45,17 +47,13 @@ std::string profile_table(const Profile& profile, const MachineRates& best) {
           format("%.1f", best.read_bytes / kGiga), " GB/s, copies ",
           format("%.1f", best.copy_bytes / kGiga),
           " GB/s\n  share   seconds    calls   GFLOP/s  best      GB/s  best  what\n");
-  double known = 0.0;
+  ProfileRow rest{.name = "outside all of these", .calls = 1, .self = profile.seconds};
   for (const ProfileRow& r : profile.rows) {
-    known += r.self;
-    const std::string line = row(r.name, 100.0 * r.self / profile.seconds, r.self, r.calls);
-    const size_t name = line.size() - r.name.size() - 2;
-    out += cat(line.substr(0, name), rate(r.flops, r.self, flops),
-               rate(r.bytes, r.self, best.copy_bytes), line.substr(name), "\n");
+    rest.self -= r.self;
+    out += row(r, profile.seconds, flops, best.copy_bytes) + "\n";
   }
-  const double rest = std::max(0.0, profile.seconds - known);
-  const std::string line = row("outside all of these", 100.0 * rest / profile.seconds, rest, 1);
-  out += line.substr(0, 26) + std::string(32, ' ') + line.substr(26);
+  rest.self = std::max(0.0, rest.self);  // threads beside each other count each
+  out += row(rest, profile.seconds, flops, best.copy_bytes);
   return out;
 }
 
