@@ -3,7 +3,7 @@
 
     compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
 
-Rows: train train-long train-f32 prompts decode perplexity quantize tokenize start (all when none is
+Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start (all when none is
 named). Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop
 makes to run it. $ROUNDS rounds of each (3)."""
 
@@ -61,9 +61,9 @@ class Work:
         return path
 
 
-def train(work, rows, length, compute):
+def train(work, rows, length, compute, recompute="none"):
     def ours():
-        return bench("train_step", work.nf4(), rows, length, 3, "none", compute)
+        return bench("train_step", work.nf4(), rows, length, 3, recompute, compute)
 
     def theirs(kind):
         return lambda: peer("peft_step.py", work.nf4(), rows, length, 2, kind)
@@ -151,6 +151,7 @@ def start(work):
 
 ROWS = {
     "train": lambda w: train(w, 4, 512, "bf16"),
+    "train-layer": lambda w: train(w, 4, 512, "bf16", "layer"),
     "train-long": lambda w: train(w, 1, 2048, "bf16"),
     "train-f32": lambda w: train(w, 4, 512, "f32"),
     "prompts": lambda w: generate(w, 512, 2, "prompt_tokens_per_second", ("bf16", "q4_0")),
