@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// CUDA's status codes as nibble's errors: no usable device 69, device memory full 71, anything else
+// is our bug, 70. The text names the op.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace nibble::cuda {
+
+[[noreturn]] inline void throw_status(cudaError_t status, std::string_view op) {
+  const std::string text =
+      cat(op, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")");
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      throw MemoryError(cat(text, "; lower --memory-limit or free the device"));
+    case cudaErrorNoDevice:
+    case cudaErrorInvalidDevice:
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorDeviceNotLicensed:
+    case cudaErrorSystemNotReady:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorInsufficientDriver:
+    case cudaErrorInitializationError:
+      throw UnavailableError(cat(text, "; try --device=cpu, or look at nvidia-smi"));
+    default:
+      throw BugError(text);
+  }
+}
+
+/// Throws what throw_status makes of any status but cudaSuccess.
+inline void check(cudaError_t status, std::string_view op) {
+  if (status != cudaSuccess) [[unlikely]]
+    throw_status(status, op);
+}
+
+}  // namespace nibble::cuda
