@@ -51,6 +51,17 @@ __device__ __forceinline__ To recast(const From& from) {
 }
 
 #ifndef NIBBLE_EMULATE
+// Keeps the compiler from taking a wide access apart again, element by element.
+__device__ __forceinline__ void keep_whole(uint32_t& w) {
+  asm("" : "+r"(w));
+}
+__device__ __forceinline__ void keep_whole(uint2& w) {
+  asm("" : "+r"(w.x), "+r"(w.y));
+}
+__device__ __forceinline__ void keep_whole(uint4& w) {
+  asm("" : "+r"(w.x), "+r"(w.y), "+r"(w.z), "+r"(w.w));
+}
+
 __device__ __forceinline__ uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
@@ -63,7 +74,9 @@ __device__ __forceinline__ Vec load(const Vec* p) {
 #ifdef NIBBLE_EMULATE
   return detail::recast<Vec>(emulate::load<sizeof(Vec)>(p));
 #else
-  return detail::recast<Vec>(*reinterpret_cast<const detail::WordOf<Vec>*>(p));
+  auto word = *reinterpret_cast<const detail::WordOf<Vec>*>(p);
+  detail::keep_whole(word);
+  return detail::recast<Vec>(word);
 #endif
 }
 
@@ -72,7 +85,9 @@ __device__ __forceinline__ void store(Vec* p, Vec value) {
 #ifdef NIBBLE_EMULATE
   emulate::store<sizeof(Vec)>(p, detail::recast<emulate::Bits<sizeof(Vec)>>(value));
 #else
-  *reinterpret_cast<detail::WordOf<Vec>*>(p) = detail::recast<detail::WordOf<Vec>>(value);
+  auto word = detail::recast<detail::WordOf<Vec>>(value);
+  detail::keep_whole(word);
+  *reinterpret_cast<detail::WordOf<Vec>*>(p) = word;
 #endif
 }
 
