@@ -44,6 +44,7 @@ struct ScoreName {
   std::string name;  // "rouge1_f"; unique within the metric
   int decimals = 4;  // shown in tables
   bool less_is_better = false;
+  bool detail = false;     // left out of tables, unless they are to be verbose
   bool of_example = true;  // false: examples have no score of that name
 };
 
@@ -54,6 +55,12 @@ struct MetricNeeds {
   bool empty_list = false;  // an example without any reference is sound
   bool records = false;     // Example::record and reference_record
   bool all_first = false;   // prepare() must see the whole corpus before anything is measured
+};
+
+/// What a signature says of the corpus beside the metric's options.
+struct CorpusFacts {
+  int64_t references = -1;  // of every example; -1: not of all the same number
+  std::string trials = {};  // "bs:1000|seed:12345|" where it was resampled, else empty
 };
 
 class Metric {
@@ -87,7 +94,7 @@ class Metric {
   virtual bool resamples() const { return true; }
 
   /// All that the scores depend on, as papers cite it; empty where the name says all.
-  virtual std::string signature() const { return {}; }
+  virtual std::string signature(const CorpusFacts&) const { return {}; }
 };
 
 /// A metric whose corpus scores are the means of its examples' scores: the row is the scores.
