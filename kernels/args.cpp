@@ -39,10 +39,6 @@ void Args::fail(std::string_view what) const {
   throw BugError(cat(op_, ": ", what));
 }
 
-void Args::refuse_cuda() const {
-  throw UnavailableError(cat(op_, ": nibble was built without CUDA; use --device=cpu"));
-}
-
 bool all_below(const Tensor& indices, int64_t limit) {
   const int32_t* index = indices.as<int32_t>();
   return std::all_of(index, index + indices.elements(),

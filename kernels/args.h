@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/profile.h"
+#include "kernels/cuda/twins.h"
 #include "kernels/simd.h"
 #include "tensor/tensor.h"
 
@@ -41,9 +42,7 @@ class Args {
   void work(double flops, double bytes) const { span_.set(flops, bytes); }
   bool profiled() const { return span_.recording(); }
 
-  bool on_cuda() const { return device_.kind == DeviceKind::kCuda; }
-  /// Throws UnavailableError.
-  [[noreturn]] void refuse_cuda() const;
+  bool on_cuda() const { return device_.on_cuda(); }
 
  private:
   void check_against(const char* field, const Tensor& t, std::initializer_list<Dtype> dtypes,
@@ -65,13 +64,8 @@ inline double tensor_bytes(const Tensor& t) {
   { Dtype::kF32, Dtype::kBf16 }
 
 /// Calls the twin of `name` for the device: cpu::name(op, stream) or cuda::name(op, stream).
-#ifdef NIBBLE_HAVE_CUDA
 #define NIBBLE_CALL_TWIN(args, name, op, stream) \
   ((args).on_cuda() ? cuda::name(op, stream) : cpu::name(op, stream))
-#else
-#define NIBBLE_CALL_TWIN(args, name, op, stream) \
-  ((args).on_cuda() ? (args).refuse_cuda() : cpu::name(op, stream))
-#endif
 
 /// The best version of a loop that HWY_EXPORT names, NIBBLE_CPU obeyed.
 #define NIBBLE_SIMD(loop) (::nibble::choose_simd_target(), HWY_DYNAMIC_DISPATCH(loop))

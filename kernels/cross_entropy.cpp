@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/threads.h"
 #include "kernels/args.h"
@@ -96,6 +97,11 @@ void cross_entropy(const CrossEntropy& op, Stream) {
   });
 }
 
+void sum(const Sum& op, Stream) {
+  const float* x = op.in.as<float>();
+  *op.out = std::accumulate(x, x + op.in.dim(0), 0.0);
+}
+
 }  // namespace cpu
 
 void cross_entropy(const CrossEntropy& op, Stream stream) {
@@ -107,6 +113,16 @@ void cross_entropy(const CrossEntropy& op, Stream stream) {
   args.check("targets", op.targets, {Dtype::kI32}, {m});
   if (op.dlogits) args.check("dlogits", op.dlogits, {op.logits.dtype}, {m, v});
   NIBBLE_CALL_TWIN(args, cross_entropy, op, stream);
+}
+
+double sum(const Tensor& vector, Stream stream) {
+  const Args args("sum", stream);
+  args.require(vector.rank == 1, "in is no vector");
+  args.check_like("in", vector, {Dtype::kF32}, vector);
+  double total = 0.0;
+  const Sum op{.in = vector, .out = &total};
+  if (vector.elements() > 0) NIBBLE_CALL_TWIN(args, sum, op, stream);
+  return total;
 }
 
 }  // namespace nibble

@@ -17,6 +17,13 @@ struct CrossEntropy {
   float grad_scale = 1.0f;
 };
 
-void cross_entropy(const CrossEntropy& op, Stream stream = {});
+/// The sum of a dense f32 vector in double, in a fixed order. Waits for the stream.
+struct Sum {
+  Tensor in;
+  double* out;  // of the host
+};
+
+void cross_entropy(const CrossEntropy& op, Stream stream = current_stream());
+double sum(const Tensor& vector, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -53,8 +53,8 @@ struct QuantizedMatvec {
   std::span<const QuantizedMatrix> matrices;
 };
 
-void dequantize(const Dequantize& op, Stream stream = {});
-void quantized_matvec(const QuantizedMatvec& op, Stream stream = {});
+void dequantize(const Dequantize& op, Stream stream = current_stream());
+void quantized_matvec(const QuantizedMatvec& op, Stream stream = current_stream());
 
 /// The same product and promise for a dense matrix: out[m,o] = sum_i x[m,i] * weight[o,i].
 struct DenseMatvec {
@@ -62,6 +62,6 @@ struct DenseMatvec {
   Tensor x;       // (M,I) f32|bf16
   Tensor weight;  // (O,I) f32|bf16|f16
 };
-void dense_matvec(const DenseMatvec& op, Stream stream = {});
+void dense_matvec(const DenseMatvec& op, Stream stream = current_stream());
 
 }  // namespace nibble

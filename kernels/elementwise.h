@@ -52,11 +52,11 @@ struct UniformNoise {
   uint64_t seed = 0, stream = 0, counter = 0;
 };
 
-void cast(const Cast& op, Stream stream = {});
-void accumulate(const Accumulate& op, Stream stream = {});
-void bias_forward(const BiasForward& op, Stream stream = {});
-void bias_backward(const BiasBackward& op, Stream stream = {});
-void dropout(const Dropout& op, Stream stream = {});
-void uniform_noise(const UniformNoise& op, Stream stream = {});
+void cast(const Cast& op, Stream stream = current_stream());
+void accumulate(const Accumulate& op, Stream stream = current_stream());
+void bias_forward(const BiasForward& op, Stream stream = current_stream());
+void bias_backward(const BiasBackward& op, Stream stream = current_stream());
+void dropout(const Dropout& op, Stream stream = current_stream());
+void uniform_noise(const UniformNoise& op, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -19,7 +19,7 @@ struct EmbeddingBackward {
   Tensor ids;     // (N) i32
 };
 
-void embedding_forward(const EmbeddingForward& op, Stream stream = {});
-void embedding_backward(const EmbeddingBackward& op, Stream stream = {});
+void embedding_forward(const EmbeddingForward& op, Stream stream = current_stream());
+void embedding_backward(const EmbeddingBackward& op, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -66,7 +66,7 @@ bool cpu_has_bf16_matmul() {
 
 int64_t matmul_scratch_elements(const Matmul& op) {
   CHECK(op.out.rank == 2 && op.a.rank == 2);
-  if (is_empty(op)) return 0;
+  if (is_empty(op) || op.out.device.on_cuda()) return 0;
   const int64_t widened = cpu::widened_scratch_bound(op);
   return has_native(op) ? std::max(widened, cpu::native_scratch_elements(op)) : widened;
 }
@@ -85,7 +85,9 @@ void matmul(const Matmul& op, Stream stream) {
     args.check("b", op.b, NIBBLE_FLOATS, {n, k}, RowStride::kFree);
   else
     args.check("b", op.b, NIBBLE_FLOATS, {k, n}, RowStride::kFree);
-  if (!is_empty(op) && !runs_native(op)) {
+  if (args.on_cuda()) {
+    args.require(op.a.dtype == op.b.dtype, "a and b differ in type");
+  } else if (!is_empty(op) && !runs_native(op)) {
     args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
     args.require(op.scratch.elements() >= cpu::widened_scratch_elements(op),
                  "scratch is too small");

@@ -3,6 +3,8 @@
 // out's type. On the CPU, bf16 by bf16 goes through oneDNN where the processor multiplies bf16
 // (AVX-512-BF16, AMX; ONEDNN_MAX_CPU_ISA is obeyed). All else is computed in f32: operands are
 // widened while they are packed for the cache, with the same bits on any number of threads.
+// On CUDA cuBLASLt multiplies operands of one type, with its workspace in the stream; the algorithm
+// is chosen once for every shape and kept.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -27,7 +29,7 @@ struct Matmul {
 /// nowhere yet.
 int64_t matmul_scratch_elements(const Matmul& op);
 
-void matmul(const Matmul& op, Stream stream = {});
+void matmul(const Matmul& op, Stream stream = current_stream());
 
 /// Whether this processor multiplies bf16 natively, and may (NIBBLE_CPU, ONEDNN_MAX_CPU_ISA).
 bool cpu_has_bf16_matmul();

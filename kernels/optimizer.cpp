@@ -125,11 +125,6 @@ HWY_EXPORT(adamw_blocks);
 HWY_EXPORT(sgd_blocks);
 HWY_EXPORT(sum_of_squares);
 
-struct L2Norm {
-  Tensor in;
-  double* out;
-};
-
 void check_flat(const Args& args, const Tensor& values, std::span<const ParameterRange> segments,
                 int64_t step) {
   args.require(values.rank == 1, "values is no vector");

@@ -51,7 +51,7 @@ struct AdamW8bit {
 int64_t adamw8bit_blocks(std::span<const ParameterRange> segments);
 int64_t adamw8bit_small(std::span<const ParameterRange> segments);
 /// Codes and scales of zero moments, as bitsandbytes initialises them.
-void adamw8bit_reset(const AdamW8bit& op, Stream stream = {});
+void adamw8bit_reset(const AdamW8bit& op, Stream stream = current_stream());
 
 struct Sgd {
   Tensor values, gradients;  // (P) f32; values read and written
@@ -62,12 +62,16 @@ struct Sgd {
   int64_t step = 1;
 };
 
-void adamw(const AdamW& op, Stream stream = {});
-void adamw8bit(const AdamW8bit& op, Stream stream = {});
-void sgd(const Sgd& op, Stream stream = {});
+void adamw(const AdamW& op, Stream stream = current_stream());
+void adamw8bit(const AdamW8bit& op, Stream stream = current_stream());
+void sgd(const Sgd& op, Stream stream = current_stream());
 
-/// The 2-norm of a dense f32 tensor, summed in double: the same bits whatever the thread count and
-/// the instruction set.
-double l2_norm(const Tensor& tensor, Stream stream = {});
+/// The 2-norm of a dense f32 tensor, summed in double: on the CPU the same bits whatever the thread
+/// count and the instruction set, on CUDA at every rerun. Waits for the stream.
+struct L2Norm {
+  Tensor in;
+  double* out;  // of the host
+};
+double l2_norm(const Tensor& tensor, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -35,8 +35,8 @@ struct QuantizeInt8 {
   Tensor weight;     // (O,I) f32|bf16|f16, dense
 };
 
-void quantize_4bit(const Quantize4bit& op, Stream stream = {});
-void quantize_dynamic8bit(const QuantizeDynamic8bit& op, Stream stream = {});
-void quantize_int8(const QuantizeInt8& op, Stream stream = {});
+void quantize_4bit(const Quantize4bit& op, Stream stream = current_stream());
+void quantize_dynamic8bit(const QuantizeDynamic8bit& op, Stream stream = current_stream());
+void quantize_int8(const QuantizeInt8& op, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -50,9 +50,9 @@ struct RmsnormHeadsBackward {
   Tensor weight;   // (D) f32|bf16
 };
 
-void rmsnorm_forward(const RmsnormForward& op, Stream stream = {});
-void rmsnorm_backward(const RmsnormBackward& op, Stream stream = {});
-void rmsnorm_heads_forward(const RmsnormHeadsForward& op, Stream stream = {});
-void rmsnorm_heads_backward(const RmsnormHeadsBackward& op, Stream stream = {});
+void rmsnorm_forward(const RmsnormForward& op, Stream stream = current_stream());
+void rmsnorm_backward(const RmsnormBackward& op, Stream stream = current_stream());
+void rmsnorm_heads_forward(const RmsnormHeadsForward& op, Stream stream = current_stream());
+void rmsnorm_heads_backward(const RmsnormHeadsBackward& op, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -22,6 +22,6 @@ struct Rope {
   Rotation rotation = Rotation::kForward;
 };
 
-void rope(const Rope& op, Stream stream = {});
+void rope(const Rope& op, Stream stream = current_stream());
 
 }  // namespace nibble

@@ -4,24 +4,25 @@
 #include <cstring>
 
 #include "base/threads.h"
+#include "kernels/args.h"
 
 namespace nibble {
 namespace {
 
-void check(const Tensor& wide, const Tensor& picked, const Tensor& index, Stream stream) {
-  CHECK(wide.rank == 2 && picked.rank == 2 && index.rank == 1);
-  CHECK(wide.dtype == picked.dtype && wide.dim(1) == picked.dim(1));
-  CHECK(index.dtype == Dtype::kI32 && index.dim(0) == picked.dim(0));
-  CHECK(wide.dense() && picked.dense());
-  if (stream.device.kind != DeviceKind::kCpu)
-    throw UnavailableError("rows: nibble was built without CUDA; use --device=cpu");
+void check(const Args& args, const Tensor& wide, const Tensor& picked, const Tensor& index) {
+  args.require(wide.rank == 2 && picked.rank == 2, "in or out is not a matrix");
+  const int64_t m = picked.dim(0), c = wide.dim(1);
+  args.check_like("wide", wide, NIBBLE_FLOATS, wide);
+  args.check("picked", picked, {wide.dtype}, {m, c});
+  args.check("rows", index, {Dtype::kI32}, {m});
+  args.work(0.0, 2.0 * tensor_bytes(picked));
 }
 
 }  // namespace
 
 namespace cpu {
 
-void gather_rows(const GatherRows& op) {
+void gather_rows(const GatherRows& op, Stream) {
   const size_t bytes = static_cast<size_t>(op.in.dim(1)) * dtype_bytes(op.in.dtype);
   const int32_t* index = op.rows.as<int32_t>();
   const auto* in = static_cast<const std::byte*>(op.in.data);
@@ -35,7 +36,7 @@ void gather_rows(const GatherRows& op) {
   });
 }
 
-void scatter_rows(const ScatterRows& op) {
+void scatter_rows(const ScatterRows& op, Stream) {
   const size_t bytes = static_cast<size_t>(op.in.dim(1)) * dtype_bytes(op.in.dtype);
   const int32_t* index = op.rows.as<int32_t>();
   const auto* in = static_cast<const std::byte*>(op.in.data);
@@ -62,13 +63,15 @@ void scatter_rows(const ScatterRows& op) {
 }  // namespace cpu
 
 void gather_rows(const GatherRows& op, Stream stream) {
-  check(op.in, op.out, op.rows, stream);
-  cpu::gather_rows(op);
+  const Args args("gather_rows", stream);
+  check(args, op.in, op.out, op.rows);
+  NIBBLE_CALL_TWIN(args, gather_rows, op, stream);
 }
 
 void scatter_rows(const ScatterRows& op, Stream stream) {
-  check(op.out, op.in, op.rows, stream);
-  cpu::scatter_rows(op);
+  const Args args("scatter_rows", stream);
+  check(args, op.out, op.in, op.rows);
+  NIBBLE_CALL_TWIN(args, scatter_rows, op, stream);
 }
 
 }  // namespace nibble

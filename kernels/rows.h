@@ -19,7 +19,7 @@ struct ScatterRows {
   Tensor rows;  // (M) i32, increasing
 };
 
-void gather_rows(const GatherRows& op, Stream stream = {});
-void scatter_rows(const ScatterRows& op, Stream stream = {});
+void gather_rows(const GatherRows& op, Stream stream = current_stream());
+void scatter_rows(const ScatterRows& op, Stream stream = current_stream());
 
 }  // namespace nibble

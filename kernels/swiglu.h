@@ -20,7 +20,7 @@ struct SwigluBackward {
   Tensor gate_up;   // (N,2F) as dgate_up
 };
 
-void swiglu_forward(const SwigluForward& op, Stream stream = {});
-void swiglu_backward(const SwigluBackward& op, Stream stream = {});
+void swiglu_forward(const SwigluForward& op, Stream stream = current_stream());
+void swiglu_backward(const SwigluBackward& op, Stream stream = current_stream());
 
 }  // namespace nibble

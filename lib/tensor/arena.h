@@ -6,23 +6,21 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <memory>
 
-#include "tensor/tensor.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 
 class Arena {
  public:
   /// Measures: tensors have a shape but point nowhere.
-  Arena() = default;
-  /// Holds `bytes` of zeroed, 64-byte aligned memory on the CPU (huge pages where offered).
-  /// Throws MemoryError.
-  explicit Arena(size_t bytes);
+  explicit Arena(Device device = {}) : device_(device) {}
+  /// Holds `bytes` of the device's memory (memory.h). Throws MemoryError.
+  explicit Arena(size_t bytes, Device device = {});
   Arena(Arena&&) = default;
   Arena& operator=(Arena&&) = default;
 
-  /// The next tensor, 64-byte aligned. Throws BugError where a real arena is exhausted.
+  /// The next tensor, aligned to kAlignment bytes. Throws BugError where a real arena is exhausted.
   Tensor take(Dtype dtype, std::initializer_list<int64_t> shape);
 
   /// Stack discipline for scratch that may share memory: what is taken after mark() is given back
@@ -30,15 +28,15 @@ class Arena {
   size_t mark() const { return used_; }
   void release(size_t mark) { used_ = mark; }
 
-  bool measuring() const { return memory_ == nullptr; }
+  bool measuring() const { return !memory_; }
   size_t peak() const { return peak_; }
+  Device device() const { return device_; }
+
+  static constexpr size_t kAlignment = 64;
 
  private:
-  struct Unmap {
-    size_t bytes;
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte, Unmap> memory_;
+  Device device_;
+  DeviceMemory memory_;
   size_t capacity_ = 0, used_ = 0, peak_ = 0;
 };
 

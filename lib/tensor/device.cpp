@@ -4,8 +4,26 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "tensor/cuda.h"
 
 namespace nibble {
+namespace {
+
+thread_local Stream thread_stream;
+
+}  // namespace
+
+Stream current_stream() {
+  return thread_stream;
+}
+
+StreamScope::StreamScope(Stream stream) : before_(thread_stream) {
+  thread_stream = stream;
+}
+
+StreamScope::~StreamScope() {
+  thread_stream = before_;
+}
 
 Device parse_device(std::string_view text) {
   if (text == "cpu") return {};
@@ -20,8 +38,12 @@ Device parse_device(std::string_view text) {
     valid = valid && error == std::errc() && end == rest.data() + rest.size() && device.index >= 0;
   }
   if (!valid) throw UsageError(cat("--device=", text, ": no such device; use cpu or cuda[:N]"));
-  throw UnavailableError(
-      cat("--device=", text, ": nibble was built without CUDA; use --device=cpu"));
+  try {
+    cuda::check_device(device.index);
+  } catch (const UnavailableError& error) {
+    throw UnavailableError(cat("--device=", text, ": ", error.what(), "; use --device=cpu"));
+  }
+  return device;
 }
 
 std::string device_name(const Device& device) {

@@ -13,6 +13,7 @@ enum class DeviceKind : unsigned char { kCpu, kCuda };
 struct Device {
   DeviceKind kind = DeviceKind::kCpu;
   int index = 0;
+  bool on_cuda() const { return kind == DeviceKind::kCuda; }
   bool operator==(const Device&) const = default;
 };
 
@@ -21,8 +22,23 @@ struct Stream {
   void* handle = nullptr;
 };
 
-/// "cpu", "cuda", "cuda:1"; throws UsageError on anything else, and UnavailableError for cuda in a
-/// build without it. Never falls back from cuda to cpu.
+/// The stream that ops of this thread go to where none is named: the CPU, or what the innermost
+/// StreamScope says.
+Stream current_stream();
+
+class StreamScope {
+ public:
+  explicit StreamScope(Stream stream);
+  ~StreamScope();
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  Stream before_;
+};
+
+/// "cpu", "cuda", "cuda:1"; throws UsageError on anything else, and UnavailableError for cuda where
+/// this build, the driver or the machine has none such. Never falls back from cuda to cpu.
 Device parse_device(std::string_view text);
 std::string device_name(const Device& device);
 

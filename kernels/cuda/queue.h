@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Stream's handle points to on CUDA: the stream itself and the small memories that work in
+// it needs at a time: cuBLASLt's workspace, device scratch for sums, and a pinned page for their
+// results.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "tensor/device.h"
+
+namespace nibble::cuda {
+
+inline constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what cuBLASLt likes on Hopper
+inline constexpr int kPartialSums = 1024;
+
+struct Queue {
+  int device = 0;
+  cudaStream_t stream = nullptr;
+  void* workspace = nullptr;      // kWorkspaceBytes
+  double* partial_sums = nullptr; // (kPartialSums)
+  double* result = nullptr;       // pinned, of the host
+  int multiprocessors = 0;
+};
+
+inline Queue& queue(Stream stream) {
+  return *static_cast<Queue*>(stream.handle);
+}
+
+}  // namespace nibble::cuda

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include "base/error.h"
+#include "kernels/cuda/check.h"
+#include "kernels/cuda/queue.h"
+#include "tensor/cuda.h"
+
+namespace nibble::cuda {
+namespace {
+
+constexpr int kLeastMajor = 8;  // bf16 and cp.async came with sm_80
+
+void use(int device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+}
+
+}  // namespace
+
+bool built() {
+  return true;
+}
+
+void check_device(int index) {
+  int count = 0;
+  switch (const cudaError_t status = cudaGetDeviceCount(&count)) {
+    case cudaSuccess:
+      break;
+    case cudaErrorNoDevice:
+      throw UnavailableError("there is no CUDA device");
+    case cudaErrorInsufficientDriver: {
+      int driver = 0, runtime = 0;
+      cudaDriverGetVersion(&driver);
+      cudaRuntimeGetVersion(&runtime);
+      if (driver == 0) throw UnavailableError("there is no CUDA driver");
+      throw UnavailableError(cat("the driver is for CUDA ", driver / 1000, ".", driver % 1000 / 10,
+                                 ", this build needs ", runtime / 1000, ".", runtime % 1000 / 10));
+    }
+    default:
+      throw UnavailableError(cudaGetErrorString(status));
+  }
+  if (index >= count) throw UnavailableError(cat("there are ", count, " CUDA devices, from 0 on"));
+  cudaDeviceProp facts{};
+  check(cudaGetDeviceProperties(&facts, index), "cudaGetDeviceProperties");
+  if (facts.major < kLeastMajor)
+    throw UnavailableError(cat(facts.name, " has compute capability ", facts.major, ".",
+                               facts.minor, "; 8.0 (Ampere) is the least"));
+}
+
+DeviceFacts device_facts(int index) {
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
+  DeviceFacts facts{.name = p.name,
+                    .major = p.major,
+                    .minor = p.minor,
+                    .multiprocessors = p.multiProcessorCount,
+                    .memory = p.totalGlobalMem};
+  use(index);
+  size_t total = 0;
+  check(cudaMemGetInfo(&facts.free, &total), "cudaMemGetInfo");
+  return facts;
+}
+
+void* allocate(size_t bytes, int device) {
+  use(device);
+  void* memory = nullptr;
+  check(cudaMalloc(&memory, bytes), "device memory");
+  return memory;
+}
+
+void release(void* memory) noexcept {
+  cudaFree(memory);
+}
+
+void* allocate_pinned(size_t bytes) {
+  void* memory = nullptr;
+  check(cudaMallocHost(&memory, bytes), "pinned host memory");
+  return memory;
+}
+
+void release_pinned(void* memory) noexcept {
+  cudaFreeHost(memory);
+}
+
+void copy(void* to, const void* from, size_t bytes, Stream stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue(stream).stream), "copy");
+}
+
+void zero(void* memory, size_t bytes, Stream stream) {
+  check(cudaMemsetAsync(memory, 0, bytes, queue(stream).stream), "zero");
+}
+
+void synchronize(Stream stream) {
+  check(cudaStreamSynchronize(queue(stream).stream), "synchronize");
+}
+
+Stream create_stream(int device, int priority) {
+  use(device);
+  const Stream stream{.device = {DeviceKind::kCuda, device}, .handle = new Queue{.device = device}};
+  try {
+    Queue& q = queue(stream);
+    check(cudaStreamCreateWithPriority(&q.stream, cudaStreamNonBlocking, priority), "stream");
+    q.workspace = allocate(kWorkspaceBytes, device);
+    q.partial_sums = static_cast<double*>(allocate(kPartialSums * sizeof(double), device));
+    q.result = static_cast<double*>(allocate_pinned(sizeof(double)));
+    check(cudaDeviceGetAttribute(&q.multiprocessors, cudaDevAttrMultiProcessorCount, device),
+          "cudaDeviceGetAttribute");
+  } catch (...) {
+    destroy_stream(stream);
+    throw;
+  }
+  return stream;
+}
+
+void destroy_stream(Stream stream) noexcept {
+  const std::unique_ptr<Queue> q(static_cast<Queue*>(stream.handle));
+  if (q->stream) {
+    cudaStreamSynchronize(q->stream);
+    cudaStreamDestroy(q->stream);
+  }
+  if (q->workspace) cudaFree(q->workspace);
+  if (q->partial_sums) cudaFree(q->partial_sums);
+  if (q->result) cudaFreeHost(q->result);
+}
+
+Event create_event(int device) {
+  use(device);
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
+  return event;
+}
+
+void destroy_event(Event event) noexcept {
+  cudaEventDestroy(static_cast<cudaEvent_t>(event));
+}
+
+void record(Event event, Stream stream) {
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event), queue(stream).stream), "event record");
+}
+
+void wait(Stream stream, Event event) {
+  check(cudaStreamWaitEvent(queue(stream).stream, static_cast<cudaEvent_t>(event), 0),
+        "event wait");
+}
+
+void begin_capture(Stream stream) {
+  check(cudaStreamBeginCapture(queue(stream).stream, cudaStreamCaptureModeThreadLocal),
+        "graph capture");
+}
+
+Graph end_capture(Stream stream) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(queue(stream).stream, &graph), "graph capture");
+  cudaGraphExec_t exec = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "graph instantiation");
+  return exec;
+}
+
+void launch_graph(Graph graph, Stream stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), queue(stream).stream),
+        "graph launch");
+}
+
+void destroy_graph(Graph graph) noexcept {
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
+}  // namespace nibble::cuda

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the CUDA runtime does for nibble, without its headers: memory, copies, streams, events,
+// graphs. Every program links one of two implementations: kernels/cuda/runtime.cpp, or
+// kernels/without_cuda.cpp, in which all throw UnavailableError. Every call is checked: a failure
+// names what was done (UnavailableError no device or driver, MemoryError a full device, BugError
+// else). Calls that take a Stream are asynchronous: host memory must be pinned and stay.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "tensor/device.h"
+
+namespace nibble::cuda {
+
+/// Whether this program has the CUDA halves of the ops.
+bool built();
+
+/// Throws UnavailableError, in a few words, where device `index` cannot be used: no driver, one too
+/// old, no such device, an architecture that this build has no code for.
+void check_device(int index);
+
+struct DeviceFacts {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  int multiprocessors = 0;
+  size_t memory = 0, free = 0;  // bytes
+};
+DeviceFacts device_facts(int index);
+
+/// Device memory, 256-byte aligned, of unspecified content.
+void* allocate(size_t bytes, int device);
+void release(void* memory) noexcept;
+/// Host memory that copies may be asynchronous with.
+void* allocate_pinned(size_t bytes);
+void release_pinned(void* memory) noexcept;
+
+/// Copies between any two memories, host or device.
+void copy(void* to, const void* from, size_t bytes, Stream stream);
+void zero(void* memory, size_t bytes, Stream stream);
+/// Waits until all work of the stream is done; failures of that work are thrown here.
+void synchronize(Stream stream);
+
+/// A stream of its own, that does not wait for the legacy stream. Less is more urgent.
+Stream create_stream(int device, int priority = 0);
+void destroy_stream(Stream stream) noexcept;
+
+using Event = void*;
+Event create_event(int device);
+void destroy_event(Event event) noexcept;
+void record(Event event, Stream stream);
+/// Work put on the stream from now on starts after the event.
+void wait(Stream stream, Event event);
+
+/// Records what is put on the stream (and on streams that wait for its events) instead of running
+/// it; what end_capture gives is run by launch_graph as often as wanted.
+using Graph = void*;
+void begin_capture(Stream stream);
+Graph end_capture(Stream stream);
+void launch_graph(Graph graph, Stream stream);
+void destroy_graph(Graph graph) noexcept;
+
+}  // namespace nibble::cuda

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "tensor/cuda.h"
+
+namespace nibble {
+namespace {
+
+size_t bytes_of(const Tensor& t) {
+  return static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype);
+}
+
+std::byte* map_zeroed(size_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED)
+    throw MemoryError(cat("cannot reserve ", bytes >> 20,
+                          " MiB; lower --batch-size or the row length, or use --recompute=layer"));
+  madvise(p, bytes, MADV_HUGEPAGE);
+  return static_cast<std::byte*>(p);
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(size_t bytes, Device device) {
+  bytes = std::max<size_t>(bytes, 64);
+  std::byte* p = device.on_cuda() ? static_cast<std::byte*>(cuda::allocate(bytes, device.index))
+                                  : map_zeroed(bytes);
+  memory_ = {p, Release{bytes, device}};
+}
+
+void DeviceMemory::Release::operator()(std::byte* p) const {
+  if (device.on_cuda())
+    cuda::release(p);
+  else
+    munmap(p, bytes);
+}
+
+HostMemory::HostMemory(size_t bytes, Device partner) {
+  bytes = std::max<size_t>(bytes, 64);
+  const bool pinned = partner.on_cuda();
+  auto* p =
+      pinned ? static_cast<std::byte*>(cuda::allocate_pinned(bytes)) : new std::byte[bytes];
+  memory_ = {p, Release{pinned}};
+}
+
+void HostMemory::Release::operator()(std::byte* p) const {
+  if (pinned)
+    cuda::release_pinned(p);
+  else
+    delete[] p;
+}
+
+OwnedStream::OwnedStream(Device device) : stream_{.device = device} {
+  if (device.on_cuda()) stream_ = cuda::create_stream(device.index);
+}
+
+OwnedStream::OwnedStream(OwnedStream&& other) noexcept
+    : stream_(std::exchange(other.stream_, {})) {}
+
+OwnedStream& OwnedStream::operator=(OwnedStream&& other) noexcept {
+  std::swap(stream_, other.stream_);
+  return *this;
+}
+
+OwnedStream::~OwnedStream() {
+  if (stream_.handle) cuda::destroy_stream(stream_);
+}
+
+void copy(const Tensor& out, const Tensor& in, Stream stream) {
+  CHECK(out.dtype == in.dtype && out.elements() == in.elements() && out.dense() && in.dense());
+  if (out.elements() == 0) return;
+  if (stream.device.on_cuda())
+    cuda::copy(out.data, in.data, bytes_of(out), stream);
+  else
+    std::memcpy(out.data, in.data, bytes_of(out));
+}
+
+void zero(const Tensor& out, Stream stream) {
+  CHECK(out.dense() && out.device == stream.device);
+  if (out.elements() == 0) return;
+  if (stream.device.on_cuda())
+    cuda::zero(out.data, bytes_of(out), stream);
+  else
+    std::memset(out.data, 0, bytes_of(out));
+}
+
+void synchronize(Stream stream) {
+  if (stream.device.on_cuda()) cuda::synchronize(stream);
+}
+
+std::span<const std::byte> host_bytes(const Tensor& tensor, std::unique_ptr<std::byte[]>& staging,
+                                      Stream stream) {
+  const size_t bytes = bytes_of(tensor);
+  if (!tensor.device.on_cuda()) return {static_cast<const std::byte*>(tensor.data), bytes};
+  staging = std::make_unique<std::byte[]>(bytes);
+  cuda::copy(staging.get(), tensor.data, bytes, stream);
+  cuda::synchronize(stream);
+  return {staging.get(), bytes};
+}
+
+}  // namespace nibble

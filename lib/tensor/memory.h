@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory that tensors look at, on either device, and copies between them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+/// Owns a block of a device's memory. On the CPU it is zeroed, page-aligned, in huge pages where
+/// offered; on CUDA its content is unspecified. Throws MemoryError.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(size_t bytes, Device device);
+
+  std::byte* data() const { return memory_.get(); }
+  explicit operator bool() const { return memory_ != nullptr; }
+
+ private:
+  struct Release {
+    size_t bytes;
+    Device device;
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte, Release> memory_;
+};
+
+/// Host memory that a device copies from and to without waiting; plain memory in a build without
+/// CUDA or for the CPU.
+class HostMemory {
+ public:
+  HostMemory() = default;
+  HostMemory(size_t bytes, Device partner);
+  std::byte* data() const { return memory_.get(); }
+
+ private:
+  struct Release {
+    bool pinned;
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte, Release> memory_;
+};
+
+/// Owns a stream of the device; on the CPU there is nothing to own.
+class OwnedStream {
+ public:
+  OwnedStream() = default;
+  explicit OwnedStream(Device device);
+  OwnedStream(OwnedStream&& other) noexcept;
+  OwnedStream& operator=(OwnedStream&& other) noexcept;
+  ~OwnedStream();
+  Stream get() const { return stream_; }
+
+ private:
+  Stream stream_;
+};
+
+/// All elements from one dense tensor to another of the same type and count, wherever they live.
+/// Asynchronous where a device takes part and host memory is pinned.
+void copy(const Tensor& out, const Tensor& in, Stream stream = current_stream());
+/// Elements of a dense tensor become zero bytes.
+void zero(const Tensor& out, Stream stream = current_stream());
+/// Waits for all work put on the stream.
+void synchronize(Stream stream = current_stream());
+
+/// A tensor's bytes, for files; on CUDA after a copy into `staging`, which is grown.
+std::span<const std::byte> host_bytes(const Tensor& tensor, std::unique_ptr<std::byte[]>& staging,
+                                      Stream stream = current_stream());
+
+}  // namespace nibble
