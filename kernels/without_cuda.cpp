@@ -16,28 +16,60 @@ namespace {
 namespace cuda {
 
 #define NIBBLE_REFUSE_TWIN(name, Op) \
-  void name(const Op&, Stream) { refuse(); }
+  void name(const Op&, Stream) {     \
+    refuse();                        \
+  }
 NIBBLE_CUDA_TWINS(NIBBLE_REFUSE_TWIN)
 
-bool built() { return false; }
-void check_device(int) { refuse(); }
-DeviceFacts device_facts(int) { refuse(); }
-void* allocate(size_t, int) { refuse(); }
+bool built() {
+  return false;
+}
+void check_device(int) {
+  refuse();
+}
+DeviceFacts device_facts(int) {
+  refuse();
+}
+void* allocate(size_t, int) {
+  refuse();
+}
 void release(void*) noexcept {}
-void* allocate_pinned(size_t) { refuse(); }
+void* allocate_pinned(size_t) {
+  refuse();
+}
 void release_pinned(void*) noexcept {}
-void copy(void*, const void*, size_t, Stream) { refuse(); }
-void zero(void*, size_t, Stream) { refuse(); }
-void synchronize(Stream) { refuse(); }
-Stream create_stream(int, int) { refuse(); }
+void copy(void*, const void*, size_t, Stream) {
+  refuse();
+}
+void zero(void*, size_t, Stream) {
+  refuse();
+}
+void synchronize(Stream) {
+  refuse();
+}
+Stream create_stream(int, int) {
+  refuse();
+}
 void destroy_stream(Stream) noexcept {}
-Event create_event(int) { refuse(); }
+Event create_event(int) {
+  refuse();
+}
 void destroy_event(Event) noexcept {}
-void record(Event, Stream) { refuse(); }
-void wait(Stream, Event) { refuse(); }
-void begin_capture(Stream) { refuse(); }
-Graph end_capture(Stream) { refuse(); }
-void launch_graph(Graph, Stream) { refuse(); }
+void record(Event, Stream) {
+  refuse();
+}
+void wait(Stream, Event) {
+  refuse();
+}
+void begin_capture(Stream) {
+  refuse();
+}
+Graph end_capture(Stream) {
+  refuse();
+}
+void launch_graph(Graph, Stream) {
+  refuse();
+}
 void destroy_graph(Graph) noexcept {}
 
 }  // namespace cuda

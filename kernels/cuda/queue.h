@@ -16,9 +16,9 @@ inline constexpr int kPartialSums = 1024;
 struct Queue {
   int device = 0;
   cudaStream_t stream = nullptr;
-  void* workspace = nullptr;      // kWorkspaceBytes
-  double* partial_sums = nullptr; // (kPartialSums)
-  double* result = nullptr;       // pinned, of the host
+  void* workspace = nullptr;       // kWorkspaceBytes
+  double* partial_sums = nullptr;  // (kPartialSums)
+  double* result = nullptr;        // pinned, of the host
   int multiprocessors = 0;
 };
 

@@ -159,8 +159,7 @@ Graph end_capture(Stream stream) {
 }
 
 void launch_graph(Graph graph, Stream stream) {
-  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), queue(stream).stream),
-        "graph launch");
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), queue(stream).stream), "graph launch");
 }
 
 void destroy_graph(Graph graph) noexcept {

@@ -7,45 +7,45 @@
 
 namespace nibble {
 
-#define NIBBLE_CUDA_TWINS(TWIN)                        \
-  TWIN(accumulate, Accumulate)                         \
-  TWIN(adamw, AdamW)                                   \
-  TWIN(adamw8bit, AdamW8bit)                           \
-  TWIN(adamw8bit_reset, AdamW8bit)                     \
-  TWIN(attention_backward, AttentionBackward)          \
-  TWIN(attention_decode, AttentionDecode)              \
-  TWIN(attention_forward, AttentionForward)            \
-  TWIN(bias_backward, BiasBackward)                    \
-  TWIN(bias_forward, BiasForward)                      \
-  TWIN(cast, Cast)                                     \
-  TWIN(cross_entropy, CrossEntropy)                    \
-  TWIN(dense_matvec, DenseMatvec)                      \
-  TWIN(dequantize, Dequantize)                         \
-  TWIN(dropout, Dropout)                               \
-  TWIN(embedding_backward, EmbeddingBackward)          \
-  TWIN(embedding_forward, EmbeddingForward)            \
-  TWIN(gather_rows, GatherRows)                        \
-  TWIN(l2_norm, L2Norm)                                \
-  TWIN(matmul, Matmul)                                 \
-  TWIN(quantize_4bit, Quantize4bit)                    \
-  TWIN(quantize_dynamic8bit, QuantizeDynamic8bit)      \
-  TWIN(quantize_int8, QuantizeInt8)                    \
-  TWIN(quantized_matvec, QuantizedMatvec)              \
-  TWIN(rmsnorm_backward, RmsnormBackward)              \
-  TWIN(rmsnorm_forward, RmsnormForward)                \
-  TWIN(rmsnorm_heads_backward, RmsnormHeadsBackward)   \
-  TWIN(rmsnorm_heads_forward, RmsnormHeadsForward)     \
-  TWIN(rope, Rope)                                     \
-  TWIN(scatter_rows, ScatterRows)                      \
-  TWIN(sgd, Sgd)                                       \
-  TWIN(sum, Sum)                                       \
-  TWIN(swiglu_backward, SwigluBackward)                \
-  TWIN(swiglu_forward, SwigluForward)                  \
+#define NIBBLE_CUDA_TWINS(TWIN)                      \
+  TWIN(accumulate, Accumulate)                       \
+  TWIN(adamw, AdamW)                                 \
+  TWIN(adamw8bit, AdamW8bit)                         \
+  TWIN(adamw8bit_reset, AdamW8bit)                   \
+  TWIN(attention_backward, AttentionBackward)        \
+  TWIN(attention_decode, AttentionDecode)            \
+  TWIN(attention_forward, AttentionForward)          \
+  TWIN(bias_backward, BiasBackward)                  \
+  TWIN(bias_forward, BiasForward)                    \
+  TWIN(cast, Cast)                                   \
+  TWIN(cross_entropy, CrossEntropy)                  \
+  TWIN(dense_matvec, DenseMatvec)                    \
+  TWIN(dequantize, Dequantize)                       \
+  TWIN(dropout, Dropout)                             \
+  TWIN(embedding_backward, EmbeddingBackward)        \
+  TWIN(embedding_forward, EmbeddingForward)          \
+  TWIN(gather_rows, GatherRows)                      \
+  TWIN(l2_norm, L2Norm)                              \
+  TWIN(matmul, Matmul)                               \
+  TWIN(quantize_4bit, Quantize4bit)                  \
+  TWIN(quantize_dynamic8bit, QuantizeDynamic8bit)    \
+  TWIN(quantize_int8, QuantizeInt8)                  \
+  TWIN(quantized_matvec, QuantizedMatvec)            \
+  TWIN(rmsnorm_backward, RmsnormBackward)            \
+  TWIN(rmsnorm_forward, RmsnormForward)              \
+  TWIN(rmsnorm_heads_backward, RmsnormHeadsBackward) \
+  TWIN(rmsnorm_heads_forward, RmsnormHeadsForward)   \
+  TWIN(rope, Rope)                                   \
+  TWIN(scatter_rows, ScatterRows)                    \
+  TWIN(sgd, Sgd)                                     \
+  TWIN(sum, Sum)                                     \
+  TWIN(swiglu_backward, SwigluBackward)              \
+  TWIN(swiglu_forward, SwigluForward)                \
   TWIN(uniform_noise, UniformNoise)
 
-#define NIBBLE_DECLARE_TWIN(name, Op) \
-  struct Op;                          \
-  namespace cuda {                    \
+#define NIBBLE_DECLARE_TWIN(name, Op)     \
+  struct Op;                              \
+  namespace cuda {                        \
   void name(const Op& op, Stream stream); \
   }
 NIBBLE_CUDA_TWINS(NIBBLE_DECLARE_TWIN)

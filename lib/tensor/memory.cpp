@@ -44,8 +44,7 @@ void DeviceMemory::Release::operator()(std::byte* p) const {
 HostMemory::HostMemory(size_t bytes, Device partner) {
   bytes = std::max<size_t>(bytes, 64);
   const bool pinned = partner.on_cuda();
-  auto* p =
-      pinned ? static_cast<std::byte*>(cuda::allocate_pinned(bytes)) : new std::byte[bytes];
+  auto* p = pinned ? static_cast<std::byte*>(cuda::allocate_pinned(bytes)) : new std::byte[bytes];
   memory_ = {p, Release{pinned}};
 }
 
