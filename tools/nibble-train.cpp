@@ -16,7 +16,7 @@ using namespace nibble;
 
 struct Options {
   TrainOptions train;
-  std::string recompute = "none", compute = "bf16", bias = "none", init = "default";
+  std::string recompute = "auto", compute = "bf16", bias = "none", init = "default";
   Size memory_limit;
   std::string resume;
 };
@@ -78,10 +78,11 @@ void declare(OptionTable& t, Options& o) {
   t.add("momentum", "X", r.momentum, "of sgd").range(0, 0.999999);
   t.negatable("shuffle", r.shuffle, "new order of rows every epoch");
   t.group("Memory");
-  t.add("recompute", "WHAT", o.recompute, "what backward makes again instead of keeping")
-      .choices({"none", "norm", "layer", "sqrt"})
+  t.add("recompute", "WHAT", o.recompute,
+        "what backward makes again instead of keeping; auto: the cheapest that fits")
+      .choices({"auto", "none", "norm", "layer", "sqrt"})
       .also({"gradient-checkpointing"});
-  t.add("memory-limit", "SIZE", o.memory_limit, "refuse a plan above this; 0: none");
+  t.add("memory-limit", "SIZE", o.memory_limit, "plan within this, or refuse; 0: what is free");
   t.add("compute", "TYPE", o.compute, "type of activations")
       .choices({"bf16", "f32"})
       .also({"bf16", "fp16"});
@@ -112,7 +113,7 @@ void declare(OptionTable& t, Options& o) {
 TrainOptions resolve(const Options& o, const ToolContext& context) {
   TrainOptions r = o.train;
   r.seed = context.seed;
-  r.recompute = parse_recompute(o.recompute);
+  if (o.recompute != "auto") r.recompute = parse_recompute(o.recompute);
   r.compute = o.compute == "bf16" ? Dtype::kBf16 : Dtype::kF32;
   r.lora.bias = o.bias == "all"         ? LoraBias::kAll
                 : o.bias == "lora_only" ? LoraBias::kLoraOnly
@@ -153,7 +154,8 @@ void run(const Options& options, ToolContext& context) {
   context.say(cat("data: ", data.rows, " rows of up to ", data.row_length, ", ", data.tokens,
                   " tokens, ", data.trained, " of them trained; ", training.total_steps(),
                   " steps"));
-  context.say(cat("memory planned: ", format_size(training.plan().total())));
+  context.say(cat("memory planned: ", format_size(training.plan().total()),
+                  " with --recompute=", recompute_name(training.recompute())));
   for (const auto& [name, bytes] : training.plan().items)
     context.say(cat("  ", format_size(bytes), "  ", name));
   Progress progress(context);

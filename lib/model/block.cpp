@@ -98,7 +98,7 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
     if (s.training)
       attention = std::max(attention, attention_backward_scratch(shape, n, s.longest));
     for (const LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down}) {
-      panel = std::max(panel, linear_panel_elements(*g));
+      panel = std::max(panel, linear_panel_elements(*g, s.compute));
       matmul =
           std::max(matmul, linear_matmul_scratch(*g, model.parameters, n, s.compute, s.training));
       lora = std::max(lora, g->lora_width(model.parameters));

@@ -243,8 +243,12 @@ Dtype panel_dtype(Dtype compute) {
   return compute == Dtype::kBf16 && cpu_has_bf16_matmul() ? Dtype::kBf16 : Dtype::kF32;
 }
 
-int64_t linear_panel_elements(const LinearGroup& group) {
+int64_t linear_panel_elements(const LinearGroup& group, Dtype compute) {
   const int64_t in = group.in_features();
+  const bool direct = std::all_of(group.parts.begin(), group.parts.end(), [&](const auto& p) {
+    return p.weight_parameter >= 0 || (!p.quantized && p.weight.dtype == panel_dtype(compute));
+  });
+  if (direct) return 0;
   return std::min(group.out_features(), std::max<int64_t>(1, kPanelElements / in)) * in;
 }
 

@@ -56,8 +56,9 @@ struct LinearContext {
 /// What the matmul reads weights as on this machine: bf16 where it multiplies it and compute is
 /// bf16, else f32.
 Dtype panel_dtype(Dtype compute);
-/// Elements of panel that a group needs: all of it up to a bound, then whole rows.
-int64_t linear_panel_elements(const LinearGroup& group);
+/// Elements of panel that a group needs: none where its weights are read as they are, else all of
+/// it up to a bound, then whole rows.
+int64_t linear_panel_elements(const LinearGroup& group, Dtype compute);
 
 /// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward.
 struct LinearForward {

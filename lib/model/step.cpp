@@ -45,11 +45,15 @@ BlockSizes block_sizes(const StepOptions& o) {
 }  // namespace
 
 Recompute parse_recompute(std::string_view name) {
-  if (name == "none") return Recompute::kNone;
-  if (name == "norm") return Recompute::kNorm;
-  if (name == "layer") return Recompute::kLayer;
-  if (name == "sqrt") return Recompute::kSqrt;
+  for (const Recompute r :
+       {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt})
+    if (recompute_name(r) == name) return r;
   throw UsageError(cat("--recompute=", name, ": not one of none, norm, layer, sqrt"));
+}
+
+std::string_view recompute_name(Recompute recompute) {
+  constexpr std::string_view kNames[] = {"none", "norm", "layer", "sqrt"};
+  return kNames[static_cast<size_t>(recompute)];
 }
 
 StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOptions& o) {

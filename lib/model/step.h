@@ -16,6 +16,7 @@ namespace nibble {
 
 enum class Recompute : uint8_t { kNone, kNorm, kLayer, kSqrt };
 Recompute parse_recompute(std::string_view name);  // throws UsageError
+std::string_view recompute_name(Recompute recompute);
 
 struct StepOptions {
   int64_t tokens = 0;    // N, at most

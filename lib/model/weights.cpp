@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/profile.h"
+#include "quant/quantize_folder.h"
 #include "quant/storage.h"
 
 namespace nibble {
@@ -53,6 +54,73 @@ class Loader {
   QuantizedTables& tables_;
 };
 
+// Weights of the right shape that are nowhere.
+class Shapes {
+ public:
+  explicit Shapes(const ModelConfig& config) : config_(config) {}
+
+  Table table(const std::string& module, std::initializer_list<int64_t> shape) const {
+    return {.name = module, .weight = nowhere(shape)};
+  }
+
+  Projection projection(const std::string& module, int64_t out, int64_t in, bool bias) const {
+    Projection p{.name = module, .out_features = out, .in_features = in};
+    const auto& q = config_.quantization;
+    if (q && !is_skipped(module, q->skip_modules))
+      p.quantized = QuantizedMatrix{
+          .type = q->type, .out_features = out, .in_features = in, .block = q->block};
+    else
+      p.weight = nowhere({out, in});
+    if (bias) p.bias = nowhere({out});
+    return p;
+  }
+
+ private:
+  // A tensor that points somewhere is one that is there.
+  Tensor nowhere(std::initializer_list<int64_t> shape) const {
+    static std::byte place[64];
+    return make_tensor(place, config_.dtype, shape);
+  }
+  const ModelConfig& config_;
+};
+
+// The whole model, from wherever its weights come.
+template <class Source>
+void assemble(Model& m, const Source& source) {
+  const ModelConfig& c = m.config;
+  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  m.embedding = source.table("model.embed_tokens", {c.vocab_size, c.hidden_size});
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string layer = cat("model.layers.", l, ".");
+    const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
+    Block b{.window = c.window_of(l)};
+    b.attention_norm = source.table(layer + "input_layernorm", {c.hidden_size});
+    b.mlp_norm = source.table(layer + "post_attention_layernorm", {c.hidden_size});
+    if (c.qk_norm) {
+      b.q_norm = source.table(attention + "q_norm", {c.head_dim});
+      b.k_norm = source.table(attention + "k_norm", {c.head_dim});
+    }
+    b.qkv.parts = {source.projection(attention + "q_proj", q, c.hidden_size, c.qkv_bias),
+                   source.projection(attention + "k_proj", kv, c.hidden_size, c.qkv_bias),
+                   source.projection(attention + "v_proj", kv, c.hidden_size, c.qkv_bias)};
+    b.output.parts = {source.projection(attention + "o_proj", c.hidden_size, q, c.output_bias)};
+    b.gate_up.parts = {
+        source.projection(mlp + "gate_proj", c.intermediate_size, c.hidden_size, c.mlp_bias),
+        source.projection(mlp + "up_proj", c.intermediate_size, c.hidden_size, c.mlp_bias)};
+    b.down.parts = {
+        source.projection(mlp + "down_proj", c.hidden_size, c.intermediate_size, c.mlp_bias)};
+    m.blocks.push_back(std::move(b));
+  }
+  m.norm = source.table("model.norm", {c.hidden_size});
+  if (c.tied_embeddings)
+    m.head = {.name = "lm_head",
+              .out_features = c.vocab_size,
+              .in_features = c.hidden_size,
+              .weight = m.embedding.weight};
+  else
+    m.head = source.projection("lm_head", c.vocab_size, c.hidden_size, false);
+}
+
 }  // namespace
 
 std::vector<Projection*> Model::projections() {
@@ -85,39 +153,14 @@ Model load_model(const fs::path& folder) {
   m.store = std::make_shared<TensorStore>(folder);
   auto tables = std::make_shared<QuantizedTables>();
   m.quantized_storage = tables;
-  const Loader load(*m.store, *tables);
-  const ModelConfig& c = m.config;
-  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
-  m.embedding = load.table("model.embed_tokens", {c.vocab_size, c.hidden_size});
-  for (int64_t l = 0; l < c.layers; ++l) {
-    const std::string layer = cat("model.layers.", l, ".");
-    const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
-    Block b{.window = c.window_of(l)};
-    b.attention_norm = load.table(layer + "input_layernorm", {c.hidden_size});
-    b.mlp_norm = load.table(layer + "post_attention_layernorm", {c.hidden_size});
-    if (c.qk_norm) {
-      b.q_norm = load.table(attention + "q_norm", {c.head_dim});
-      b.k_norm = load.table(attention + "k_norm", {c.head_dim});
-    }
-    b.qkv.parts = {load.projection(attention + "q_proj", q, c.hidden_size, c.qkv_bias),
-                   load.projection(attention + "k_proj", kv, c.hidden_size, c.qkv_bias),
-                   load.projection(attention + "v_proj", kv, c.hidden_size, c.qkv_bias)};
-    b.output.parts = {load.projection(attention + "o_proj", c.hidden_size, q, c.output_bias)};
-    b.gate_up.parts = {
-        load.projection(mlp + "gate_proj", c.intermediate_size, c.hidden_size, c.mlp_bias),
-        load.projection(mlp + "up_proj", c.intermediate_size, c.hidden_size, c.mlp_bias)};
-    b.down.parts = {
-        load.projection(mlp + "down_proj", c.hidden_size, c.intermediate_size, c.mlp_bias)};
-    m.blocks.push_back(std::move(b));
-  }
-  m.norm = load.table("model.norm", {c.hidden_size});
-  if (c.tied_embeddings)
-    m.head = {.name = "lm_head",
-              .out_features = c.vocab_size,
-              .in_features = c.hidden_size,
-              .weight = m.embedding.weight};
-  else
-    m.head = load.projection("lm_head", c.vocab_size, c.hidden_size, false);
+  assemble(m, Loader(*m.store, *tables));
+  return m;
+}
+
+Model shape_model(const ModelConfig& config) {
+  Model m;
+  m.config = config;
+  assemble(m, Shapes(m.config));
   return m;
 }
 

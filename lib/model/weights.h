@@ -49,4 +49,9 @@ struct Model {
 /// tensor; NoInputError for missing files.
 Model load_model(const fs::path& folder);
 
+/// All that load_model makes but the weights: what a plan of memory needs, from a config.json
+/// alone. Weights are quantised where `config.quantization` says so, else of `config.dtype`; they
+/// must not be read.
+Model shape_model(const ModelConfig& config);
+
 }  // namespace nibble

@@ -65,6 +65,16 @@ void refuse_other(const std::string& name, const Json* then, const Json& now) {
   throw DataError(cat("--", name, fault, ": the result would differ"));
 }
 
+// Piece by piece, so that the file is never whole in memory beside its copy.
+void copy_mapped(const StoredTensor& from, std::byte* to) {
+  constexpr size_t kPiece = size_t{8} << 20;
+  for (size_t at = 0; at < from.bytes.size(); at += kPiece) {
+    const size_t bytes = std::min(kPiece, from.bytes.size() - at);
+    std::memcpy(to + at, from.bytes.data() + at, bytes);
+    from.file->forget(from.offset + at, bytes);
+  }
+}
+
 }  // namespace
 
 std::string checkpoint_name(int64_t step) {
@@ -133,7 +143,7 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
     if (stored.info.dtype != t.dtype || stored.info.bytes != bytes)
       throw DataError(cat(checkpoint.string(), ": tensor \"", name,
                           "\" does not fit this run; resume with the options of the first run"));
-    if (bytes > 0) std::memcpy(t.data, stored.bytes.data(), bytes);
+    copy_mapped(stored, static_cast<std::byte*>(t.data));
   }
   parameters.refresh();
   return s;

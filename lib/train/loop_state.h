@@ -16,6 +16,7 @@ std::string fixed(double value, int digits);
 struct TrainingRun::State {
   explicit State(const TrainOptions& options);
   void lay_out();
+  TrainJob job() const;
 
   /// Initial values, or those of a checkpoint; opens OUT and the metrics.
   void start(const TrainReport& report);

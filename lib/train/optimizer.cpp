@@ -7,31 +7,12 @@ namespace nibble {
 
 Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena)
     : options_(options),
+      kind_(options.name == "sgd"          ? Kind::kSgd
+            : options.name == "adamw-8bit" ? Kind::kAdamW8bit
+                                           : Kind::kAdamW),
       parameters_(parameters),
-      segments_(parameters.segments(static_cast<float>(options.weight_decay))) {
-  const int64_t n = parameters.extent();
-  const auto take = [&](const char* name, Dtype dtype, int64_t count) {
-    state_.emplace_back(name, arena.take(dtype, {count}));
-  };
-  if (options.name == "adamw") {
-    kind_ = Kind::kAdamW;
-    take("m", Dtype::kF32, n);
-    take("v", Dtype::kF32, n);
-  } else if (options.name == "adamw-8bit") {
-    kind_ = Kind::kAdamW8bit;
-    const int64_t blocks = adamw8bit_blocks(segments_), small = adamw8bit_small(segments_);
-    take("m_codes", Dtype::kU8, n);
-    take("v_codes", Dtype::kU8, n);
-    take("m_absmax", Dtype::kF32, blocks);
-    take("v_absmax", Dtype::kF32, blocks);
-    take("m_small", Dtype::kF32, small);
-    take("v_small", Dtype::kF32, small);
-  } else if (options.name == "sgd") {
-    kind_ = Kind::kSgd;
-    if (options.momentum > 0) take("momentum", Dtype::kF32, n);
-  } else {
-    throw UsageError(cat("--optimizer=", options.name, ": not one of adamw, adamw-8bit, sgd"));
-  }
+      segments_(parameters.segments(static_cast<float>(options.weight_decay))),
+      state_(take_optimizer_state(arena, options, parameters)) {
   if (!arena.measuring()) reset();
 }
 

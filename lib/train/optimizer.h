@@ -7,14 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "model/parameters.h"
+#include "fit/optimizer_state.h"
 
 namespace nibble {
-
-struct OptimizerOptions {
-  std::string name = "adamw";  // adamw, adamw-8bit, sgd
-  double weight_decay = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, momentum = 0.0;
-};
 
 class Optimizer {
  public:
@@ -26,7 +21,7 @@ class Optimizer {
   void update(int64_t step, double learning_rate, double gradient_scale);
 
   /// State tensors by name, for checkpoints.
-  const std::vector<std::pair<std::string, Tensor>>& state() const { return state_; }
+  const OptimizerState& state() const { return state_; }
   /// State of a run that has not begun.
   void reset();
 
@@ -39,7 +34,7 @@ class Optimizer {
   Kind kind_ = Kind::kAdamW;
   const ParameterSet& parameters_;
   std::vector<ParameterRange> segments_;
-  std::vector<std::pair<std::string, Tensor>> state_;
+  OptimizerState state_;
 };
 
 }  // namespace nibble

@@ -36,8 +36,8 @@ struct TrainOptions {
   bool shuffle = true;
   uint64_t seed = 0;
   // memory
-  Recompute recompute = Recompute::kNone;
-  uint64_t memory_limit = 0;  // bytes; 0: none
+  std::optional<Recompute> recompute;  // absent: the cheapest that fits
+  uint64_t memory_limit = 0;           // bytes; 0: what is free
   Dtype compute = Dtype::kBf16;
   // watch
   std::string validation, metrics;

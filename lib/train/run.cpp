@@ -7,6 +7,7 @@
 
 #include "base/quote.h"
 #include "base/signals.h"
+#include "fit/advice.h"
 #include "io/memory.h"
 #include "model/adapter.h"
 #include "model/add_tokens.h"
@@ -15,14 +16,6 @@
 
 namespace nibble {
 namespace {
-
-constexpr uint64_t kProgramBytes = uint64_t{48} << 20;  // code, libraries, stacks
-
-// Bytes of a shard's widest needs: rows may hold fewer tokens than their length, never more.
-int64_t most_tokens(const TrainOptions& o, const ShardInfo& train, const ShardInfo* valid) {
-  const int64_t length = std::max(train.row_length, valid ? valid->row_length : 0);
-  return std::min(o.batch_size * length, std::max(train.tokens, valid ? valid->tokens : 0));
-}
 
 void check_shard(const ShardReader& shard, const Model& model, const std::string& fingerprint) {
   const ShardInfo& info = shard.info();
@@ -54,12 +47,6 @@ void check_targets(const Model& model, const std::vector<std::string>& targets) 
 }
 
 }  // namespace
-
-uint64_t MemoryPlan::total() const {
-  uint64_t sum = 0;
-  for (const auto& [name, bytes] : items) sum += bytes;
-  return sum;
-}
 
 TrainingRun::State::State(const TrainOptions& o)
     : options(o), model(load_model(o.model)), train_shard(o.data) {
@@ -103,45 +90,50 @@ TrainingRun::State::State(const TrainOptions& o)
   schedule = make_schedule(o.schedule, o.learning_rate, o.warmup, total_steps, o.decay_share,
                            o.min_learning_rate);
 
-  const int64_t tokens = most_tokens(o, info, valid_shard ? &valid_shard->info() : nullptr);
-  const int64_t longest = std::max(info.longest, valid_shard ? valid_shard->info().longest : 0);
-  step_options = {.tokens = tokens,
-                  .longest = longest,
-                  .labelled = tokens,
-                  .compute = o.compute,
-                  .recompute = o.recompute,
-                  .dropout = o.method == "full" ? 0.0f : static_cast<float>(options.lora.dropout),
-                  .neftune_alpha = static_cast<float>(o.neftune_alpha)};
-  rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
   lay_out();
 }
 
+TrainJob TrainingRun::State::job() const {
+  const TrainOptions& o = options;
+  TrainJob job{.batch_size = o.batch_size,
+               .accumulate = o.accumulate,
+               .compute = o.compute,
+               .recompute = o.recompute.value_or(Recompute::kNone),
+               .dropout = o.method == "full" ? 0.0f : static_cast<float>(o.lora.dropout),
+               .neftune_alpha = static_cast<float>(o.neftune_alpha),
+               .optimizer = {.name = o.optimizer,
+                             .weight_decay = o.weight_decay,
+                             .beta1 = o.beta1,
+                             .beta2 = o.beta2,
+                             .epsilon = o.epsilon,
+                             .momentum = o.momentum}};
+  add_shard(job, train_shard);
+  if (valid_shard) add_shard(job, *valid_shard);
+  return job;
+}
+
 void TrainingRun::State::lay_out() {
-  const OptimizerOptions optimizer_options = {.name = options.optimizer,
-                                              .weight_decay = options.weight_decay,
-                                              .beta1 = options.beta1,
-                                              .beta2 = options.beta2,
-                                              .epsilon = options.epsilon,
-                                              .momentum = options.momentum};
+  TrainJob wanted = job();
+  // Where no limit is given, what is free decides how much is made again, and all there is, what
+  // cannot run at all.
+  const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : memory_total();
+  if (!options.recompute)
+    wanted.recompute = choose_recompute(
+        model, wanted, options.memory_limit > 0 ? options.memory_limit : memory_available());
+  plan = plan_training(model, wanted);
+  if (plan.total() > limit)
+    throw MemoryError(refusal(model, wanted, plan, limit, options.memory_limit > 0));
+  step_options = wanted.step_options();
+  rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
+
   Arena parameters_plan, optimizer_plan, step_plan;
   model.parameters.lay_out(parameters_plan, options.compute, true);
-  Optimizer measured(optimizer_options, model.parameters, optimizer_plan);
+  take_optimizer_state(optimizer_plan, wanted.optimizer, model.parameters);
   take_step_buffers(step_plan, model, step_options);
-  uint64_t weights = 0;
-  for (const auto& [name, t] : model.store->tensors()) weights += t.info.bytes;
-  plan.items = {{"model weights (mapped)", weights},
-                {"trained parameters and gradients", parameters_plan.peak()},
-                {"optimizer state", optimizer_plan.peak()},
-                {"activations and scratch", step_plan.peak()},
-                {"program", kProgramBytes}};
-  if (options.memory_limit > 0 && plan.total() > options.memory_limit)
-    throw MemoryError(cat("the plan needs ", plan.total() >> 20, " MiB, --memory-limit allows ",
-                          options.memory_limit >> 20, " MiB",
-                          "; lower --batch-size or use --recompute=layer"));
   parameter_arena = Arena(parameters_plan.peak());
   model.parameters.lay_out(parameter_arena, options.compute, true);
   optimizer_arena = Arena(optimizer_plan.peak());
-  optimizer.emplace(optimizer_options, model.parameters, optimizer_arena);
+  optimizer.emplace(wanted.optimizer, model.parameters, optimizer_arena);
   step_arena = Arena(step_plan.peak());
   step.emplace(model, step_options, rope, step_arena);
 }
@@ -151,6 +143,9 @@ TrainingRun::~TrainingRun() = default;
 
 const MemoryPlan& TrainingRun::plan() const {
   return state_->plan;
+}
+Recompute TrainingRun::recompute() const {
+  return state_->step_options.recompute;
 }
 int64_t TrainingRun::trainable() const {
   return state_->model.parameters.trainable();

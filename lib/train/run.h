@@ -5,9 +5,9 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "fit/memory_plan.h"
 #include "io/nbp.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
@@ -16,12 +16,6 @@
 #include "train/schedule.h"
 
 namespace nibble {
-
-/// Where memory goes, in bytes; printed before the first step.
-struct MemoryPlan {
-  std::vector<std::pair<std::string, uint64_t>> items;
-  uint64_t total() const;
-};
 
 /// What the loop tells whoever runs it.
 struct TrainReport {
@@ -38,8 +32,9 @@ class TrainingRun {
   ~TrainingRun();
 
   const MemoryPlan& plan() const;
-  int64_t trainable() const;   // numbers
-  int64_t parameters() const;  // of the base model
+  Recompute recompute() const;  // as given, or as chosen
+  int64_t trainable() const;    // numbers
+  int64_t parameters() const;   // of the base model
   int64_t total_steps() const;
   const ShardInfo& data() const;
 

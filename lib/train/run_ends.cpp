@@ -97,6 +97,9 @@ void TrainingRun::State::start(const TrainReport& report) {
   init_trained(model, options.lora, options.seed);
   if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
   model.parameters.refresh();
+  // All weights are copies now: the mapped ones need not stay in memory.
+  if (options.method == "full")
+    for (const auto& [name, t] : model.store->tensors()) t.file->forget(t.offset, t.bytes.size());
   std::optional<fs::path> from;
   if (options.resume) from = *options.resume == "auto" ? latest_checkpoint(out) : *options.resume;
   if (from) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fit/advice.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/checked.h"
+
+namespace nibble {
+namespace {
+
+// Only the order of remedies depends on these: a machine that reads 100 bytes in the time of 10,000
+// operations, as most do within a factor of three.
+constexpr Rates kTypical{.matmul_flops = 1e12, .memory_bytes = 1e10};
+
+// Share of time that is worth one option less to type.
+constexpr double kPerOption = 0.01;
+
+std::string mebibytes(uint64_t bytes) {
+  return cat(ceil_div<uint64_t>(bytes, 1 << 20), " MiB");
+}
+
+// The job with its micro-batches cut into `parts`: the same updates.
+TrainJob divided(TrainJob job, int64_t parts) {
+  job.accumulate *= parts;
+  job.batch_size /= parts;
+  return job;
+}
+
+std::vector<TrainJob> variants(const TrainJob& job) {
+  std::vector<TrainJob> out;
+  std::vector<std::string> optimizers = {job.optimizer.name};
+  if (job.optimizer.name == "adamw") optimizers.push_back("adamw-8bit");
+  for (int64_t parts = 1; parts <= job.batch_size; ++parts) {
+    const bool tried = std::has_single_bit(static_cast<uint64_t>(parts)) || parts == job.batch_size;
+    if (!tried || job.batch_size % parts != 0) continue;
+    for (const std::string& optimizer : optimizers)
+      for (const Recompute recompute : kRecomputeByCost) {
+        TrainJob v = divided(job, parts);
+        v.optimizer.name = optimizer;
+        v.recompute = recompute;
+        out.push_back(v);
+      }
+  }
+  return out;
+}
+
+std::vector<std::string> differences(const TrainJob& asked, const TrainJob& job) {
+  std::vector<std::string> out;
+  if (job.recompute != asked.recompute)
+    out.push_back(cat("--recompute=", recompute_name(job.recompute)));
+  if (job.optimizer.name != asked.optimizer.name)
+    out.push_back(cat("--optimizer=", job.optimizer.name));
+  if (job.batch_size != asked.batch_size) {
+    out.push_back(cat("--batch-size=", job.batch_size));
+    out.push_back(cat("--accumulate=", job.accumulate));
+  }
+  return out;
+}
+
+double seconds_of(const Model& model, const TrainJob& job, const Rates& rates) {
+  return training_cost(model, job).seconds(rates, job.accumulate);
+}
+
+}  // namespace
+
+std::vector<Remedy> remedies(const Model& model, const TrainJob& job, uint64_t limit,
+                             const Rates& rates) {
+  const double now = seconds_of(model, job, rates);
+  std::vector<Remedy> all;
+  for (const TrainJob& v : variants(job)) {
+    const uint64_t bytes = plan_training(model, v).total();
+    if (bytes > limit) continue;
+    all.push_back({v, differences(job, v), bytes, seconds_of(model, v, rates) / now - 1.0});
+  }
+  // Between nearly equal times, what changes less comes first.
+  const auto cost = [](const Remedy& r) {
+    return r.slower + kPerOption * static_cast<double>(r.options.size());
+  };
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const Remedy& a, const Remedy& b) { return cost(a) < cost(b); });
+  std::vector<Remedy> out;
+  for (Remedy& r : all)
+    if (out.empty() || r.bytes < out.back().bytes) out.push_back(std::move(r));
+  return out;
+}
+
+uint64_t least_bytes(const Model& model, const TrainJob& job) {
+  uint64_t least = std::numeric_limits<uint64_t>::max();
+  for (const TrainJob& v : variants(job)) least = std::min(least, plan_training(model, v).total());
+  return least;
+}
+
+std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& plan, uint64_t limit,
+                    bool limit_given) {
+  const std::string fault =
+      cat("the plan needs ", mebibytes(plan.total()),
+          limit_given ? ", --memory-limit allows " : ", this machine has ", limit >> 20, " MiB; ");
+  const auto found = remedies(model, job, limit, kTypical);
+  if (found.empty())
+    return cat(fault, "with any --recompute, --optimizer and --batch-size it needs ",
+               mebibytes(least_bytes(model, job)), ", so take shorter rows or a smaller model");
+  std::string options;
+  for (const std::string& option : found.front().options) options += option + " ";
+  return cat(fault, "it fits with ", options, "(", mebibytes(found.front().bytes), ")");
+}
+
+}  // namespace nibble

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What would make a training run fit: the settings that compute the same updates (or, of the
+// optimizer's state in 8 bits, very nearly), tried in every combination and ordered by the time
+// they cost.
+#pragma once
+
+#include "fit/memory_plan.h"
+#include "fit/step_cost.h"
+
+namespace nibble {
+
+struct Remedy {
+  TrainJob job;
+  std::vector<std::string> options;  // of nibble-train: what differs from the job asked about
+  uint64_t bytes = 0;                // the plan's total
+  double slower = 0.0;               // share of time lost, by fit/step_cost.h
+};
+
+/// Everything that fits into `limit`, cheapest first, less what costs more than something that
+/// needs less. Empty where nothing fits.
+std::vector<Remedy> remedies(const Model& model, const TrainJob& job, uint64_t limit,
+                             const Rates& rates);
+
+/// The plan of least memory that these settings reach.
+uint64_t least_bytes(const Model& model, const TrainJob& job);
+
+/// "the plan needs 812 MiB, --memory-limit allows 512 MiB; give --recompute=layer (498 MiB)".
+std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& plan, uint64_t limit,
+                    bool limit_given);
+
+}  // namespace nibble

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fit/memory_plan.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "fit/cuda_plan.h"
+#include "fit/step_items.h"
+#include "fit/weight_bytes.h"
+#include "io/nbp_layout.h"
+
+namespace nibble {
+namespace {
+
+// A frame of the shard, unpacked: ids, starts and the mask; the reader keeps four.
+constexpr int64_t kFrames = 4, kFrameBytesPerToken = 5;
+// Per token of a batch: id, position, labelled row, target, start; a row read: id, mask, start.
+constexpr int64_t kBatchBytesPerToken = 5 * sizeof(int32_t), kRowBytesPerToken = 9;
+
+uint64_t host_data_bytes(const TrainJob& job) {
+  const int64_t frames = kFrames * job.data.frame_tokens * kFrameBytesPerToken;
+  const int64_t batches = job.accumulate * job.tokens() * kBatchBytesPerToken;
+  return static_cast<uint64_t>(frames + batches + job.row_length * kRowBytesPerToken +
+                               job.data.rows * int64_t{sizeof(int64_t)});
+}
+
+uint64_t rope_bytes(const ModelConfig& config, int64_t positions) {
+  return static_cast<uint64_t>(positions * config.head_dim) * sizeof(float);
+}
+
+// Where every weight is trained, values are copies and the mapped ones are given back.
+bool all_trained(const Model& model) {
+  const auto linears = model.projections();
+  return model.embedding.parameter >= 0 && model.norm.parameter >= 0 &&
+         model.head.weight_parameter >= 0 &&
+         std::all_of(linears.begin(), linears.end(),
+                     [](const Projection* p) { return p->weight_parameter >= 0; });
+}
+
+}  // namespace
+
+uint64_t MemoryPlan::total() const {
+  uint64_t sum = 0;
+  for (const auto& [name, bytes] : items) sum += bytes;
+  return sum;
+}
+
+uint64_t MemoryPlan::of(std::string_view item) const {
+  for (const auto& [name, bytes] : items)
+    if (name == item) return bytes;
+  return 0;
+}
+
+void MemoryPlan::add(std::string_view item, uint64_t bytes) {
+  if (bytes == 0) return;
+  for (auto& [name, sum] : items)
+    if (name == item) {
+      sum += bytes;
+      return;
+    }
+  items.emplace_back(item, bytes);
+}
+
+int64_t TrainJob::tokens() const {
+  return std::max<int64_t>(1, std::min(batch_size * row_length, data_tokens));
+}
+
+StepOptions TrainJob::step_options() const {
+  return {.tokens = tokens(),
+          .longest = std::min(longest, tokens()),
+          .labelled = tokens(),
+          .compute = compute,
+          .recompute = recompute,
+          .dropout = dropout,
+          .neftune_alpha = neftune_alpha};
+}
+
+void add_shard(TrainJob& job, const ShardReader& shard) {
+  const ShardInfo& info = shard.info();
+  const bool first = job.data.rows == 0;
+  const auto most = [&](int64_t& value, int64_t of) { value = first ? of : std::max(value, of); };
+  most(job.row_length, info.row_length);
+  most(job.longest, info.longest);
+  most(job.data_tokens, info.tokens);
+  job.data.rows += info.rows;
+  job.data.frame_tokens +=
+      std::min(info.tokens, nbp::rows_per_frame(info.row_length) * info.row_length);
+  std::error_code error;
+  const auto bytes = fs::file_size(shard.path(), error);
+  if (!error) job.data.mapped_bytes += bytes;
+}
+
+uint64_t weight_bytes(const Model& model) {
+  if (!model.store) return weight_bytes(model.config);
+  uint64_t sum = 0;
+  for (const auto& [name, t] : model.store->tensors()) sum += t.info.bytes;
+  return sum;
+}
+
+MemoryPlan plan_training(const Model& model, const TrainJob& job) {
+  const bool cuda = job.device == DeviceKind::kCuda;
+  const StepOptions step = job.step_options();
+  MemoryPlan plan;
+  ParameterSet parameters = model.parameters;
+  if (!all_trained(model))
+    plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)", weight_bytes(model));
+
+  // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
+  Arena values, all, optimizer;
+  parameters.lay_out(values, job.compute, false);
+  parameters.lay_out(all, job.compute, true);
+  plan.add("trained parameters", values.peak());
+  plan.add("gradients", all.peak() - values.peak());
+  take_optimizer_state(optimizer, job.optimizer, parameters);
+  plan.add("optimizer state", optimizer.peak());
+
+  Arena arena;
+  const StepBuffers buffers = take_step_buffers(arena, model, step);
+  add_step_items(plan, buffers, step, arena.peak());
+  plan.add("rotary table", rope_bytes(model.config, step.longest));
+  if (cuda) {
+    make_cuda_plan(plan, model, buffers, step);
+  } else {
+    plan.add("data (shard mapped, batches)", job.data.mapped_bytes + host_data_bytes(job));
+    plan.add("program and libraries", kProgramBytes);
+  }
+  return plan;
+}
+
+Recompute choose_recompute(const Model& model, TrainJob job, uint64_t limit) {
+  Recompute least = Recompute::kNone;
+  uint64_t least_bytes = std::numeric_limits<uint64_t>::max();
+  for (const Recompute policy : kRecomputeByCost) {
+    job.recompute = policy;
+    const uint64_t bytes = plan_training(model, job).total();
+    if (bytes <= limit) return policy;
+    if (bytes >= least_bytes) continue;
+    least = policy;
+    least_bytes = bytes;
+  }
+  return least;
+}
+
+}  // namespace nibble

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of a training step before anything is loaded. The plan runs the very code that lays
+// the step out (model/step.h, fit/optimizer_state.h) on arenas without memory, and names what it
+// took by kind; what is no arena's (program, mapped weights, data, tables) is counted beside it. On
+// the CPU the total is the resident peak of nibble-train. On a GPU what lies in the arenas is the
+// same; what CUDA itself takes is assumed and says so.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fit/optimizer_state.h"
+#include "io/nbp.h"
+#include "model/step.h"
+
+namespace nibble {
+
+/// Where memory goes, in bytes.
+struct MemoryPlan {
+  std::vector<std::pair<std::string, uint64_t>> items;
+
+  uint64_t total() const;
+  uint64_t of(std::string_view item) const;
+  /// Adds to the item of that name; nothing where bytes is 0.
+  void add(std::string_view item, uint64_t bytes);
+};
+
+/// What training keeps of its data: the shard's bytes are mapped, frames and batches unpacked.
+struct DataPlan {
+  uint64_t mapped_bytes = 0;
+  int64_t rows = 0, frame_tokens = 0;
+};
+
+/// All that decides the memory of a training run, beside the model and what of it is trained.
+struct TrainJob {
+  int64_t batch_size = 4, accumulate = 1;
+  int64_t row_length = 2048;
+  int64_t longest = 2048;                                     // of the sequences in a row
+  int64_t data_tokens = std::numeric_limits<int64_t>::max();  // a batch never holds more
+  Dtype compute = Dtype::kBf16;
+  Recompute recompute = Recompute::kNone;
+  float dropout = 0.0f, neftune_alpha = 0.0f;
+  OptimizerOptions optimizer;
+  DataPlan data;
+  DeviceKind device = DeviceKind::kCpu;
+
+  /// Tokens of a micro-batch, at most.
+  int64_t tokens() const;
+  StepOptions step_options() const;
+};
+
+/// Makes room in the job for rows of this shard.
+void add_shard(TrainJob& job, const ShardReader& shard);
+
+/// `model` has its parameters declared; its weights need not be in memory (shape_model).
+MemoryPlan plan_training(const Model& model, const TrainJob& job);
+
+/// Bytes of all weights as they are stored.
+uint64_t weight_bytes(const Model& model);
+
+/// Program, libraries and stacks, before anything is loaded.
+inline constexpr uint64_t kProgramBytes = uint64_t{11} << 20;
+
+/// Every policy, by the time it costs: nothing, norms, segments of sqrt(L) blocks, all blocks.
+inline constexpr Recompute kRecomputeByCost[] = {Recompute::kNone, Recompute::kNorm,
+                                                 Recompute::kSqrt, Recompute::kLayer};
+
+/// The cheapest policy whose plan is at most `limit`, or where none is, the one that needs least.
+Recompute choose_recompute(const Model& model, TrainJob job, uint64_t limit);
+
+}  // namespace nibble

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fit/step_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fit/weight_bytes.h"
+
+namespace nibble {
+namespace {
+
+double real(int64_t n) {
+  return static_cast<double>(n);
+}
+
+/// The linear layers of the blocks.
+struct Linears {
+  double weights = 0.0;   // numbers
+  double expanded = 0.0;  // of these, those that a product cannot read as they are stored
+  double stored = 0.0;    // bytes
+  double adapters = 0.0;  // numbers of A and B
+  double trained = 0.0;   // numbers of weights trained in full
+};
+
+Linears count(const Model& model, Dtype panel) {
+  Linears out;
+  for (const Projection* p : model.projections()) {
+    const double n = real(p->out_features) * real(p->in_features);
+    out.weights += n;
+    if (p->weight_parameter >= 0) {
+      out.trained += n;
+      out.stored += 2.0 * n;
+    } else if (p->quantized) {
+      const bool bytes = p->quantized->type == QuantType::kInt8;
+      out.stored += n * (bytes ? 1.0 : 0.5 + 1.0 / real(p->quantized->block));
+      out.expanded += n;
+    } else {
+      out.stored += n * static_cast<double>(dtype_bytes(p->weight.dtype));
+      if (p->weight.dtype != panel) out.expanded += n;
+    }
+    for (const int index : {p->lora_a, p->lora_b})
+      if (index >= 0)
+        out.adapters += real(model.parameters.all()[static_cast<size_t>(index)].count);
+  }
+  return out;
+}
+
+// Elements a token and block that are read and written outside the products, forward: the norms
+// (in, delta, sum, out), rotation, attention's own, and SwiGLU.
+double elementwise(const ModelConfig& c) {
+  const double q = real(c.heads * c.head_dim), w = real(c.qkv_width());
+  return 2.0 * 4.0 * real(c.hidden_size) + 2.0 * w + w + q + 3.0 * real(c.intermediate_size);
+}
+
+double recomputed_share(Recompute recompute, int64_t layers) {
+  const double n = real(layers);
+  if (recompute == Recompute::kLayer) return (n - 1.0) / n;
+  if (recompute == Recompute::kSqrt) {
+    const double segment = std::ceil(std::sqrt(n));
+    return std::max(0.0, n - (n - std::floor((n - 1.0) / segment) * segment)) / n;
+  }
+  return 0.0;
+}
+
+}  // namespace
+
+double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
+  const double matmul = r.matmul_flops * kMatmulShare, memory = r.memory_bytes * kMemoryShare;
+  return real(micro_batches) *
+             ((flops + recompute_flops) / matmul + (bytes + recompute_bytes) / memory) +
+         update_bytes / memory;
+}
+
+StepCost training_cost(const Model& model, const TrainJob& job) {
+  const ModelConfig& c = model.config;
+  const StepOptions o = job.step_options();
+  const bool cuda = job.device == DeviceKind::kCuda;
+  const Dtype panel = cuda ? Dtype::kBf16 : panel_dtype(o.compute);
+  const Linears linear = count(model, panel);
+  const double n = real(o.tokens), element = static_cast<double>(dtype_bytes(o.compute));
+  const double panel_bytes = static_cast<double>(dtype_bytes(panel));
+  const double window = c.window > 0 ? std::min(real(c.window), real(o.longest)) : real(o.longest);
+
+  const double attention = 2.0 * n * window * real(c.heads * c.head_dim) * real(c.layers);
+  const double forward = 2.0 * n * (linear.weights + linear.adapters) + attention;
+  const double head = 2.0 * n * real(c.vocab_size) * real(c.hidden_size);
+  const bool head_trained = model.head.weight_parameter >= 0;
+  StepCost cost;
+  cost.flops = forward + 2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters) +
+               2.5 * attention + (head_trained ? 3.0 : 2.0) * head;
+
+  // Each pass reads the weights as they are stored, and writes and reads what it expands of them.
+  const double weights = linear.stored + 2.0 * panel_bytes * linear.expanded;
+  const double stream = n * element * elementwise(c) * real(c.layers);
+  const double logits = 4.0 * n * real(c.vocab_size) * panel_bytes;
+  cost.bytes = 2.0 * weights + 3.0 * stream + logits;
+
+  const double share = recomputed_share(o.recompute, c.layers);
+  cost.recompute_flops = share * forward;
+  cost.recompute_bytes = share * (weights + stream);
+  if (o.recompute == Recompute::kNorm)
+    cost.recompute_bytes = n * element * real(c.layers) *
+                           (4.0 * real(c.hidden_size) + 3.0 * real(c.intermediate_size));
+
+  // Values and state are read and written, gradients too (added to, cleared), the copy written.
+  const double trained = real(model.parameters.extent());
+  const double state = job.optimizer.name == "adamw"        ? 16.0
+                       : job.optimizer.name == "adamw-8bit" ? 4.0
+                       : job.optimizer.momentum > 0         ? 8.0
+                                                            : 0.0;
+  cost.update_bytes = trained * (8.0 + 8.0 + state + element);
+  return cost;
+}
+
+StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype compute) {
+  const ModelConfig& c = model.config;
+  const double b = real(batch), element = static_cast<double>(dtype_bytes(compute));
+  const Linears linear = count(model, compute);
+  const double head = real(c.vocab_size) * real(c.hidden_size);
+  const double head_bytes = model.head.quantized
+                                ? 0.5 + 1.0 / real(model.head.quantized->block)
+                                : static_cast<double>(dtype_bytes(model.head.weight.dtype));
+  const double cache = 2.0 * real(c.layers * c.kv_heads * c.head_dim) * real(context) * element;
+  return {.flops = 2.0 * b * (linear.weights + linear.adapters + head),
+          .bytes = linear.stored + element * linear.adapters + head * head_bytes + b * cache};
+}
+
+std::vector<std::string> cost_assumptions() {
+  const auto percent = [](double share) { return std::lround(100.0 * share); };
+  return {cat("products run at ", percent(kMatmulShare), "% of the matmul rate, all else at ",
+              percent(kMemoryShare), "% of the memory bandwidth, one after the other"),
+          "every row is full, every token trained on, weights read once a pass"};
+}
+
+}  // namespace nibble

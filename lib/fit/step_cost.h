@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a step takes, by roofline: products at a share of the matmul rate, everything else at
+// the memory's. The counts are the algorithm's own (multiply-adds of each product, bytes that each
+// pass must read and write); the shares are assumptions, printed with every prediction.
+#pragma once
+
+#include "fit/memory_plan.h"
+
+namespace nibble {
+
+/// What a machine can do at best.
+struct Rates {
+  double matmul_flops = 0.0;  // a second, operands in the compute type
+  double memory_bytes = 0.0;  // a second
+};
+
+/// The shares of these rates that are reached.
+inline constexpr double kMatmulShare = 0.70, kMemoryShare = 0.75;
+
+struct StepCost {
+  double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
+  double recompute_flops = 0.0, recompute_bytes = 0.0;  // of these, for what is made again
+  double update_bytes = 0.0;                            // of an update
+
+  /// Of an update over `micro_batches`.
+  double seconds(const Rates& rates, int64_t micro_batches) const;
+};
+
+/// Of training: forward, backward through frozen and trained weights, head and loss.
+StepCost training_cost(const Model& model, const TrainJob& job);
+
+/// Of decoding one token for each of `batch` sequences of `context` tokens.
+StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype compute);
+
+std::vector<std::string> cost_assumptions();
+
+}  // namespace nibble

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fit/step_items.h"
+
+#include "base/checked.h"
+
+namespace nibble {
+namespace {
+
+class Ledger {
+ public:
+  explicit Ledger(MemoryPlan& plan) : plan_(plan) {}
+
+  void add(std::string_view item, std::initializer_list<Tensor> tensors) {
+    for (const Tensor& t : tensors) {
+      // As Arena::take rounds.
+      const auto bytes =
+          round_up<uint64_t>(static_cast<uint64_t>(t.elements()) * dtype_bytes(t.dtype), 64);
+      plan_.add(item, bytes);
+      sum_ += bytes;
+    }
+  }
+  uint64_t sum() const { return sum_; }
+
+ private:
+  MemoryPlan& plan_;
+  uint64_t sum_ = 0;
+};
+
+}  // namespace
+
+void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o,
+                    uint64_t arena_bytes) {
+  Ledger ledger(plan);
+  const bool shared = o.recompute == Recompute::kNorm;
+  for (const BlockActivations& a : b.slots) {
+    ledger.add("activations: residual stream", {a.h_in, a.h_mid});
+    ledger.add("activations: norms", {a.rstd1, a.rstd2});
+    if (!shared) ledger.add("activations: norms", {a.x1, a.x2});
+    ledger.add("activations: q, k, v", {a.qkv, a.qk_raw, a.rstd_q, a.rstd_k});
+    ledger.add("activations: attention", {a.attention, a.lse});
+    ledger.add("activations: MLP", {a.gate_up});
+    if (!shared) ledger.add("activations: MLP", {a.act});
+    ledger.add("activations: adapters", {a.xa_qkv, a.xa_output, a.xa_gate_up, a.xa_down});
+  }
+  for (const Tensor& t : b.checkpoints) ledger.add("activations: block inputs", {t});
+  const BlockScratch& s = b.scratch;
+  if (shared) ledger.add("activations made again", {s.x1, s.act});
+  ledger.add("gradients of activations", {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
+  ledger.add("noise of embeddings", {b.neftune_scales});
+  ledger.add("attention scratch", {s.attention});
+  ledger.add("weights expanded", {s.linear.panel});
+  ledger.add("adapter scratch", {s.linear.lora_scratch, s.linear.dropout_scratch});
+  ledger.add("matmul scratch", {s.linear.matmul_scratch, b.head.matmul_scratch});
+  const HeadBuffers& h = b.head;
+  ledger.add("loss chunk", {h.hidden, h.normed, h.rstd, h.logits, h.dnormed});
+  ledger.add("loss rows", {h.dhidden, h.losses});
+  ledger.add("head expanded", {h.panel});
+  plan.add("other buffers", arena_bytes - ledger.sum());
+}
+
+}  // namespace nibble
