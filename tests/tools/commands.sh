@@ -30,6 +30,19 @@ segments.jsonl nibble-format -q records.jsonl -o $DISK/segments.jsonl
 segments.zst nibble-format -q records.jsonl -o $DISK/segments.zst
 END
       ;;
+    nibble-split) cat <<END
+- nibble-split -q --threads=2 records.jsonl --test=/dev/null
+test nibble-split -q records.jsonl --test=$DISK/test -o made
+valid.zst nibble-split -q records.jsonl --validation=$DISK/valid.zst -o made
+train.jsonl nibble-split -q records.jsonl --test=made -o $DISK/train.jsonl
+END
+      ;;
+    nibble-mix) cat <<END
+- nibble-mix -q --threads=2 records.jsonl prompts.jsonl
+mix.jsonl nibble-mix -q records.jsonl prompts.jsonl -o $DISK/mix.jsonl
+mix.zst nibble-mix -q records.jsonl --weights=1 -o $DISK/mix.zst
+END
+      ;;
     nibble-tokenize) cat <<END
 - nibble-tokenize $on segments.jsonl
 - nibble-tokenize $on --decode rows.jsonl
@@ -121,6 +134,8 @@ lines records.jsonl nibble-format -q @ -o out/x
 folder model nibble-format -q records.jsonl --template=@ -o out/x
 END
       ;;
+    nibble-split) echo "lines records.jsonl nibble-split -q @ --test=/dev/null -o out/x" ;;
+    nibble-mix) echo "lines records.jsonl nibble-mix -q --weights=1 @ -o out/x" ;;
     nibble-tokenize) cat <<END
 lines segments.jsonl nibble-tokenize $on --model=model @ -o out/x
 folder model nibble-tokenize $on --model=@ segments.jsonl -o out/x
