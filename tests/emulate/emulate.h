@@ -21,4 +21,7 @@ void annotate(const void* p, size_t bytes, const char* name);
 /// Kernels launched since the last call, by the name given to launch().
 std::map<std::string, int64_t> take_launches();
 
+/// Why cuBLASLt's twin last refused a product, "section: rule"; empty where it did not.
+std::string take_matmul_refusal();
+
 }  // namespace nibble::emulate
