@@ -15,6 +15,14 @@ namespace {
 
 constexpr size_t kBuffer = size_t{1} << 20;
 
+// What stands before a row's ids and mask.
+struct Head {
+  uint32_t count = 0;
+  int32_t rejected = 0;
+  ExampleKind kind = ExampleKind::kPlain;
+  bool desirable = false;
+};
+
 }  // namespace
 
 TokenSpool::TokenSpool() {
@@ -34,8 +42,11 @@ TokenSpool::~TokenSpool() {
 
 void TokenSpool::add(const TokenRow& row) {
   offsets_.push_back(written_ + buffer_.size());
-  const auto count = static_cast<uint32_t>(row.tokens.size());
-  buffer_.append(reinterpret_cast<const char*>(&count), sizeof count);
+  const Head head = {.count = static_cast<uint32_t>(row.tokens.size()),
+                     .rejected = row.rejected,
+                     .kind = row.kind,
+                     .desirable = row.desirable};
+  buffer_.append(reinterpret_cast<const char*>(&head), sizeof head);
   buffer_.append(reinterpret_cast<const char*>(row.tokens.data()), 4 * row.tokens.size());
   buffer_.append(reinterpret_cast<const char*>(row.trained.data()), row.trained.size());
   if (buffer_.size() >= kBuffer) flush();
@@ -68,12 +79,16 @@ void TokenSpool::read(int64_t i, TokenRow& row) {
     }
   };
   const uint64_t offset = offsets_[static_cast<size_t>(i)];
-  uint32_t count = 0;
-  fetch(&count, sizeof count, offset);
+  Head head;
+  fetch(&head, sizeof head, offset);
+  const size_t count = head.count;
   row.tokens.resize(count);
   row.trained.resize(count);
-  fetch(row.tokens.data(), 4 * size_t{count}, offset + sizeof count);
-  fetch(row.trained.data(), count, offset + sizeof count + 4 * uint64_t{count});
+  row.rejected = head.rejected;
+  row.kind = head.kind;
+  row.desirable = head.desirable;
+  fetch(row.tokens.data(), 4 * count, offset + sizeof head);
+  fetch(row.trained.data(), count, offset + sizeof head + 4 * count);
 }
 
 }  // namespace nibble
