@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/quote.h"
 #include "data/records.h"
+#include "text/words.h"
 
 namespace nibble {
 namespace {
@@ -38,6 +39,7 @@ enum class Kind : uint64_t {
   kUnsigned,
   kReal,
   kText,
+  kWords,
   kArray,
   kObject
 };
@@ -131,7 +133,7 @@ void record_texts(element record, std::span<const MemberPath> paths,
   for (const element value : values) all_texts(value, texts);
 }
 
-Digest value_digest(element value, uint64_t seed) {
+Digest value_digest(element value, uint64_t seed, TextEquality equality) {
   switch (value.type()) {
     case element_type::NULL_VALUE:
       return digest_of(Kind::kNull, seed, nullptr, 0);
@@ -149,12 +151,16 @@ Digest value_digest(element value, uint64_t seed) {
       return number_digest(double(value), seed);
     case element_type::STRING: {
       const std::string_view text(value);
-      return digest_of(Kind::kText, seed, text.data(), text.size());
+      thread_local std::string words;
+      words.clear();
+      if (equality == TextEquality::kWords) append_words(words, text);
+      if (words.empty()) return digest_of(Kind::kText, seed, text.data(), text.size());
+      return digest_of(Kind::kWords, seed, words.data(), words.size());
     }
     case element_type::ARRAY: {
       Digest digest = digest_of(Kind::kArray, seed, nullptr, 0);
       for (const element item : simdjson::dom::array(value)) {
-        const Digest part = value_digest(item, seed);
+        const Digest part = value_digest(item, seed, equality);
         digest = siphash128(digest, {reinterpret_cast<const char*>(&part), sizeof part});
       }
       return digest;
@@ -163,7 +169,7 @@ Digest value_digest(element value, uint64_t seed) {
       // A sum of the members' digests, whatever their order.
       uint64_t sums[3] = {0, 0, 0};
       for (const auto member : simdjson::dom::object(value)) {
-        const Digest part = siphash128(value_digest(member.value, seed), member.key);
+        const Digest part = siphash128(value_digest(member.value, seed, equality), member.key);
         sums[0] += part.low;
         sums[1] += part.high;
         ++sums[2];
@@ -174,8 +180,9 @@ Digest value_digest(element value, uint64_t seed) {
   return {};
 }
 
-Digest record_digest(element record, std::span<const MemberPath> paths, uint64_t seed) {
-  if (paths.empty()) return value_digest(record, seed);
+Digest record_digest(element record, std::span<const MemberPath> paths, uint64_t seed,
+                     TextEquality equality) {
+  if (paths.empty()) return value_digest(record, seed, equality);
   thread_local std::vector<element> values;
   Digest digest = {seed, 0};
   for (const MemberPath& path : paths) {
@@ -183,7 +190,7 @@ Digest record_digest(element record, std::span<const MemberPath> paths, uint64_t
     path.find(record, values);
     if (values.empty()) throw DataError(cat("no ", quote(path.text())));
     for (const element value : values) {
-      const Digest part = value_digest(value, seed);
+      const Digest part = value_digest(value, seed, equality);
       digest = siphash128(digest, {reinterpret_cast<const char*>(&part), sizeof part});
     }
   }

@@ -50,13 +50,17 @@ simdjson::dom::element parse_object(std::string_view text);
 void record_texts(simdjson::dom::element record, std::span<const MemberPath> paths,
                   std::vector<std::string_view>& texts);
 
+/// What makes two texts equal.
+enum class TextEquality : uint8_t { kBytes, kWords };
+
 /// A digest by value: white space, escapes and the order of members make no difference, nor does
-/// 1.0 for 1.
-Digest value_digest(simdjson::dom::element value, uint64_t seed = 0);
+/// 1.0 for 1; nor, for texts that have words, what append_words drops.
+Digest value_digest(simdjson::dom::element value, uint64_t seed = 0,
+                    TextEquality equality = TextEquality::kBytes);
 /// Of the members at the paths, all of which must be there; of the whole record without any. Throws
 /// DataError.
 Digest record_digest(simdjson::dom::element record, std::span<const MemberPath> paths,
-                     uint64_t seed = 0);
+                     uint64_t seed = 0, TextEquality equality = TextEquality::kBytes);
 
 /// A record's text as a line: as it stands, but for line breaks within (an item of an array).
 std::string_view record_line(std::string_view text, std::string& scratch);

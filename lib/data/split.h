@@ -7,8 +7,8 @@
 
 #include <cstdint>
 #include <map>
-#include <vector>
 
+#include "base/flat_table.h"
 #include "base/siphash.h"
 #include "data/deal.h"
 
@@ -25,24 +25,6 @@ struct SplitShares {
 /// shares grew.
 Side side_of(const Digest& key, const SplitShares& shares);
 
-/// A table of sides by digest, open addressing.
-class SideTable {
- public:
-  SideTable();
-  /// The key's side, or where it is new, what `choose` says.
-  template <class Choose>
-  Side at(uint64_t key, Choose choose);
-  size_t size() const { return size_; }
-
- private:
-  static constexpr uint8_t kFree = 255;
-  void grow();
-  size_t place_of(uint64_t key) const;
-  std::vector<uint64_t> keys_;
-  std::vector<uint8_t> sides_;
-  size_t size_ = 0;
-};
-
 /// Splits by strata.
 class StratifiedSplit {
  public:
@@ -54,23 +36,8 @@ class StratifiedSplit {
  private:
   SplitShares shares_;
   uint64_t seed_;
-  SideTable sides_;
+  FlatTable<uint64_t, uint8_t> sides_;
   std::map<Digest, Dealer> dealers_;
 };
-
-template <class Choose>
-Side SideTable::at(uint64_t key, Choose choose) {
-  size_t place = place_of(key);
-  if (sides_[place] != kFree) return static_cast<Side>(sides_[place]);
-  if (4 * (size_ + 1) > 3 * keys_.size()) {
-    grow();
-    place = place_of(key);
-  }
-  ++size_;
-  keys_[place] = key;
-  const Side side = choose();
-  sides_[place] = static_cast<uint8_t>(side);
-  return side;
-}
 
 }  // namespace nibble

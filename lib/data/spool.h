@@ -4,33 +4,22 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "data/token_rows.h"
+#include "io/spool.h"
 
 namespace nibble {
 
 class TokenSpool {
  public:
-  /// The file is made in $TMPDIR, or /tmp. Throws CannotCreateError.
-  TokenSpool();
-  ~TokenSpool();
-  TokenSpool(const TokenSpool&) = delete;
-  TokenSpool& operator=(const TokenSpool&) = delete;
-
   void add(const TokenRow& row);
   int64_t size() const { return std::ssize(offsets_); }
   /// Row i, in the order of adding. Throws IoError.
   void read(int64_t i, TokenRow& row);
 
  private:
-  void flush();
-
-  std::string folder_;
-  int fd_ = -1;
-  uint64_t written_ = 0;
-  std::string buffer_;
+  Spool spool_;
   std::vector<uint64_t> offsets_;
 };
 

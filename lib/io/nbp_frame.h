@@ -20,7 +20,6 @@ struct RowLimits {
   int64_t vocab_size = 0;
   int64_t id_bytes = 2;
   int64_t longest = 0;  // tokens of a sequence
-  ExampleKind kind = ExampleKind::kPlain;
 };
 
 struct FreeZstd {
@@ -40,7 +39,7 @@ class Frame {
  private:
   struct Row {
     uint32_t tokens, sequences;
-    size_t ids, starts, mask, rating;  // offsets in raw_
+    size_t ids, starts, mask;  // offsets in raw_
   };
   void locate_rows(size_t rows, const RowLimits& limits);
   void check_row(const Row& row, const RowLimits& limits) const;
@@ -50,8 +49,7 @@ class Frame {
 
   std::string raw_;
   std::vector<Row> rows_;
-  bool wide_ = false;   // ids of four bytes
-  bool rated_ = false;  // with ratings
+  bool wide_ = false;  // ids of four bytes
 };
 
 }  // namespace nibble::nbp

@@ -149,7 +149,8 @@ TEST_F(Members, DigestGoesByValue) {
 
 TEST_F(Members, TextsAreFoundByPath) {
   const std::string chat =
-      R"({"id":"x","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"meta":{"lang":"de"},"a.b":"c"})";
+      R"({"id":"x","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],)"
+      R"("meta":{"lang":"de"},"a.b":"c"})";
   EXPECT_EQ(texts(chat), "a|b|de|c");
   EXPECT_EQ(texts(chat, {"messages.content"}), "a|b");
   EXPECT_EQ(texts(chat, {"messages[1].content"}), "b");

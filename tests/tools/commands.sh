@@ -37,6 +37,12 @@ valid.zst nibble-split -q records.jsonl --validation=$DISK/valid.zst -o made
 train.jsonl nibble-split -q records.jsonl --test=made -o $DISK/train.jsonl
 END
       ;;
+    nibble-dedup) cat <<END
+- nibble-dedup -q --threads=2 records.jsonl
+clean.jsonl nibble-dedup -q records.jsonl --near -o $DISK/clean.jsonl
+removed.zst nibble-dedup -q records.jsonl --novelty=0.5 --removed=$DISK/removed.zst -o made
+END
+      ;;
     nibble-mix) cat <<END
 - nibble-mix -q --threads=2 records.jsonl prompts.jsonl
 mix.jsonl nibble-mix -q records.jsonl prompts.jsonl -o $DISK/mix.jsonl
@@ -135,6 +141,12 @@ folder model nibble-format -q records.jsonl --template=@ -o out/x
 END
       ;;
     nibble-split) echo "lines records.jsonl nibble-split -q @ --test=/dev/null -o out/x" ;;
+    nibble-dedup) cat <<END
+lines records.jsonl nibble-dedup -q --near @ -o out/x
+lines records.jsonl nibble-dedup -q --against=@ records.jsonl -o out/x
+lines records.jsonl nibble-dedup -q --known=@ prompts.jsonl -o out/x
+END
+      ;;
     nibble-mix) echo "lines records.jsonl nibble-mix -q --weights=1 @ -o out/x" ;;
     nibble-tokenize) cat <<END
 lines segments.jsonl nibble-tokenize $on --model=model @ -o out/x
