@@ -120,6 +120,7 @@ void run(const Options& o, ToolContext& context) {
     report = measure_text(o, *session, options);
   } else {
     ShardReader shard(o.data);
+    expect_examples(shard);
     if (shard.info().tokenizer != session->tokenizer->fingerprint)
       throw DataError(cat(o.data, ": made with another tokenizer than the model's",
                           "; tokenize and pack with --model of this model"));

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // nibble-format: instruction data in the forms people have it in, to segments.
-// Reads JSONL or a JSON array, writes JSONL {"segments":[{"label":false,"text":"..."}, ...]}.
+// Reads JSONL, a JSON array, CSV or TSV, writes JSONL {"segments":[{"label":false,"text":"..."},
+// ...]}, of preference pairs {"chosen":[...],"rejected":[...]} (lib/data/example.h).
 //   nibble-format alpaca.json --template=SmolLM2 | nibble-tokenize --model=SmolLM2
 #include "cli/tool.h"
-#include "data/conversation.h"
-#include "data/records.h"
-#include "data/segments.h"
+#include "data/format_records.h"
 
 namespace {
 
@@ -13,19 +12,28 @@ using namespace nibble;
 
 struct Options {
   std::vector<std::string> files, fields;
-  std::string from = "auto", template_name, model, train_on = "assistant", out;
+  std::string from = "auto", paths = "best", template_name, model, train_on = "flags", out;
   int64_t skip_bad = 0;
+  bool any_order = false;
 };
 
 void declare(OptionTable& table, Options& o) {
-  std::vector<std::string> names = {"auto"};
-  for (const Form* form : forms()) names.emplace_back(form->name);
-  table.positional("FILE", o.files, "JSONL or a JSON array; standard input when none is given");
+  table.positional("FILE", o.files,
+                   "JSONL, a JSON array, CSV or TSV; standard input when none is given");
   table.group("Reading");
-  table.add("from", "FORM", o.from, "form of the records; auto: as the first one shows")
-      .choices(std::move(names));
+  table
+      .add("from", "FORM", o.from,
+           "form of the records; auto: as the first one shows; csv, tsv: a table, of the form that "
+           "its first row shows; lines: text, a line a document")
+      .choices(form_choices());
   table.add("fields", "FIELD:NAME,...", o.fields,
             "what the records call a form's fields, as in prompt:question,completion:answer");
+  table
+      .add("paths", "WHICH", o.paths,
+           "of a tree of messages: the best path of replies, or all, each answer learnt once")
+      .choices({"best", "all"});
+  table.flag("any-order", o.any_order,
+             "take turns in any order: two of one role together, an answer first");
   table
       .add("skip-bad", "N", o.skip_bad,
            "pass over records that cannot be read, N at most, and count them")
@@ -39,70 +47,37 @@ void declare(OptionTable& table, Options& o) {
             "the model whose bos and eos a template by name or FILE writes");
   table
       .add("train-on", "WHAT", o.train_on,
-           "what is learnt: assistant, last (the last answer), all, or roles:ROLE,ROLE")
+           "what is learnt: assistant, last (the last answer), all, roles:ROLE,ROLE, or flags: the "
+           "assistant's turns, but of a turn with \"weight\", \"train\", \"training\" or "
+           "\"loss_weight\" what that says")
       .also({"train-on-inputs"});
   table.out(o.out, "the segments; standard output when not given");
 }
 
-struct Formatted {
-  std::string line;  // empty: the record holds no text
-  bool trained = false;
-};
-
-// The form of the first record that shows one; none where no record does, each of which is reported
-// when its turn comes.
-const Form* detect_form_of(std::span<const Record> records, const FieldNames& names) {
-  for (const Record& record : records) {
-    try {
-      return &detect_form(Fields(parse_record(record.text), names));
-    } catch (const DataError&) {
-    }
-  }
-  return nullptr;
-}
-
 void run(const Options& o, ToolContext& context) {
-  const FieldNames names = parse_field_names(o.fields);
-  SegmentRules rules = rules_for_template(o.template_name, o.model);
-  rules.train_on = parse_train_on(o.train_on);
-  const Form* given = o.from == "auto" ? nullptr : &form_by_name(o.from);
-  const Form* form = given;
+  FormatRules rules = {.names = parse_field_names(o.fields),
+                       .paths = o.paths == "all" ? Paths::kAll : Paths::kBest,
+                       .segments = rules_for_template(o.template_name, o.model)};
+  rules.segments.train_on = parse_train_on(o.train_on);
+  rules.segments.any_order = o.any_order;
+  set_form(rules, o.from);
   LineWriter out(o.out);
   BadRecords bad(o.skip_bad, [&](const std::string& text) { context.say(text + "; skipped"); });
-  int64_t written = 0, empty = 0, untrained = 0;
-
-  const auto begin_file = [&](std::span<const Record> records) {
-    if (given) return;
-    form = detect_form_of(records, names);
-    if (form) context.say(cat(*records[0].file, ": records of the form ", form->name));
-  };
-  const auto work = [&](const Record& record, Formatted& result) {
-    const Fields fields(parse_record(record.text), names);
-    Conversation conversation;
-    read_conversation(form ? *form : detect_form(fields), fields, conversation);
-    const std::vector<Segment> segments = to_segments(rules, conversation);
-    result.line.clear();
-    result.trained = false;
-    for (const Segment& s : segments) result.trained |= s.label;
-    if (!segments.empty()) append_segments(result.line, segments);
-  };
-  const auto use = [&](const Record&, const Formatted& result) {
-    if (result.line.empty()) {
-      ++empty;
-      return;
-    }
-    ++written;
-    untrained += !result.trained;
-    out.line(result.line);
-  };
-  map_records<Formatted>(o.files, bad, work, use, begin_file);
+  FormatCounts counts;
+  format_records(
+      rules, o.files, bad, counts,
+      [&](const Record&, const FormattedRecord& record) {
+        if (!record.lines.empty()) out.line(record.lines);
+      },
+      [&](const std::string& text) { context.say(text); });
   out.commit();
 
-  context.say(cat(written, " examples written"));
+  context.say(cat(counts.written, " examples written"));
+  if (counts.flags > counts.flags_overridden)
+    context.say(cat(counts.flags - counts.flags_overridden,
+                    " turns are trained on or not as their own flags say"));
   if (bad.count() > 0) context.warn(cat(bad.count(), " bad records were skipped"));
-  if (empty > 0) context.warn(cat(empty, " records hold no text and were skipped"));
-  if (untrained > 0)
-    context.warn(cat(untrained, " examples have nothing to train on; see --train-on"));
+  for (const std::string& text : describe(counts)) context.warn(text);
 }
 
 }  // namespace
@@ -114,15 +89,20 @@ int main(int argc, char** argv) {
        .summary = "write instruction data as the text that a model is trained on",
        .synopsis = "[FILE...] [--template=DIR|NAME|FILE] [-o OUT.jsonl]",
        .description =
-           "Reads alpaca, messages, sharegpt, prompt/completion and text records and writes "
-           "segments, JSONL {\"segments\":[{\"label\":false,\"text\":\"...\"}, ...]}, where label "
-           "says what is trained on. Prompt and completion, and text, are taken as they stand and "
-           "end with the model's eos; turns are written by the template.",
+           "Reads the forms that instruction data comes in (messages, sharegpt, alpaca, prompt and "
+           "completion, question and answer, oasst trees, preference pairs, kto ratings, text) and "
+           "writes segments, JSONL {\"segments\":[{\"label\":false,\"text\":\"...\"}, ...]}, where "
+           "label says what is trained on; a preference pair becomes {\"chosen\":[...],"
+           "\"rejected\":[...]}, and a rating stands beside the segments as \"label\". Prompt and "
+           "completion, and text, are taken as they stand and end with the model's eos; turns are "
+           "written by the template.",
        .examples = {{"nibble-format alpaca.json --template=SmolLM2 -o segments.jsonl",
                      "as the model's own chat template has it"},
-                    {"nibble-format qa.jsonl --from=alpaca "
-                     "--fields=instruction:question,output:answer",
-                     "other names for the fields"}},
+                    {"nibble-format faq.csv --fields=question:Question,answer:Reply "
+                     "--template=chatml",
+                     "a table with other names for the fields"},
+                    {"nibble-format trees.jsonl.zst --paths=all --template=SmolLM2",
+                     "every path through OASST's trees"}},
        .computes = true},
       declare, run);
 }

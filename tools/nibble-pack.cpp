@@ -71,8 +71,9 @@ void report(const ToolContext& context, const PackCounts& c, const ShardInfo& in
   const auto warn = [&](int64_t count, std::string_view what) {
     if (count > 0) context.warn(cat(count, count == 1 ? " example" : " examples", what));
   };
-  warn(c.dropped, cat(" longer than ", info.row_length,
-                      " tokens dropped; --split-long or --truncate keeps them"));
+  warn(c.dropped, cat(" longer than ", info.row_length, " tokens dropped; ",
+                      info.kind == ExampleKind::kPlain ? "--split-long or --truncate keeps them"
+                                                       : "--truncate keeps them"));
   warn(c.truncated, cat(" cut off at ", info.row_length, " tokens"));
   warn(c.split, " cut into pieces");
   warn(c.empty, " without tokens skipped");
@@ -106,10 +107,22 @@ void run(const Options& o, ToolContext& context) {
   std::optional<TokenSpool> spool;
   if (o.shuffled) spool.emplace();
   Progress progress(context);
+  std::optional<ExampleKind> kind;
   map_records<TokenRow>(
       o.files, bad,
       [&](const Record& record, TokenRow& row) { parse_token_row(record.text, vocab, row); },
-      [&](const Record&, TokenRow& row) {
+      [&](const Record& record, TokenRow& row) {
+        if (!kind) {
+          kind = row.kind;
+          writer.set_kind(row.kind);
+          if (o.split_long && row.kind != ExampleKind::kPlain)
+            throw UsageError(cat("--split-long: ", kind_title(row.kind),
+                                 " are not cut into pieces; use --truncate"));
+        }
+        if (row.kind != *kind)
+          return bad.add(cat(place_of(record), ": of ", kind_title(row.kind),
+                             ", where the rows before are ", kind_title(*kind),
+                             "; a shard holds one kind"));
         if (spool)
           spool->add(row);
         else
@@ -151,7 +164,9 @@ int main(int argc, char** argv) {
        .description =
            "Reads token rows, JSONL {\"input_ids\":[...],\"labels\":[...]} with -100 where a token "
            "is not trained on, and fills rows of one length. Examples in a row never see each "
-           "other in training, and none is split unless --split-long asks for it.",
+           "other in training, and none is split unless --split-long asks for it. The two sides of "
+           "a preference pair stay side by side in one row, both whole or with --truncate both cut "
+           "off; a shard holds preference pairs, rated answers or neither.",
        .examples = {{"nibble-pack --model=SmolLM2 --length=2048 rows.jsonl -o train.nbp",
                      "rows of 2048 tokens, several examples in each"}},
        .computes = true},

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // nibble-tokenize: text to token ids, and back.
 // Reads segments (JSONL, from nibble-format) or lines of text, writes token rows, JSONL
-// {"input_ids":[...],"labels":[...]}.
+// {"input_ids":[...],"labels":[...]}, of preferences as TRL has them (lib/data/token_rows.h).
 //   nibble-format alpaca.json --template=SmolLM2 | nibble-tokenize --model=SmolLM2 -o rows.jsonl
 #include <algorithm>
 
 #include "cli/tool.h"
+#include "data/example.h"
 #include "data/records.h"
-#include "data/segments.h"
 #include "data/tokenize.h"
 #include "text/extend_tokenizer.h"
 
@@ -65,22 +65,22 @@ struct Made {
 // One record, whatever the direction; an empty line where it holds nothing.
 void make(const Options& o, const Tokenizer& tokenizer, const TokenizeRules& rules,
           std::string_view record, Made& made) {
-  thread_local std::vector<Segment> segments;
+  thread_local Example example;
   thread_local TokenRow row;
   made.line.clear();
   if (o.decode) {
     parse_token_row(record, tokenizer.vocab_size(), row);
-    detokenize(tokenizer, rules, row, segments);
+    detokenize(tokenizer, rules, row, example);
     if (o.text)
-      made.line = joined_text(segments);
-    else if (!segments.empty())
-      append_segments(made.line, segments);
+      made.line = joined_text(example.segments);
+    else if (!example.segments.empty())
+      append_example(made.line, example);
   } else {
     if (o.text)
-      segments.assign(1, {true, std::string(record)});
+      example = {.segments = {{true, std::string(record)}}};
     else
-      parse_segments(record, segments);
-    tokenize_segments(tokenizer, rules, segments, row);
+      parse_example(record, example);
+    tokenize_example(tokenizer, rules, example, row);
     if (!row.tokens.empty()) append_token_row(made.line, row);
   }
   made.tokens = std::ssize(row.tokens);
@@ -128,7 +128,9 @@ int main(int argc, char** argv) {
        .description =
            "Reads segments, JSONL {\"segments\":[{\"label\":false,\"text\":\"...\"}, ...]}, or "
            "lines of text, and writes token rows, JSONL {\"input_ids\":[...],\"labels\":[...]} "
-           "with the label -100 where nothing is learnt. Each segment is encoded by itself, going "
+           "with the label -100 where nothing is learnt. A preference pair becomes prompt_ids, "
+           "chosen_ids and rejected_ids with their labels, a rated answer prompt_ids, "
+           "completion_ids and label, as TRL has them. Each segment is encoded by itself, going "
            "on from the one before, so that a prompt has the tokens that generation gives it. "
            "Bytes that are no UTF-8 are read as U+FFFD.",
        .examples = {{"nibble-tokenize --model=SmolLM2 segments.jsonl -o rows.jsonl",

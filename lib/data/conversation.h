@@ -3,14 +3,13 @@
 // written in. A form is one file, format_NAME.cpp, and one line in the table of conversation.cpp.
 #pragma once
 
-#include <simdjson.h>
-
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "data/fields.h"
 #include "text/chat_template.h"
 
 namespace nibble {
@@ -22,41 +21,24 @@ struct Conversation {
   /// roles only say what is prompt ("user") and what is answer ("assistant").
   bool plain = false;
   ChatInputs inputs = {};  // tools and documents
+  /// Of a preference pair: the answer that is worse. `messages` ends with the better one, which
+  /// begins at `answer`.
+  std::vector<Message> rejected = {};
+  size_t answer = 0;
+  /// Of an answer that was rated, as KTO learns from: whether it is one to give.
+  std::optional<bool> desirable = std::nullopt;
 };
 
-/// What the user calls the fields that a form reads: {"prompt", "question"} reads the record's
-/// "question" where the form wants its prompt.
-using FieldNames = std::vector<std::pair<std::string, std::string>>;
-/// "prompt:question,completion:answer". Throws UsageError.
+/// "prompt:question,completion:answer". Throws UsageError, also where no form has such a field.
 FieldNames parse_field_names(std::span<const std::string> pairs);
 
-/// The members of a JSON object, by the names that a form uses. null is as good as absent. Errors
-/// are DataError without the record's place.
-class Fields {
- public:
-  /// Throws DataError where the value is no object. `place` ("messages[2]: ") starts the messages.
-  Fields(simdjson::dom::element value, const FieldNames& names, std::string place = {});
+/// Which paths of a tree of messages are conversations: the one of the best replies, or all.
+enum class Paths : uint8_t { kBest, kAll };
 
-  bool has(std::string_view field) const;
-  /// The member; DataError 'no "output"' where it is absent or null.
-  simdjson::dom::element at(std::string_view field) const;
-  /// Its text; DataError '"output" is a number, not text' where it is something else.
-  std::string_view text(std::string_view field) const;
-  std::string_view text_or(std::string_view field, std::string_view otherwise) const;
-  /// Its items; DataError where it is no array.
-  simdjson::dom::array array(std::string_view field) const;
-  /// What the record calls the field.
-  std::string_view name(std::string_view field) const;
-  /// "a", "b", "c": the names that the record has.
-  std::string names() const;
-  const std::string& place() const { return place_; }
-
-  [[noreturn]] void fail(std::string_view fault) const;
-
- private:
-  simdjson::dom::object object_;
-  const FieldNames* names_;
-  std::string place_;
+/// What a record holds: one conversation, or those of a tree.
+struct Conversations {
+  std::vector<Conversation> all;
+  int64_t left_out = 0;  // messages of a tree that were deleted
 };
 
 /// One way to write a conversation as a JSON object.
@@ -65,22 +47,28 @@ struct Form {
   std::string_view fields;  // what it looks like, for people
   bool (*matches)(const Fields&);
   void (*read)(const Fields&, Conversation&);
+  /// Of a form whose records hold several.
+  void (*read_all)(const Fields&, Paths, Conversations&) = nullptr;
 };
 
-extern const Form kMessagesForm, kSharegptForm, kAlpacaForm, kPromptForm, kTextForm;
+extern const Form kRatedForm, kPreferenceForm, kMessagesForm, kSharegptForm, kOasstForm,
+    kAlpacaForm, kPromptForm, kQuestionForm, kTextForm;
 
 /// All forms, in the order in which they are tried.
 std::span<const Form* const> forms();
 /// Throws UsageError naming all.
 const Form& form_by_name(std::string_view name);
-/// The form that a record has. Throws DataError naming its fields, or the form where it is one that
-/// cannot be read.
+/// The form that a record has, or nullptr.
+const Form* find_form(const Fields& record);
+/// The same; throws DataError naming its fields where it has none.
 const Form& detect_form(const Fields& record);
+
 /// Reads a record of that form. Throws DataError.
+void read_conversations(const Form& form, const Fields& record, Paths paths, Conversations& found);
+/// Its one conversation: of a tree, the best path.
 void read_conversation(const Form& form, const Fields& record, Conversation& conversation);
 
-/// Appends the messages of an OpenAI list, [{"role": "user", "content": "..."}, ...]; other members
-/// become the message's fields.
-void read_messages(const Fields& record, std::string_view field, std::vector<Message>& messages);
+/// Parts that forms share. What an alpaca record asks: system, history, instruction and input.
+void read_alpaca_prompt(const Fields& record, std::vector<Message>& messages);
 
 }  // namespace nibble

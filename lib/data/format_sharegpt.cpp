@@ -1,40 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // ShareGPT's form: {"conversations": [{"from": "human", "value": "..."}, ...]}, with a "system"
-// message beside it or as the first turn.
-#include "base/error.h"
+// message beside it or as the first turn, and "tools", a list or the text of one. Speakers are
+// human, gpt, system, function_call (whose value is {"name", "arguments"}, or a list of them),
+// observation (what the function gave) and tool.
 #include "data/conversation.h"
+#include "data/turns.h"
 
 namespace nibble {
-namespace {
-
-std::string role_of(const Fields& turn) {
-  const std::string_view from = turn.text("from");
-  if (from == "human" || from == "user") return "user";
-  if (from == "gpt" || from == "chatgpt" || from == "assistant") return "assistant";
-  if (from == "system") return "system";
-  turn.fail(cat("from \"", from, "\", which cannot be read (human, gpt and system can)"));
-}
-
-}  // namespace
 
 constinit const Form kSharegptForm = {
     .name = "sharegpt",
-    .fields = R"({"conversations": [{"from", "value"}, ...], "system"})",
+    .fields = R"({"conversations": [{"from", "value"}, ...], "system", "tools"})",
     .matches = [](const Fields& record) { return record.has("conversations"); },
     .read =
         [](const Fields& record, Conversation& conversation) {
-          static const FieldNames kOwnNames;
-          if (const auto system = record.text_or("system", ""); !system.empty())
-            conversation.messages.push_back({.role = "system", .content = std::string(system)});
-          const auto turns = record.array("conversations");
-          const std::string_view name = record.name("conversations");
-          if (turns.size() == 0) record.fail(cat("\"", name, "\" is empty"));
-          size_t i = 0;
-          for (const auto item : turns) {
-            const Fields turn(item, kOwnNames, cat(name, "[", i++, "]: "));
-            conversation.messages.push_back(
-                {.role = role_of(turn), .content = std::string(turn.text("value"))});
-          }
+          conversation.inputs = read_inputs(record, true);
+          read_turns(record, "conversations", conversation.messages);
+          read_system(record, conversation.messages);
         },
 };
 

@@ -13,13 +13,40 @@ int64_t length_of(const TokenRow& row) {
 }
 
 TokenRow piece_of(const TokenRow& row, int64_t begin, int64_t end) {
-  return {{row.tokens.begin() + begin, row.tokens.begin() + end},
-          {row.trained.begin() + begin, row.trained.begin() + end}};
+  return {.tokens = {row.tokens.begin() + begin, row.tokens.begin() + end},
+          .trained = {row.trained.begin() + begin, row.trained.begin() + end},
+          .kind = row.kind,
+          .desirable = row.desirable};
+}
+
+// A pair cut off so that both sides fit a row together: the longer side first, down to half a row.
+TokenRow cut_pair(const TokenRow& row, int64_t length) {
+  const int64_t chosen = row.rejected, rejected = length_of(row) - chosen;
+  const int64_t half = std::max<int64_t>(1, length / 2);
+  const int64_t keep_chosen = std::min(chosen, std::max(half, length - rejected));
+  const int64_t keep_rejected = std::min(rejected, length - keep_chosen);
+  TokenRow cut = piece_of(row, 0, keep_chosen);
+  const TokenRow other = piece_of(row, chosen, chosen + keep_rejected);
+  cut.tokens.insert(cut.tokens.end(), other.tokens.begin(), other.tokens.end());
+  cut.trained.insert(cut.trained.end(), other.trained.begin(), other.trained.end());
+  cut.rejected = static_cast<int32_t>(keep_chosen);
+  return cut;
 }
 
 // The first token is predicted from nothing, so it is no target.
+bool has_target(const TokenRow& row, int64_t begin, int64_t end) {
+  return std::any_of(row.trained.begin() + begin + 1, row.trained.begin() + end,
+                     [](uint8_t t) { return t != 0; });
+}
+
 bool has_target(const TokenRow& row) {
-  return std::any_of(row.trained.begin() + 1, row.trained.end(), [](uint8_t t) { return t != 0; });
+  if (row.kind != ExampleKind::kPair) return has_target(row, 0, length_of(row));
+  return has_target(row, 0, row.rejected) && has_target(row, row.rejected, length_of(row));
+}
+
+// Tokens of its longest sequence.
+int64_t longest_of(const TokenRow& row) {
+  return std::max<int64_t>(row.rejected, length_of(row) - row.rejected);
 }
 
 }  // namespace
@@ -45,8 +72,10 @@ void Packer::add(TokenRow example) {
     ++counts_.dropped;
   } else if (rules_.long_examples == LongExamples::kTruncate) {
     ++counts_.truncated;
-    take(piece_of(example, 0, rules_.length));
+    take(example.kind == ExampleKind::kPair ? cut_pair(example, rules_.length)
+                                            : piece_of(example, 0, rules_.length));
   } else {
+    CHECK(example.kind == ExampleKind::kPlain);
     ++counts_.split;
     for (int64_t at = 0; at < tokens; at += rules_.length)
       take(piece_of(example, at, std::min(at + rules_.length, tokens)));
@@ -60,9 +89,10 @@ void Packer::take(TokenRow piece) {
     return;
   }
   counts_.tokens += length_of(piece);
-  counts_.longest = std::max(counts_.longest, length_of(piece));
+  counts_.longest = std::max(counts_.longest, longest_of(piece));
   window_tokens_ += length_of(piece);
-  window_.push_back({std::move(piece), counts_.sequences++});
+  counts_.sequences += piece.kind == ExampleKind::kPair ? 2 : 1;
+  window_.push_back({std::move(piece), taken_++});
   if (rules_.mode == PackMode::kPad || window_tokens_ >= rules_.window_tokens) place_window();
 }
 
@@ -141,11 +171,14 @@ void Packer::emit_rows(std::vector<Bin> rows) {
 void Packer::emit_row(const std::vector<Example>& examples) {
   out_.clear();
   for (const Example& e : examples) {
-    out_.starts.push_back(static_cast<int32_t>(out_.tokens.size()));
+    const auto begin = static_cast<int32_t>(out_.tokens.size());
+    out_.starts.push_back(begin);
+    if (e.row.kind == ExampleKind::kPair) out_.starts.push_back(begin + e.row.rejected);
+    if (e.row.kind == ExampleKind::kRated) out_.desirable.push_back(e.row.desirable);
     out_.tokens.insert(out_.tokens.end(), e.row.tokens.begin(), e.row.tokens.end());
     out_.trained.insert(out_.trained.end(), e.row.trained.begin(), e.row.trained.end());
-    out_.trained[static_cast<size_t>(out_.starts.back())] = 0;
   }
+  for (const int32_t start : out_.starts) out_.trained[static_cast<size_t>(start)] = 0;
   ++counts_.rows;
   emit_(out_);
 }

@@ -2,7 +2,8 @@
 // Packing: examples of any length into rows of one length. Best-fit decreasing over a window: the
 // examples of a window, longest first, each go into the row with the least room that still holds
 // them; rows with room stay open for the windows to come. Memory is bounded by the window and the
-// open rows. The order of rows and of examples in a row follows the order of the input.
+// open rows. The order of rows and of examples in a row follows the order of the input. A
+// preference pair is one example of two sequences, which stay side by side.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ enum class PackMode : uint8_t {
 };
 std::string_view pack_mode_name(PackMode mode);
 
-/// What becomes of an example longer than a row.
+/// What becomes of an example longer than a row. Preferences are never split.
 enum class LongExamples : uint8_t { kDrop, kTruncate, kSplit };
 
 struct PackRules {
@@ -38,7 +39,7 @@ struct PackRules {
 struct PackCounts {
   int64_t examples = 0;                           // given
   int64_t rows = 0;                               // made
-  int64_t sequences = 0;                          // examples and pieces of examples in them
+  int64_t sequences = 0;                          // in them: examples, pieces, sides of pairs
   int64_t tokens = 0;                             // in them
   int64_t longest = 0;                            // tokens of the longest of them
   int64_t empty = 0;                              // skipped: no tokens
@@ -75,6 +76,7 @@ class Packer {
   PackRules rules_;
   std::function<void(const PackedRow&)> emit_;
   PackCounts counts_;
+  int64_t taken_ = 0;  // examples and pieces that went into a window
   std::vector<Example> window_;
   int64_t window_tokens_ = 0, open_tokens_ = 0;
   std::vector<Bin> bins_;                      // open rows, by number; emitted ones are empty

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records: the JSON values of a JSONL file, one a line, or the items of one JSON array, read as a
-// stream and worked on by all threads in order. Memory is bounded by some batches, whatever the
-// size of the input.
+// Records of files (record_reader.h), read as a stream and worked on by all threads in order.
+// Memory is bounded by some batches, whatever the size of the input.
 #pragma once
 
 #include <simdjson.h>
@@ -17,46 +16,12 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "io/lines.h"
+#include "data/record_reader.h"
 
 namespace nibble {
 
-/// One record's JSON text, not yet parsed, with at least 64 readable bytes behind it.
-struct Record {
-  std::string_view text;
-  const std::string* file = nullptr;
-  int64_t line = 0;   // 1-based, where it starts
-  int64_t item = -1;  // 0-based position in a JSON array; -1: a line of JSONL
-};
-
-/// "train.jsonl:812", or "alpaca.json:1, item 811" in an array.
-std::string place_of(const Record& record);
-
 /// Parses a record. The value is good until this thread's next call. Throws DataError.
 simdjson::dom::element parse_record(std::string_view text);
-
-/// Whether a file's records are JSON values, or its lines as they stand.
-enum class RecordForm : uint8_t { kJson, kLines };
-
-/// Reads the records of one file (or "-") after another.
-class RecordReader {
- public:
-  explicit RecordReader(const std::string& path, RecordForm form = RecordForm::kJson);
-
-  /// The next record, or false at the end; valid until the next call. Blank lines are passed over.
-  /// Throws DataError where an array is not well formed.
-  bool next(Record& record);
-
- private:
-  bool next_item(Record& record);
-  bool peek_nonspace(char& c);
-
-  LineReader lines_;
-  RecordForm form_;
-  bool started_ = false, array_ = false, ended_ = false;
-  int64_t items_ = 0;
-  std::string item_;
-};
 
 /// What is to be done with records that cannot be read: throw, or count and go on.
 class BadRecords {
@@ -112,6 +77,10 @@ void map_records(const std::vector<std::string>& files, BadRecords& bad, Work wo
     faults.assign(batch.size(), {});
     parallel_for(std::ssize(batch), 16, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        if (batch[i].faulty) {
+          faults[i] = batch[i].text;
+          continue;
+        }
         try {
           work(batch[i], results[i]);
         } catch (const DataError& e) {

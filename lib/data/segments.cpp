@@ -4,35 +4,36 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "data/roles.h"
 #include "io/file.h"
-#include "io/json.h"
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 
 namespace nibble {
 namespace {
+
+bool decide(const TrainOn& train_on, const Message& m, bool is_last) {
+  switch (train_on.rule) {
+    case TrainOn::Rule::kFlags:
+      return m.flag.value_or(m.role == "assistant");
+    case TrainOn::Rule::kAssistant:
+      return m.role == "assistant";
+    case TrainOn::Rule::kLast:
+      return is_last;
+    case TrainOn::Rule::kAll:
+      return true;
+    case TrainOn::Rule::kRoles:
+      break;
+  }
+  return std::find(train_on.roles.begin(), train_on.roles.end(), m.role) != train_on.roles.end();
+}
 
 // Decides every message's train flag. What a form has set stands.
 void mark(const TrainOn& train_on, std::vector<Message>& messages) {
   const auto last = std::find_if(messages.rbegin(), messages.rend(),
                                  [](const Message& m) { return m.role == "assistant"; });
-  for (Message& m : messages) {
-    if (m.train) continue;
-    switch (train_on.rule) {
-      case TrainOn::Rule::kAssistant:
-        m.train = m.role == "assistant";
-        break;
-      case TrainOn::Rule::kLast:
-        m.train = last != messages.rend() && &m == &*last;
-        break;
-      case TrainOn::Rule::kAll:
-        m.train = true;
-        break;
-      case TrainOn::Rule::kRoles:
-        m.train =
-            std::find(train_on.roles.begin(), train_on.roles.end(), m.role) != train_on.roles.end();
-        break;
-    }
-  }
+  for (Message& m : messages)
+    if (!m.train) m.train = decide(train_on, m, last != messages.rend() && &m == &*last);
 }
 
 void add(std::vector<Segment>& segments, bool label, std::string_view text) {
@@ -41,16 +42,54 @@ void add(std::vector<Segment>& segments, bool label, std::string_view text) {
   segments.back().text += text;
 }
 
+std::vector<Segment> plain_segments(const SegmentRules& rules,
+                                    const std::vector<Message>& messages) {
+  std::vector<Segment> segments;
+  for (const Message& m : messages) add(segments, *m.train, m.content);
+  if (!segments.empty() && segments.back().label && !segments.back().text.ends_with(rules.eos))
+    segments.back().text += rules.eos;
+  return segments;
+}
+
+// A template that leaves the system message out teaches what was never said.
+bool writes_system(std::span<const Message> messages, const std::vector<Segment>& segments) {
+  if (messages.empty() || messages[0].role != "system") return true;
+  const std::string_view said = python_strip(messages[0].content);
+  if (said.empty()) return true;
+  return joined_text(segments).find(said) != std::string::npos;
+}
+
+// One side: the whole conversation, or of a pair with one of the answers.
+std::vector<Segment> side(const SegmentRules& rules, std::vector<Message>& messages, bool plain,
+                          const ChatInputs& inputs, ExampleNotes* notes) {
+  mark(rules.train_on, messages);
+  for (const Message& m : messages) {
+    if (!notes || !m.flag) continue;
+    ++notes->flags;
+    notes->flags_overridden += *m.flag != *m.train;
+  }
+  if (plain) return plain_segments(rules, messages);
+  if (!rules.chat) throw UnavailableError(rules.no_chat);
+  check_roles(*rules.chat, messages, rules.train_on.roles);
+  if (!rules.any_order)
+    if (const std::string fault = order_fault(messages); !fault.empty())
+      throw DataError(cat(fault, "; --any-order takes turns in any order"));
+  std::vector<Segment> segments = render(*rules.chat, messages, false, inputs);
+  if (notes && !writes_system(messages, segments)) notes->system_lost = true;
+  return segments;
+}
+
 }  // namespace
 
 TrainOn parse_train_on(std::string_view text) {
+  if (text == "flags") return {TrainOn::Rule::kFlags, {}};
   if (text == "assistant") return {TrainOn::Rule::kAssistant, {}};
   if (text == "last") return {TrainOn::Rule::kLast, {}};
   if (text == "all") return {TrainOn::Rule::kAll, {}};
   constexpr std::string_view kRoles = "roles:";
   if (!text.starts_with(kRoles) || text.size() == kRoles.size())
     throw UsageError(
-        cat("--train-on=", text, ": expected assistant, last, all or roles:ROLE,ROLE"));
+        cat("--train-on=", text, ": expected assistant, last, all, flags or roles:ROLE,ROLE"));
   TrainOn train_on{TrainOn::Rule::kRoles, {}};
   for (text.remove_prefix(kRoles.size()); !text.empty();) {
     const size_t comma = std::min(text.find(','), text.size());
@@ -94,34 +133,32 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
   return rules;
 }
 
-std::vector<Segment> to_segments(const SegmentRules& rules, Conversation& conversation) {
-  mark(rules.train_on, conversation.messages);
-  std::vector<Segment> segments;
-  if (conversation.plain) {
-    for (const Message& m : conversation.messages) add(segments, *m.train, m.content);
-    if (!segments.empty() && segments.back().label && !segments.back().text.ends_with(rules.eos))
-      segments.back().text += rules.eos;
-  } else {
-    if (!rules.chat) throw UnavailableError(rules.no_chat);
-    segments = render(*rules.chat, conversation.messages, false, conversation.inputs);
+Example to_example(const SegmentRules& rules, Conversation& conversation, ExampleNotes* notes) {
+  const bool all = rules.train_on.rule == TrainOn::Rule::kAll;
+  const bool is_pair = !conversation.rejected.empty();
+  if (all && (is_pair || conversation.desirable))
+    throw UsageError(
+        "--train-on=all: preferences are learnt from answers; leave it out, or choose roles");
+  std::vector<Message> other;
+  if (is_pair) {
+    other.assign(conversation.messages.begin(),
+                 conversation.messages.begin() + static_cast<std::ptrdiff_t>(conversation.answer));
+    other.insert(other.end(), conversation.rejected.begin(), conversation.rejected.end());
   }
-  if (rules.train_on.rule == TrainOn::Rule::kAll) {
-    std::string text = joined_text(segments);
-    segments.clear();
-    add(segments, true, text);
+  Example example;
+  example.desirable = conversation.desirable;
+  example.segments =
+      side(rules, conversation.messages, conversation.plain, conversation.inputs, notes);
+  if (is_pair)
+    example.rejected = side(rules, other, conversation.plain, conversation.inputs, notes);
+  if (is_pair && (example.segments.empty() || example.rejected.empty()))
+    throw DataError("a preference pair with an empty side");
+  if (all) {
+    std::string text = joined_text(example.segments);
+    example.segments.clear();
+    add(example.segments, true, text);
   }
-  return segments;
-}
-
-void append_segments(std::string& out, const std::vector<Segment>& segments) {
-  out += "{\"segments\":[";
-  for (const Segment& s : segments) {
-    if (&s != segments.data()) out += ',';
-    out += s.label ? "{\"label\":true,\"text\":" : "{\"label\":false,\"text\":";
-    append_json_string(out, s.text);
-    out += '}';
-  }
-  out += "]}";
+  return example;
 }
 
 }  // namespace nibble

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segments: an example as text, cut where training on it begins and ends. One JSON object a line,
-// {"segments":[{"label":false,"text":"..."},{"label":true,"text":"..."}]}: axolotl's input_output.
+// Conversations to examples: turns rendered by a chat template, with what is trained on marked.
 #pragma once
 
 #include <optional>
@@ -9,16 +8,19 @@
 #include <vector>
 
 #include "data/conversation.h"
+#include "data/example.h"
 #include "text/chat_template.h"
 
 namespace nibble {
 
-/// Whose words are learnt.
+/// Whose words are learnt. By flags: those of a message that has a flag as it says, else the
+/// assistant's.
 struct TrainOn {
-  enum class Rule : uint8_t { kAssistant, kLast, kAll, kRoles } rule = Rule::kAssistant;
+  enum class Rule : uint8_t { kFlags, kAssistant, kLast, kAll, kRoles } rule = Rule::kFlags;
   std::vector<std::string> roles;
 };
-/// "assistant", "last" (the last answer only), "all", or "roles:user,assistant". Throws UsageError.
+/// "flags", "assistant", "last" (the last answer only), "all", or "roles:user,assistant". Throws
+/// UsageError.
 TrainOn parse_train_on(std::string_view text);
 
 struct SegmentRules {
@@ -26,6 +28,7 @@ struct SegmentRules {
   std::string no_chat;               // where there is none: why, and the remedy
   std::string eos;                   // what ends plain text that is trained on; empty: nothing
   TrainOn train_on;
+  bool any_order = false;  // take conversations whose turns are out of order
 };
 
 /// Rules by a template's NAME, a FILE of Jinja, or the folder of a model; where `model` is a folder
@@ -33,11 +36,17 @@ struct SegmentRules {
 /// model whose template is missing or unknown is taken all the same, since plain text needs none.
 SegmentRules rules_for_template(const std::string& name, const std::string& model);
 
-/// The text of a conversation. Throws DataError where the template cannot express it, and
-/// UnavailableError where it needs a template and there is none.
-std::vector<Segment> to_segments(const SegmentRules& rules, Conversation& conversation);
+/// What was noticed in making an example.
+struct ExampleNotes {
+  int64_t flags = 0;             // messages that had a flag
+  int64_t flags_overridden = 0;  // of them, those of which --train-on decided otherwise
+  bool system_lost = false;      // the template does not write the system message
+};
 
-/// Appends the JSON object.
-void append_segments(std::string& out, const std::vector<Segment>& segments);
+/// The text of a conversation. Throws DataError where the template cannot express it, a role is not
+/// known or turns are out of order, and UnavailableError where it needs a template and there is
+/// none. Sets the messages' train.
+Example to_example(const SegmentRules& rules, Conversation& conversation,
+                   ExampleNotes* notes = nullptr);
 
 }  // namespace nibble

@@ -1,42 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenize.h"
 
+#include <span>
+
 #include "base/error.h"
-#include "data/conversation.h"
-#include "data/records.h"
 
 namespace nibble {
 namespace {
 
-Segment parse_segment(simdjson::dom::element value, size_t i) {
-  const auto fail = [&](const char* fault) { throw DataError(cat("segments[", i, "] ", fault)); };
-  simdjson::dom::object object;
-  std::string_view text;
-  Segment segment;
-  if (value.get_object().get(object)) fail("is not an object");
-  if (object["text"].get_string().get(text)) fail("has no \"text\"");
-  if (object["label"].get_bool().get(segment.label)) fail("has no \"label\", true or false");
-  segment.text = text;
-  return segment;
-}
-
-}  // namespace
-
-void parse_segments(std::string_view json, std::vector<Segment>& segments) {
-  segments.clear();
-  simdjson::dom::object object;
-  simdjson::dom::array items;
-  if (parse_record(json).get_object().get(object))
-    throw DataError("expected an object with \"segments\"");
-  if (object["segments"].get_array().get(items))
-    throw DataError("no \"segments\"; make them of conversations with nibble-format");
-  for (const auto item : items) segments.push_back(parse_segment(item, segments.size()));
-}
-
-void tokenize_segments(const Tokenizer& tokenizer, const TokenizeRules& rules,
-                       std::span<const Segment> segments, TokenRow& row) {
-  row.tokens.clear();
-  row.trained.clear();
+// Appends the tokens of one side; nothing where it has no text.
+void append_side(const Tokenizer& tokenizer, const TokenizeRules& rules,
+                 std::span<const Segment> segments, TokenRow& row) {
+  const size_t begin = row.tokens.size();
   if (rules.bos) {
     CHECK(tokenizer.bos);
     row.tokens.push_back(*tokenizer.bos);
@@ -51,13 +26,14 @@ void tokenize_segments(const Tokenizer& tokenizer, const TokenizeRules& rules,
     if (!s.text.empty()) trained = s.label;
   }
   if (row.tokens.size() == before) {
-    row.tokens.clear();
-    row.trained.clear();
+    row.tokens.resize(begin);
+    row.trained.resize(begin);
     return;
   }
-  if (rules.bos && row.tokens[1] == tokenizer.bos) {  // the text had its own
-    row.tokens.erase(row.tokens.begin());
-    row.trained.erase(row.trained.begin() + 1);
+  if (rules.bos && row.tokens[before] == tokenizer.bos) {  // the text had its own
+    const auto second = static_cast<std::ptrdiff_t>(before);
+    row.tokens.erase(row.tokens.begin() + second);
+    row.trained.erase(row.trained.begin() + second);
   }
   if (rules.eos) {
     CHECK(tokenizer.eos);
@@ -67,21 +43,47 @@ void tokenize_segments(const Tokenizer& tokenizer, const TokenizeRules& rules,
   }
 }
 
-void detokenize(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
-                std::vector<Segment>& segments) {
+void detokenize_side(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
+                     size_t at, size_t end, std::vector<Segment>& segments) {
   segments.clear();
-  size_t at = rules.bos && !row.tokens.empty() && row.tokens[0] == tokenizer.bos ? 1 : 0;
-  while (at < row.tokens.size()) {
-    size_t end = at + 1;
-    while (end < row.tokens.size() && row.trained[end] == row.trained[at]) ++end;
+  if (rules.bos && at < end && row.tokens[at] == tokenizer.bos) ++at;
+  while (at < end) {
+    size_t next = at + 1;
+    while (next < end && row.trained[next] == row.trained[at]) ++next;
     Segment segment{row.trained[at] != 0, {}};
     if (segments.empty())
-      segment.text = tokenizer.decode(row.tokens.data() + at, end - at, false);
+      segment.text = tokenizer.decode(row.tokens.data() + at, next - at, false);
     else
-      for (size_t i = at; i < end; ++i) tokenizer.append_token_bytes(row.tokens[i], segment.text);
+      for (size_t i = at; i < next; ++i) tokenizer.append_token_bytes(row.tokens[i], segment.text);
     segments.push_back(std::move(segment));
-    at = end;
+    at = next;
   }
+}
+
+}  // namespace
+
+void tokenize_example(const Tokenizer& tokenizer, const TokenizeRules& rules,
+                      const Example& example, TokenRow& row) {
+  row.clear();
+  append_side(tokenizer, rules, example.segments, row);
+  row.kind = example.kind();
+  row.desirable = example.desirable.value_or(false);
+  if (row.kind != ExampleKind::kPair) return;
+  row.rejected = static_cast<int32_t>(row.tokens.size());
+  append_side(tokenizer, rules, example.rejected, row);
+  if (row.rejected == 0 || row.tokens.size() == static_cast<size_t>(row.rejected))
+    throw DataError("a preference pair with an empty side");
+}
+
+void detokenize(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
+                Example& example) {
+  const bool is_pair = row.kind == ExampleKind::kPair;
+  const size_t cut = is_pair ? static_cast<size_t>(row.rejected) : row.tokens.size();
+  example.rejected.clear();
+  example.desirable.reset();
+  detokenize_side(tokenizer, rules, row, 0, cut, example.segments);
+  if (is_pair) detokenize_side(tokenizer, rules, row, cut, row.tokens.size(), example.rejected);
+  if (row.kind == ExampleKind::kRated) example.desirable = row.desirable;
 }
 
 }  // namespace nibble

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segments to token rows and back.
+// Examples to token rows and back.
 //
 // Each segment is encoded by itself, going on from the one before: a token never holds text of two
 // segments, so the mask is exact, and the tokens of a prompt are those that generation will see,
@@ -7,12 +7,8 @@
 // templates have it, the row is that of the whole text.
 #pragma once
 
-#include <span>
-#include <string_view>
-#include <vector>
-
+#include "data/example.h"
 #include "data/token_rows.h"
-#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace nibble {
@@ -23,17 +19,13 @@ struct TokenizeRules {
   SpecialText special = SpecialText::kParse;
 };
 
-/// Parses {"segments":[{"label":true,"text":"..."}, ...]}, one record as a RecordReader gives it.
-/// Throws DataError (without a place).
-void parse_segments(std::string_view json, std::vector<Segment>& segments);
-
 /// The row of an example; empty where it has no text. bos is never trained on.
-void tokenize_segments(const Tokenizer& tokenizer, const TokenizeRules& rules,
-                       std::span<const Segment> segments, TokenRow& row);
+void tokenize_example(const Tokenizer& tokenizer, const TokenizeRules& rules,
+                      const Example& example, TokenRow& row);
 
 /// The text of a row, cut where training on it begins and ends. A bos that `rules` would add again
 /// is left out.
 void detokenize(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
-                std::vector<Segment>& segments);
+                Example& example);
 
 }  // namespace nibble

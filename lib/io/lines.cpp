@@ -45,6 +45,7 @@ struct LineReader::State {
   std::vector<char> buffer;  // decoded text: [begin, end) is unread
   size_t begin = 0, end = 0;
   bool ended = false;
+  bool in_long_line = false;  // what is unread is the rest of a line that was too long
 
   ~State() {
     if (owns) ::close(fd);
@@ -95,6 +96,21 @@ struct LineReader::State {
     end += out.pos;
   }
 
+  void pass_long_line() {
+    in_long_line = false;
+    for (;;) {
+      const void* newline = std::memchr(buffer.data() + begin, '\n', end - begin);
+      if (newline || ended) {
+        begin = newline ? static_cast<size_t>(static_cast<const char*>(newline) - buffer.data()) + 1
+                        : end;
+        ++number;
+        return;
+      }
+      begin = end;
+      fill();
+    }
+  }
+
   void open(const std::string& path) {
     if (is_standard(path)) {
       name = "(standard input)";
@@ -131,6 +147,7 @@ LineReader::LineReader(LineReader&&) noexcept = default;
 bool LineReader::next(std::string_view& line) {
   State& s = *state_;
   size_t scanned = 0;
+  if (s.in_long_line) s.pass_long_line();
   for (;;) {
     const char* start = s.buffer.data() + s.begin;
     const size_t have = s.end - s.begin;
@@ -146,9 +163,11 @@ bool LineReader::next(std::string_view& line) {
       return true;
     }
     if (s.ended) return false;
-    if (have > kMaxLine)
-      throw DataError(cat(s.name, ":", s.number + 1, ": a line longer than ", kMaxLine >> 20,
-                          " MiB; is this JSONL, one record a line?"));
+    if (have > kMaxLine) {
+      s.in_long_line = true;
+      throw LongLineError(cat(s.name, ":", s.number + 1, ": a line longer than ", kMaxLine >> 20,
+                              " MiB; is this JSONL, one record a line?"));
+    }
     scanned = have;
     s.fill();
   }
@@ -158,6 +177,17 @@ std::string_view LineReader::peek() {
   State& s = *state_;
   while (s.begin == s.end && !s.ended) s.fill();
   return {s.buffer.data() + s.begin, s.end - s.begin};
+}
+
+std::string_view LineReader::peek_line(size_t most) {
+  State& s = *state_;
+  for (;;) {
+    const std::string_view text(s.buffer.data() + s.begin, s.end - s.begin);
+    if (const size_t at = text.substr(0, most).find('\n'); at != text.npos)
+      return text.substr(0, at);
+    if (s.ended || text.size() >= most) return text.substr(0, most);
+    s.fill();
+  }
 }
 
 void LineReader::skip(size_t bytes) {

@@ -8,9 +8,15 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "io/file.h"
 
 namespace nibble {
+
+/// A line longer than LineReader::kMaxLine; the next call goes on after it.
+struct LongLineError : DataError {
+  using DataError::DataError;
+};
 
 /// Reads lines (without the newline, and without a carriage return before it) of PATH, or of
 /// standard input for "-". A UTF-8 byte order mark at the start is skipped.
@@ -23,12 +29,15 @@ class LineReader {
   LineReader(LineReader&&) noexcept;
 
   /// The next line, or false at the end. The view (with at least 64 readable bytes of padding
-  /// behind it, as simdjson wants) is valid until the next call. Throws DataError for a line over
-  /// kMaxLine or damaged zstd, IoError for a failed read.
+  /// behind it, as simdjson wants) is valid until the next call. Throws LongLineError for a line
+  /// over kMaxLine, DataError for damaged zstd, IoError for a failed read.
   bool next(std::string_view& line);
   /// What has been read and not yet returned, a byte at least (more is not promised), padded as a
   /// line is; empty at the end. For forms that are not lines. Valid until the next call.
   std::string_view peek();
+  /// The first line of what is not yet returned, or as much of it as `most` bytes hold, passed over
+  /// by nothing. Valid until the next call.
+  std::string_view peek_line(size_t most);
   /// Passes over the first bytes of what peek() gave, counting the lines that end in them.
   void skip(size_t bytes);
   /// 1-based number of the last line returned; or how many lines have ended.

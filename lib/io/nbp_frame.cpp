@@ -10,6 +10,7 @@ void Frame::unpack(ZSTD_DCtx* zstd, std::span<const std::byte> stored, size_t ra
                    int64_t rows, const RowLimits& limits) {
   rows_.clear();
   wide_ = limits.id_bytes == 4;
+  rated_ = limits.kind == ExampleKind::kRated;
   if (ZSTD_getFrameContentSize(stored.data(), stored.size()) != raw_bytes)
     throw DataError("its size is not the index's");
   raw_.resize(raw_bytes);
@@ -29,7 +30,7 @@ void Frame::unpack(ZSTD_DCtx* zstd, std::span<const std::byte> stored, size_t ra
 void Frame::locate_rows(size_t rows, const RowLimits& limits) {
   if (raw_.size() < 8 * rows) throw DataError("its rows do not add up");
   rows_.resize(rows);
-  size_t tokens = 0, sequences = 0, masks = 0;
+  size_t tokens = 0, sequences = 0, masks = 0, ratings = 0;
   for (size_t r = 0; r < rows; ++r) {
     Row& row = rows_[r];
     row.tokens = load<uint32_t>(&raw_[8 * r]);
@@ -38,21 +39,26 @@ void Frame::locate_rows(size_t rows, const RowLimits& limits) {
       throw DataError("a row has an impossible length");
     if (row.sequences < 1 || row.sequences > row.tokens)
       throw DataError("a row has impossible sequences");
+    if (limits.kind == ExampleKind::kPair && row.sequences % 2 != 0)
+      throw DataError("a row has half a preference pair");
     row.ids = tokens;
     row.starts = sequences;
     row.mask = masks;
+    row.rating = ratings;
     tokens += row.tokens;
     sequences += row.sequences;
     masks += static_cast<size_t>(mask_bytes(row.tokens));
+    if (rated_) ratings += static_cast<size_t>(mask_bytes(row.sequences));
   }
   const auto id_bytes = static_cast<size_t>(limits.id_bytes);
   const size_t ids_at = 8 * rows, starts_at = ids_at + tokens * id_bytes,
-               masks_at = starts_at + 4 * sequences;
-  if (raw_.size() != masks_at + masks) throw DataError("its rows do not add up");
+               masks_at = starts_at + 4 * sequences, ratings_at = masks_at + masks;
+  if (raw_.size() != ratings_at + ratings) throw DataError("its rows do not add up");
   for (Row& row : rows_) {
     row.ids = ids_at + row.ids * id_bytes;
     row.starts = starts_at + row.starts * 4;
     row.mask = masks_at + row.mask;
+    row.rating = ratings_at + row.rating;
   }
 }
 
@@ -72,6 +78,8 @@ void Frame::check_row(const Row& row, const RowLimits& limits) const {
   }
   for (size_t i = row.tokens; i % 8 != 0; ++i)
     if (trained(row, i)) throw DataError("a mask is longer than its row");
+  for (size_t i = row.sequences; rated_ && i % 8 != 0; ++i)
+    if (bit(&raw_[row.rating], i)) throw DataError("a row has more ratings than sequences");
 }
 
 int64_t Frame::id(const Row& row, size_t i) const {
@@ -80,7 +88,7 @@ int64_t Frame::id(const Row& row, size_t i) const {
 }
 
 bool Frame::trained(const Row& row, size_t i) const {
-  return static_cast<unsigned char>(raw_[row.mask + i / 8]) >> i % 8 & 1;
+  return bit(&raw_[row.mask], i);
 }
 
 uint32_t Frame::start(const Row& row, size_t i) const {
@@ -97,6 +105,8 @@ void Frame::copy(size_t r, PackedRow& out) const {
     out.trained[i] = trained(row, i);
   }
   for (size_t i = 0; i < row.sequences; ++i) out.starts[i] = static_cast<int32_t>(start(row, i));
+  out.desirable.resize(rated_ ? row.sequences : 0);
+  for (size_t i = 0; i < out.desirable.size(); ++i) out.desirable[i] = bit(&raw_[row.rating], i);
 }
 
 }  // namespace nibble::nbp

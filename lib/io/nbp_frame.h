@@ -20,6 +20,7 @@ struct RowLimits {
   int64_t vocab_size = 0;
   int64_t id_bytes = 2;
   int64_t longest = 0;  // tokens of a sequence
+  ExampleKind kind = ExampleKind::kPlain;
 };
 
 struct FreeZstd {
@@ -39,7 +40,7 @@ class Frame {
  private:
   struct Row {
     uint32_t tokens, sequences;
-    size_t ids, starts, mask;  // offsets in raw_
+    size_t ids, starts, mask, rating;  // offsets in raw_
   };
   void locate_rows(size_t rows, const RowLimits& limits);
   void check_row(const Row& row, const RowLimits& limits) const;
@@ -49,7 +50,8 @@ class Frame {
 
   std::string raw_;
   std::vector<Row> rows_;
-  bool wide_ = false;  // ids of four bytes
+  bool wide_ = false;   // ids of four bytes
+  bool rated_ = false;  // with ratings
 };
 
 }  // namespace nibble::nbp

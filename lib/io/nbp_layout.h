@@ -18,6 +18,7 @@ static_assert(std::endian::native == std::endian::little, ".nbp is read and writ
 inline constexpr std::string_view kMagic("\x8FNBP\r\n\x1A\n", 8);
 inline constexpr std::string_view kEndMark("\nENDNBP\n", 8);
 inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kKindVersion = 2;  // with a kind; those who know 1 alone refuse it
 inline constexpr uint32_t kMaxJson = 64u << 10;
 inline constexpr size_t kPrefix = 16;      // magic, version, header length
 inline constexpr size_t kIndexEntry = 12;  // stored bytes, unpacked bytes, CRC
@@ -36,7 +37,19 @@ inline int64_t mask_bytes(int64_t tokens) {
 }
 /// The most bytes that a frame can unpack to: every token its own sequence.
 inline int64_t max_frame_bytes(int64_t rows, int64_t row_length, int64_t bytes_per_id) {
-  return rows * (8 + row_length * (bytes_per_id + 4) + mask_bytes(row_length));
+  return rows * (8 + row_length * (bytes_per_id + 4) + 2 * mask_bytes(row_length));
+}
+
+/// The header's "kind"; empty for examples.
+inline std::string_view kind_name(ExampleKind kind) {
+  return kind == ExampleKind::kPair ? "pairs" : kind == ExampleKind::kRated ? "rated" : "";
+}
+
+inline bool bit(const char* bytes, size_t i) {
+  return static_cast<unsigned char>(bytes[i / 8]) >> i % 8 & 1;
+}
+inline void set_bit(char* bytes, size_t i) {
+  bytes[i / 8] = static_cast<char>(bytes[i / 8] | 1 << i % 8);
 }
 
 template <class T>

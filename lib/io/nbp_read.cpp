@@ -78,8 +78,10 @@ uint64_t ShardReader::State::read_ends() {
                         ": is no packed shard (.nbp); make one with "
                         "nibble-pack"));
   if (size < nbp::kPrefix) fail("is cut off in its header");
-  if (const auto version = nbp::load<uint32_t>(at(8)); version != nbp::kVersion)
-    fail(cat("is of version ", version, "; this build reads version ", nbp::kVersion));
+  const auto version = nbp::load<uint32_t>(at(8));
+  if (version != nbp::kVersion && version != nbp::kKindVersion)
+    fail(cat("is of version ", version, "; this build reads versions ", nbp::kVersion, " and ",
+             nbp::kKindVersion));
   const uint64_t header_bytes = nbp::load<uint32_t>(at(12));
   if (header_bytes > nbp::kMaxJson) fail(cat("header of ", header_bytes, " bytes is too long"));
   const uint64_t data = nbp::kPrefix + header_bytes;
@@ -113,6 +115,13 @@ uint64_t ShardReader::State::read_ends() {
     const Json* value = header.find(name);
     if (!value || !value->is_string()) fail(cat("the header has no text \"", name, "\""));
     *target = value->as_string();
+  }
+  if (version == nbp::kKindVersion) {
+    const Json* kind = header.find("kind");
+    for (const ExampleKind known : {ExampleKind::kPair, ExampleKind::kRated})
+      if (kind && kind->is_string() && kind->as_string() == nbp::kind_name(known))
+        info.kind = known;
+    if (info.kind == ExampleKind::kPlain) fail("the header has no known \"kind\"");
   }
 
   const Json summary = parse_json(
@@ -156,7 +165,8 @@ void ShardReader::State::unpack(int64_t number, nbp::Frame& frame) const {
                  {.row_length = info.row_length,
                   .vocab_size = info.vocab_size,
                   .id_bytes = id_bytes,
-                  .longest = info.longest});
+                  .longest = info.longest,
+                  .kind = info.kind});
   } catch (const DataError& e) {
     const int64_t first = number * rows_per_frame;
     fail(cat("frame ", number, " (rows ", first, " to ", first + rows_of(number) - 1,
@@ -223,6 +233,14 @@ void ShardReader::verify() {
   if (counted.sequences != s.info.sequences || counted.tokens != s.info.tokens ||
       counted.trained != s.info.trained || counted.longest != s.info.longest)
     s.fail("its counts are not those of its rows");
+}
+
+void expect_examples(const ShardReader& shard) {
+  const ExampleKind kind = shard.info().kind;
+  if (kind != ExampleKind::kPlain)
+    throw UnavailableError(cat(shard.path().native(), ": holds ", kind_title(kind),
+                               ", which next-token training cannot take; pack examples that have "
+                               "one answer each"));
 }
 
 std::string ShardReader::digest() const {

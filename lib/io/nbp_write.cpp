@@ -20,7 +20,7 @@ struct FreeContext {
 std::string mask_of(const PackedRow& row) {
   std::string mask(static_cast<size_t>(nbp::mask_bytes(std::ssize(row.tokens))), '\0');
   for (size_t i = 0; i < row.trained.size(); ++i)
-    if (row.trained[i]) mask[i / 8] = static_cast<char>(mask[i / 8] | 1 << i % 8);
+    if (row.trained[i]) nbp::set_bit(mask.data(), i);
   for (const int32_t start : row.starts) {
     char& byte = mask[static_cast<size_t>(start) / 8];
     byte = static_cast<char>(byte & ~(1 << start % 8));
@@ -35,10 +35,11 @@ struct ShardWriter::State {
   ShardInfo info;
   int64_t rows_per_frame, id_bytes;
   uint32_t header_crc = 0;
+  bool begun = false;
   std::unique_ptr<ZSTD_CCtx, FreeContext> zstd{ZSTD_createCCtx()};
   // The frame being filled, by section.
   int64_t frame_rows = 0;
-  std::string sizes, ids, starts, masks;
+  std::string sizes, ids, starts, masks, ratings;
   std::string packed, index;
 
   State(const fs::path& path, const ShardInfo& described) : file(path), info(described) {
@@ -50,17 +51,24 @@ struct ShardWriter::State {
     info.rows = info.sequences = info.tokens = info.trained = info.longest = 0;
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_compressionLevel, 3);
     ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_checksumFlag, 1);
+  }
 
-    const std::string json = Json::object({{"row_length", info.row_length},
-                                           {"vocab_size", info.vocab_size},
-                                           {"tokenizer", info.tokenizer},
-                                           {"mode", info.mode},
-                                           {"rows_per_frame", rows_per_frame},
-                                           {"id_bytes", id_bytes}})
-                                 .dump();
+  // Writes the header, once: when all that it says is known.
+  void begin() {
+    if (begun) return;
+    begun = true;
+    Json header = Json::object({{"row_length", info.row_length},
+                                {"vocab_size", info.vocab_size},
+                                {"tokenizer", info.tokenizer},
+                                {"mode", info.mode},
+                                {"rows_per_frame", rows_per_frame},
+                                {"id_bytes", id_bytes}});
+    const bool plain = info.kind == ExampleKind::kPlain;
+    if (!plain) header.set("kind", nbp::kind_name(info.kind));
+    const std::string json = header.dump();
     CHECK(json.size() <= nbp::kMaxJson);
     std::string head(nbp::kMagic);
-    nbp::append(head, nbp::kVersion);
+    nbp::append(head, plain ? nbp::kVersion : nbp::kKindVersion);
     nbp::append(head, static_cast<uint32_t>(json.size()));
     head += json;
     header_crc = crc32c(head.data(), head.size());
@@ -69,7 +77,7 @@ struct ShardWriter::State {
 
   void end_frame() {
     if (frame_rows == 0) return;
-    std::string raw = sizes + ids + starts + masks;
+    std::string raw = sizes + ids + starts + masks + ratings;
     packed.resize(ZSTD_compressBound(raw.size()));
     const size_t bytes =
         ZSTD_compress2(zstd.get(), packed.data(), packed.size(), raw.data(), raw.size());
@@ -79,7 +87,7 @@ struct ShardWriter::State {
     nbp::append(index, static_cast<uint32_t>(raw.size()));
     nbp::append(index, crc32c(packed.data(), bytes));
     frame_rows = 0;
-    for (std::string* section : {&sizes, &ids, &starts, &masks}) section->clear();
+    for (std::string* section : {&sizes, &ids, &starts, &masks, &ratings}) section->clear();
   }
 };
 
@@ -87,6 +95,12 @@ ShardWriter::ShardWriter(const fs::path& path, const ShardInfo& info)
     : state_(std::make_unique<State>(path, info)) {}
 ShardWriter::~ShardWriter() = default;
 ShardWriter::ShardWriter(ShardWriter&&) noexcept = default;
+
+std::string_view kind_title(ExampleKind kind) {
+  return kind == ExampleKind::kPair    ? "preference pairs"
+         : kind == ExampleKind::kRated ? "rated answers"
+                                       : "examples";
+}
 
 int64_t PackedRow::longest() const {
   int64_t most = 0;
@@ -101,8 +115,14 @@ const ShardInfo& ShardWriter::info() const {
   return state_->info;
 }
 
+void ShardWriter::set_kind(ExampleKind kind) {
+  CHECK(!state_->begun);
+  state_->info.kind = kind;
+}
+
 void ShardWriter::add(const PackedRow& row) {
   State& s = *state_;
+  s.begin();
   const int64_t tokens = std::ssize(row.tokens), sequences = std::ssize(row.starts);
   CHECK(tokens >= 1 && tokens <= s.info.row_length && std::ssize(row.trained) == tokens);
   CHECK(sequences >= 1 && row.starts[0] == 0 && row.starts.back() < tokens);
@@ -120,6 +140,12 @@ void ShardWriter::add(const PackedRow& row) {
   for (const int32_t start : row.starts) nbp::append(s.starts, start);
   const std::string mask = mask_of(row);
   s.masks += mask;
+  CHECK(s.info.kind != ExampleKind::kPair || sequences % 2 == 0);
+  CHECK(std::ssize(row.desirable) == (s.info.kind == ExampleKind::kRated ? sequences : 0));
+  std::string rating(static_cast<size_t>(nbp::mask_bytes(std::ssize(row.desirable))), '\0');
+  for (size_t i = 0; i < row.desirable.size(); ++i)
+    if (row.desirable[i]) nbp::set_bit(rating.data(), i);
+  s.ratings += rating;
 
   s.info.rows += 1;
   s.info.sequences += sequences;
@@ -131,6 +157,7 @@ void ShardWriter::add(const PackedRow& row) {
 
 void ShardWriter::commit() {
   State& s = *state_;
+  s.begin();
   s.end_frame();
   const std::string summary = Json::object({{"rows", s.info.rows},
                                             {"sequences", s.info.sequences},

@@ -27,6 +27,8 @@ struct Message {
   std::string input = {};
   /// Whether the content and its end-of-turn token are trained on; unset: assistant's are.
   std::optional<bool> train = std::nullopt;
+  /// What the data itself says of that ("weight": 0); whoever sets `train` may obey it.
+  std::optional<bool> flag = std::nullopt;
   /// What else a template may read: "tool_calls", "reasoning_content", "name", ... A "content" here
   /// (null, or a list of parts) stands in place of the text.
   Json::Object fields = {};

@@ -20,6 +20,7 @@ namespace {
 void check_shard(const ShardReader& shard, const Model& model, const std::string& fingerprint) {
   const ShardInfo& info = shard.info();
   const std::string place = shard.path().string();
+  expect_examples(shard);
   if (info.rows == 0) throw DataError(cat(place, ": no rows; is its input empty?"));
   if (info.tokenizer != fingerprint)
     throw DataError(cat(place, ": made with another tokenizer than the model's",

@@ -22,6 +22,24 @@ constexpr const char* kSeeds[] = {
     R"({"prompt":"p\n","completion":"c\u0000"})",
     R"({"text":"t\\\"","chosen":1})",
     R"({"input_ids":[1,2,3,4,5],"labels":[-100,-100,3,4,5]})",
+    R"({"conversations":[{"from":"human","value":"a"},{"from":"function_call","value":)"
+    R"("{\"name\":\"f\",\"arguments\":{\"x\":[1]}}"},{"from":"observation","value":"b"},)"
+    R"({"from":"gpt","value":"c"}],"tools":"[{\"name\":\"f\"}]"})",
+    R"({"prompt":"p","chosen":"c","rejected":"r","system":"s"})",
+    R"({"chosen":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],)"
+    R"("rejected":[{"role":"user","content":"a"},{"role":"assistant","content":"c"}]})",
+    R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0}],)"
+    R"("kto_tag":"desirable"})",
+    R"({"message_tree":[{"message_id":"a","parent_id":null,"role":"prompter","text":"x"},)"
+    R"({"message_id":"b","parent_id":"a","role":"assistant","text":"y","rank":0},)"
+    R"({"message_id":"c","parent_id":"b","role":"prompter","text":"z","deleted":true}]})",
+    R"({"prompt":{"role":"prompter","text":"x","replies":[{"role":"assistant","text":"y",)"
+    R"("rank":1,"replies":[]},{"role":"assistant","text":"z","score":2.5}]}})",
+    R"({"question":"q","answer":"a"})",
+    R"({"prompt_ids":[1,2],"chosen_ids":[3],"chosen_labels":[3],"rejected_ids":[4,5]})",
+    R"({"prompt_ids":[1,2],"completion_ids":[3],"label":true})",
+    R"({"chosen":[{"label":true,"text":"a"}],"rejected":[{"label":true,"text":"b"}]})",
+    R"({"segments":[{"label":false,"text":"a"},{"label":true,"text":"b"}],"label":false})",
 };
 
 std::string mutated(std::string text, Rng& rng) {
@@ -57,12 +75,19 @@ TEST(HostileTest, RecordsGiveAResultOrADataError) {
     const auto record = std::string_view(text).substr(0, size);
     try {
       const Fields fields(parse_record(record), names);
-      Conversation conversation;
-      read_conversation(detect_form(fields), fields, conversation);
-      to_segments(chat, conversation);
+      Conversations found;
+      read_conversations(detect_form(fields), fields, i % 2 ? Paths::kAll : Paths::kBest, found);
+      for (Conversation& conversation : found.all) to_example(chat, conversation);
       ++read;
     } catch (const DataError& e) {
-      ASSERT_LT(std::string_view(e.what()).size(), 300 + size);
+      ASSERT_LT(std::string_view(e.what()).size(), 400 + size) << e.what();
+      ++refused;
+    }
+    try {
+      Example example;
+      parse_example(record, example);
+      ++read;
+    } catch (const DataError&) {
       ++refused;
     }
     try {

@@ -212,6 +212,97 @@ TEST(PackTest, OneExampleARow) {
   EXPECT_EQ(order, (std::vector<int32_t>{2, 4, 0, 1, 3}));
 }
 
+// A preference pair: all tokens of a side are its number, the first two of each the prompt's.
+TokenRow pair_of(int64_t chosen, int64_t rejected, int32_t id) {
+  TokenRow row = example(chosen + rejected, id);
+  row.rejected = static_cast<int32_t>(chosen);
+  row.kind = ExampleKind::kPair;
+  for (const int64_t at : {int64_t{0}, int64_t{1}, chosen, chosen + 1})
+    row.trained[static_cast<size_t>(at)] = 0;
+  return row;
+}
+
+TEST(PackTest, PairsStaySideBySide) {
+  Rng rng(8);
+  std::vector<TokenRow> examples;
+  for (int32_t i = 0; i < 2000; ++i)
+    examples.push_back(pair_of(3 + static_cast<int64_t>(rng.below(30)),
+                               3 + static_cast<int64_t>(rng.below(30)), i));
+  for (const PackMode mode : {PackMode::kPack, PackMode::kPad, PackMode::kGroup}) {
+    const Packed packed = pack(examples, {.length = 128, .mode = mode});
+    EXPECT_EQ(packed.counts.sequences, 4000);
+    std::map<int32_t, int> seen;
+    for (const PackedRow& row : packed.rows) {
+      ASSERT_LE(std::ssize(row.tokens), 128);
+      ASSERT_TRUE(row.desirable.empty());
+      const auto sides = sequences(row);
+      ASSERT_EQ(sides.size() % 2, 0u);
+      for (size_t s = 0; s < sides.size(); s += 2) {
+        const TokenRow& want = examples[static_cast<size_t>(sides[s].tokens[0])];
+        TokenRow got = sides[s];
+        got.rejected = static_cast<int32_t>(got.tokens.size());
+        got.kind = ExampleKind::kPair;
+        got.tokens.insert(got.tokens.end(), sides[s + 1].tokens.begin(), sides[s + 1].tokens.end());
+        got.trained.insert(got.trained.end(), sides[s + 1].trained.begin(),
+                           sides[s + 1].trained.end());
+        ASSERT_EQ(got, want);
+        ++seen[got.tokens[0]];
+      }
+    }
+    EXPECT_EQ(seen.size(), examples.size());
+  }
+}
+
+TEST(PackTest, LongPairs) {
+  const PackRules truncating = {.length = 20, .long_examples = LongExamples::kTruncate};
+  struct Case {
+    int64_t chosen, rejected, keep_chosen, keep_rejected;
+  };
+  for (const Case& c : {Case{30, 30, 10, 10}, {30, 5, 15, 5}, {5, 30, 5, 15}, {11, 10, 10, 10}}) {
+    const Packed packed = pack({pair_of(c.chosen, c.rejected, 1)}, truncating);
+    ASSERT_EQ(packed.rows.size(), 1u) << c.chosen;
+    EXPECT_EQ(std::ssize(packed.rows[0].tokens), 20);
+    EXPECT_EQ(packed.rows[0].starts,
+              (std::vector<int32_t>{0, static_cast<int32_t>(c.keep_chosen)}));
+    EXPECT_EQ(packed.counts.truncated, 1);
+    EXPECT_EQ(packed.counts.longest, std::max(c.keep_chosen, c.keep_rejected));
+  }
+  EXPECT_EQ(pack({pair_of(30, 30, 1)}, {.length = 20}).counts.dropped, 1);
+  TokenRow half = pair_of(8, 8, 1);  // nothing to learn on the rejected side
+  std::fill(half.trained.begin() + 8, half.trained.end(), 0);
+  EXPECT_EQ(pack({half}, {.length = 20}).counts.untrained, 1);
+}
+
+TEST(PackTest, RatingsGoWithTheirAnswers) {
+  std::vector<TokenRow> examples = numbered({6, 5, 4, 3, 2, 2, 7});
+  for (size_t i = 0; i < examples.size(); ++i) {
+    examples[i].kind = ExampleKind::kRated;
+    examples[i].desirable = i % 3 == 0;
+  }
+  size_t seen = 0;
+  for (const PackedRow& row : pack(examples, {.length = 8}).rows) {
+    ASSERT_EQ(row.desirable.size(), row.starts.size());
+    const auto all = sequences(row);
+    for (size_t s = 0; s < all.size(); ++s, ++seen)
+      EXPECT_EQ(row.desirable[s], all[s].tokens[0] % 3 == 0);
+  }
+  EXPECT_EQ(seen, examples.size());
+}
+
+TEST(SpoolTest, KeepsKinds) {
+  TokenSpool spool;
+  TokenRow rated = example(3, 1);
+  rated.kind = ExampleKind::kRated;
+  rated.desirable = true;
+  const std::vector<TokenRow> rows = {pair_of(4, 5, 2), rated, example(2, 3), {}};
+  for (const TokenRow& row : rows) spool.add(row);
+  TokenRow row;
+  for (const int64_t i : {2, 0, 3, 1}) {
+    spool.read(i, row);
+    EXPECT_EQ(row, rows[static_cast<size_t>(i)]);
+  }
+}
+
 TEST(SpoolTest, ReadsInAnyOrder) {
   TokenSpool spool;
   Rng rng(9);

@@ -39,9 +39,9 @@ TEST(TokenRowsTest, ReadsAndWrites) {
 TEST(TokenRowsTest, NamesFaults) {
   EXPECT_TRUE(fault("{").starts_with("malformed JSON: ")) << fault("{");
   EXPECT_TRUE(fault("").starts_with("malformed JSON: ")) << fault("");
-  EXPECT_EQ(fault("[1]"), "expected an object with \"input_ids\"");
+  EXPECT_EQ(fault("[1]"), "expected an object, found an array");
   EXPECT_EQ(fault("{}"), "no \"input_ids\"");
-  EXPECT_EQ(fault(R"({"input_ids":3})"), "\"input_ids\" is not an array");
+  EXPECT_EQ(fault(R"({"input_ids":3})"), "\"input_ids\" is a number, not an array");
   EXPECT_EQ(fault(R"({"input_ids":[1,"a"]})"), "input_ids[1] is not an integer");
   EXPECT_EQ(fault(R"({"input_ids":[1,2.5]})"), "input_ids[1] is not an integer");
   EXPECT_EQ(fault(R"({"input_ids":[1000]})"),
@@ -50,13 +50,62 @@ TEST(TokenRowsTest, NamesFaults) {
             "input_ids[0] is -1, not in the model's vocabulary of 1000 tokens");
   EXPECT_EQ(fault(R"({"input_ids":[4294967297]})"),
             "input_ids[0] is 4294967297, not in the model's vocabulary of 1000 tokens");
-  EXPECT_EQ(fault(R"({"input_ids":[1],"labels":null})"), "\"labels\" is not an array");
+  EXPECT_EQ(fault(R"({"input_ids":[1],"labels":null})"), "\"labels\" is null");
   EXPECT_EQ(fault(R"({"input_ids":[1,2],"labels":[1]})"),
             "\"labels\" has 1 items, \"input_ids\" 2");
   EXPECT_EQ(fault(R"({"input_ids":[1],"labels":[1,1]})"),
             "\"labels\" has 2 items, \"input_ids\" 1");
   EXPECT_EQ(fault(R"({"input_ids":[1,2],"labels":[1,1]})"),
             "labels[1] is 1, neither its token (2) nor -100");
+}
+
+// Pairs and ratings as TRL has them: prompts are never trained on, and what two sides share before
+// their first target is written once.
+TEST(TokenRowsTest, Preferences) {
+  const TokenRow pair = {.tokens = {1, 2, 3, 4, 9, 1, 2, 3, 5, 6, 9},
+                         .trained = {0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1},
+                         .rejected = 5,
+                         .kind = ExampleKind::kPair};
+  std::string text;
+  append_token_row(text, pair);
+  EXPECT_EQ(text, R"({"prompt_ids":[1,2,3],"chosen_ids":[4,9],"chosen_labels":[4,9],)"
+                  R"("rejected_ids":[5,6,9],"rejected_labels":[5,-100,9]})");
+  EXPECT_EQ(parse(text), pair);
+  EXPECT_EQ(parse(R"({"prompt_ids":[1],"chosen_ids":[2],"rejected_ids":[3,4]})"),
+            (TokenRow{.tokens = {1, 2, 1, 3, 4},
+                      .trained = {0, 1, 0, 1, 1},
+                      .rejected = 2,
+                      .kind = ExampleKind::kPair}));
+  // The sides share more than the prompt: a target's token is no part of it.
+  const TokenRow alike = {.tokens = {1, 7, 8, 1, 7, 8, 8},
+                          .trained = {0, 1, 1, 0, 1, 1, 1},
+                          .rejected = 3,
+                          .kind = ExampleKind::kPair};
+  text.clear();
+  append_token_row(text, alike);
+  EXPECT_TRUE(text.starts_with(R"({"prompt_ids":[1],"chosen_ids":[7,8],)")) << text;
+  EXPECT_EQ(parse(text), alike);
+
+  for (const bool desirable : {false, true}) {
+    const TokenRow rated = {.tokens = {1, 2, 3, 4},
+                            .trained = {0, 0, 1, 0},
+                            .kind = ExampleKind::kRated,
+                            .desirable = desirable};
+    text.clear();
+    append_token_row(text, rated);
+    EXPECT_EQ(text,
+              cat(R"({"prompt_ids":[1,2],"completion_ids":[3,4],)",
+                  R"("completion_labels":[3,-100],"label":)", desirable ? "true}" : "false}"));
+    EXPECT_EQ(parse(text), rated);
+  }
+  EXPECT_EQ(fault(R"({"chosen_ids":[],"rejected_ids":[1]})"),
+            "a preference pair with an empty side");
+  EXPECT_EQ(
+      fault(R"({"prompt_ids":[1],"chosen_ids":[2],"chosen_labels":[2,2],"rejected_ids":[1]})"),
+      "\"chosen_labels\" has 2 items, \"chosen_ids\" 1");
+  EXPECT_EQ(fault(R"({"chosen_ids":[1],"rejected_ids":[1000]})"),
+            "rejected_ids[0] is 1000, not in the model's vocabulary of 1000 tokens");
+  EXPECT_EQ(fault(R"({"completion_ids":[1],"label":1})"), "\"label\" is no boolean");
 }
 
 }  // namespace

@@ -145,6 +145,52 @@ TEST_F(NbpTest, FirstTokenOfASequenceIsNeverTrained) {
   EXPECT_EQ(row.trained, (std::vector<uint8_t>{0, 1, 0, 1}));
 }
 
+// Pairs and ratings: version 2, read back whole; whoever wants examples is told.
+TEST_F(NbpTest, Preferences) {
+  for (const ExampleKind kind : {ExampleKind::kPair, ExampleKind::kRated}) {
+    auto info = small_info(64);
+    info.kind = kind;
+    Rng rng(3);
+    std::vector<PackedRow> want;
+    ShardWriter writer(path(), info);
+    for (int r = 0; r < 3000; ++r) {
+      PackedRow row = random_row(rng, info, 2 + static_cast<int64_t>(rng.below(63)));
+      if (row.starts.size() % 2 != 0) {
+        row.starts.pop_back();
+        if (row.starts.empty()) row.starts = {0, 1};
+        row.trained[static_cast<size_t>(row.starts.back())] = 0;
+      }
+      if (kind == ExampleKind::kRated)
+        for (size_t i = 0; i < row.starts.size(); ++i)
+          row.desirable.push_back(static_cast<uint8_t>(rng.below(2)));
+      want.push_back(row);
+      writer.add(row);
+    }
+    writer.commit();
+    EXPECT_EQ(bytes()[8], 2);
+    ShardReader reader(path());
+    reader.verify();
+    EXPECT_EQ(reader.info().kind, kind);
+    PackedRow row;
+    for (size_t r = 0; r < want.size(); ++r) {
+      reader.read(static_cast<int64_t>(r), row);
+      ASSERT_EQ(row, want[r]);
+    }
+    try {
+      expect_examples(reader);
+      ADD_FAILURE();
+    } catch (const UnavailableError& e) {
+      EXPECT_EQ(e.what(), cat(path().string(), ": holds ",
+                              kind == ExampleKind::kPair ? "preference pairs" : "rated answers",
+                              ", which next-token training cannot take; pack examples that have "
+                              "one answer each"));
+    }
+  }
+  write(small_info(), 3);
+  EXPECT_EQ(bytes()[8], 1);
+  expect_examples(ShardReader(path()));
+}
+
 TEST_F(NbpTest, NothingIsKeptWithoutCommit) {
   {
     ShardWriter writer(path(), small_info());
@@ -344,9 +390,12 @@ TEST_F(HostileNbpTest, Headers) {
          R"("mode":7})",
          "\"mode\"");
   Parts parts;
-  parts.version = 2;
+  parts.version = 3;
   build(parts);
-  EXPECT_NE(fault().find("is of version 2"), std::string::npos) << fault();
+  EXPECT_NE(fault().find("is of version 3"), std::string::npos) << fault();
+  parts.version = 2;  // which says of what kind it is
+  build(parts);
+  EXPECT_NE(fault().find("no known \"kind\""), std::string::npos) << fault();
   put("{\"input_ids\":[1]}\n");
   EXPECT_NE(fault().find("is no packed shard"), std::string::npos) << fault();
 }
@@ -424,6 +473,33 @@ TEST_F(HostileNbpTest, Frames) {
   parts.frames = {"no zstd frame"};
   build(parts);
   EXPECT_NE(fault().find("frame 0"), std::string::npos) << fault();
+}
+
+TEST_F(HostileNbpTest, Preferences) {
+  const auto kind = [&](const char* name, const std::string& raw, const char* counts) {
+    Parts parts;
+    parts.version = 2;
+    parts.header.insert(1, cat("\"kind\":\"", name, "\","));
+    parts.frames = {compress(raw)};
+    parts.raw_bytes = {static_cast<uint32_t>(raw.size())};
+    parts.summary = counts;
+    build(parts);
+    return fault();
+  };
+  const char* two = R"({"rows":1,"sequences":2,"tokens":4,"trained":0,"longest":2})";
+  const char* one = R"({"rows":1,"sequences":1,"tokens":4,"trained":0,"longest":4})";
+  const std::string none(1, '\0');
+  EXPECT_EQ(kind("pairs", one_row(4, 2, {1, 2, 3, 4}, {0, 2}, none), two), "");
+  EXPECT_NE(kind("pairs", one_row(4, 1, {1, 2, 3, 4}, {0}, none), one).find("half a preference"),
+            std::string::npos);
+  EXPECT_EQ(kind("rated", one_row(4, 2, {1, 2, 3, 4}, {0, 2}, none + "\x03"), two), "");
+  EXPECT_NE(kind("rated", one_row(4, 2, {1, 2, 3, 4}, {0, 2}, none + "\x04"), two)
+                .find("more ratings than sequences"),
+            std::string::npos);
+  EXPECT_NE(kind("rated", one_row(4, 2, {1, 2, 3, 4}, {0, 2}, none), two).find("do not add up"),
+            std::string::npos);
+  EXPECT_NE(kind("other", one_row(4, 2, {1, 2, 3, 4}, {0, 2}, none), two).find("\"kind\""),
+            std::string::npos);
 }
 
 TEST_F(NbpTest, MissingFolderAndUnwritablePaths) {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks of what device code (and, where compiled for the emulator, host code) reads and writes.
+#pragma once
+
+#include "worker.h"
+
+namespace nibble::emulate {
+
+enum class Access { kRead, kWrite, kAtomic };
+
+/// Checks one access of 1, 2, 4, 8 or 16 bytes by the current thread and records it. Never returns
+/// where it is a fault.
+void access(const void* p, int bytes, Access kind);
+
+/// True where `p` is in the block's shared memory.
+inline bool in_shared(const Worker& w, const void* p) {
+  const auto* address = static_cast<const char*>(p);
+  return static_cast<size_t>(address - w.dynamic) < kMaxShared ||
+         static_cast<size_t>(address - w.statics) < w.static_bytes;
+}
+
+/// Marks shared memory that a cp.async will fill, and later as filled.
+void begin_flight(void* p, int bytes);
+void end_flight(void* p, int bytes);
+
+}  // namespace nibble::emulate

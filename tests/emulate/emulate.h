@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests of kernels ask of the emulator beside CUDA's own calls.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace nibble::emulate {
+
+/// The faults reported since the last call, one line each; clears the sticky error. A process that
+/// ends with faults not taken ends with failure.
+std::vector<std::string> take_faults();
+
+/// Takes [p, p + bytes) within an allocation for a tensor of its own: from now on it holds nothing
+/// (reads are faults until written), and `name` stands in reports.
+void annotate(const void* p, size_t bytes, const char* name);
+
+/// Kernels launched since the last call, by the name given to launch().
+std::map<std::string, int64_t> take_launches();
+
+/// Why cuBLASLt's twin last refused a product, "section: rule"; empty where it did not.
+std::string take_matmul_refusal();
+
+}  // namespace nibble::emulate

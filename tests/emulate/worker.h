@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// One OS thread of the emulator: it runs a block at a time, each of the block's threads on a fibre.
+// A fibre runs until its thread must wait for others; which goes on next is drawn at random.
+//
+// Time counts the meetings of a block (barriers of any kind). known[w][v] is the last time up to
+// which warp w has seen what warp v did: an earlier access by v comes before what w does now.
+#pragma once
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launch_job.h"
+#include "memory.h"
+#include "report.h"
+
+namespace nibble::emulate {
+
+inline constexpr int kWarp = 32, kMaxThreads = 1024, kMaxWarps = kMaxThreads / kWarp;
+/// Shared memory of a block, at most (sm_90).
+inline constexpr size_t kMaxShared = size_t{227} << 10;
+
+/// Shadow of a 4-byte word of shared memory.
+struct SharedCell {
+  uint32_t write;         // time << 4 | bytes written in this block
+  uint32_t read;          // time << 4 | bytes read then
+  uint32_t reader_warps;  // of those not ordered before the last reader
+  uint16_t writer;        // thread | bytes << 10 | kWasAtomic | kInFlight
+  uint16_t reader;        // thread | kManyThreads
+};
+inline constexpr uint16_t kThreadBits = 1023, kWasAtomic = 1 << 14, kInFlight = 1 << 15,
+                          kManyThreads = 1 << 10;
+
+struct Fibre {
+  boost::context::detail::fcontext_t context = nullptr;
+  char* stack = nullptr;  // its lowest address
+};
+
+struct Copy {
+  char* to;
+  const char* from;
+  int bytes;
+  bool valid;
+};
+
+struct Thread {
+  uint3 index;
+  uint16_t id;
+  bool fenced;  // has passed a __threadfence
+  Fibre* fibre;
+  int barrier_result;
+  std::vector<Copy> copies;
+  std::vector<size_t> groups;  // ends of the committed groups within copies
+};
+
+/// A meeting of a warp that not all lanes of its mask have reached.
+struct Meeting {
+  int kind;
+  unsigned mask, arrived;
+  uint64_t in[kWarp][5];
+  void* out[kWarp];
+};
+
+struct Warp {
+  std::vector<Meeting> open;
+  unsigned exited;
+};
+
+struct Barrier {
+  int arrived = 0, expected = 0, predicates = 0;
+  const char* file = nullptr;
+  int line = 0;
+  uint32_t warps = 0, waiting_warps = 0;
+  std::vector<uint16_t> waiting;
+};
+
+class Worker {
+ public:
+  Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  /// Runs one block; false (and the job failed) where it was at fault.
+  bool run_block(Job& job, uint3 index, uint32_t number);
+
+  // ---- called by the fibres ----
+  void wait();
+  void make_ready(uint16_t id) { ready_.push_back(id); }
+  /// Reports `what` of the current thread, gives the block up and never returns.
+  [[noreturn]] void fail(const std::string& what, cudaError_t status = cudaErrorLaunchFailure);
+  [[noreturn]] void fail_access(const void* p, int bytes, bool write, const std::string& what,
+                                cudaError_t status);
+
+  void barrier_at(Barrier& barrier, int expected, bool waits, const char* file, int line);
+  void order_warps(uint32_t arrived, uint32_t waited);
+  void order_warp(int warp) { known[warp][warp] = time++; }
+
+  int warp_of() const { return thread->id / kWarp; }
+  int lane_of() const { return thread->id % kWarp; }
+  unsigned block_threads() const {
+    return job->launch.block.x * job->launch.block.y * job->launch.block.z;
+  }
+
+  Thread* thread = nullptr;  // the current one; nullptr outside of a block
+  Job* job = nullptr;
+  uint3 block_index{};
+  uint32_t block = 0;        // its number in the grid
+  uint64_t block_stamp = 0;  // task and block of a Stamp
+  uint32_t barriers = 0;     // of the whole block so far, at most Stamp::kMaxBarriers
+  uint32_t time = 1, block_start = 0;
+  uint32_t known[kMaxWarps][kMaxWarps] = {};
+  Warp warps[kMaxWarps];
+  Barrier block_barrier, named[16];
+  std::vector<Thread> threads;
+  int exited = 0;
+  std::vector<uint32_t> acquired;  // blocks whose writes this one may read (fence and atomic)
+
+  // Shared memory: the dynamic one and the thread_local variables of the program.
+  char* dynamic = nullptr;
+  size_t dynamic_bytes = 0;
+  char* statics = nullptr;
+  size_t static_bytes = 0;
+  SharedCell* dynamic_cells = nullptr;
+  SharedCell* static_cells = nullptr;
+  char* stacks = nullptr;
+  size_t stack_bytes = 0;
+
+ private:
+  static void enter(boost::context::detail::transfer_t from);
+  void run_threads();
+  void jump(Fibre& to);
+  void next();
+  void begin(uint16_t id);
+  void finish();
+  std::string stuck() const;
+
+  Fibre main_;
+  Fibre* running_ = nullptr;
+  Fibre* previous_ = nullptr;
+  std::vector<Fibre> fibres_;
+  std::vector<Fibre*> idle_;
+  std::vector<uint16_t> ready_, unstarted_;
+  Random random_;
+  bool failed_ = false;
+};
+
+/// The worker of this OS thread, while it runs a block.
+extern thread_local Worker* worker __attribute__((tls_model("initial-exec")));
+
+/// Names of the __shared__ variables, from the program's symbol table: "name + offset", or empty
+/// where an address within the thread_local storage is no such variable.
+std::string describe_static(size_t offset);
+/// True where [offset, offset + bytes) lies in one __shared__ variable.
+bool within_static(size_t offset, size_t bytes);
+
+}  // namespace nibble::emulate
