@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "emulate.h"
+#include "streams.h"
 
 namespace nibble::emulate {
 namespace {
@@ -81,6 +82,8 @@ cudaError_t sticky_status() {
 
 std::vector<std::string> take_faults() {
   Faults& all = faults();
+  // What was queued before a fault is lost with it.
+  if (all.sticky != cudaSuccess) drop_queues();
   const std::lock_guard lock(all.mutex);
   all.sticky = cudaSuccess;
   return std::exchange(all.lines, {});

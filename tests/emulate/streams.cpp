@@ -302,6 +302,12 @@ cudaError_t synchronize_all() {
   return sticky_status();
 }
 
+void drop_queues() {
+  const std::lock_guard lock(all().mutex);
+  while (step()) {
+  }
+}
+
 void host_access(const void* p, size_t bytes, bool write) {
   // A task may be copying; those that run by themselves are checked where they run.
   if (!checks_on() || running.id != 0) return;

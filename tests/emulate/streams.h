@@ -38,6 +38,8 @@ cudaError_t enqueue(cudaStream_t stream, Work work);
 /// Runs tasks until the stream's are done; the host then comes after them.
 cudaError_t synchronize(cudaStream_t stream);
 cudaError_t synchronize_all();
+/// After a fault: takes all tasks from the queues without running them.
+void drop_queues();
 /// What a call that may not be made during a capture returns; cudaSuccess where none is under way.
 /// The capture is lost.
 cudaError_t refuse_in_capture();
