@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// A warp a block of 256: eight neighbouring elements a lane.
+#include <cmath>
+
+#include "kernels/cuda/dynamic8bit.h"
+#include "kernels/cuda/segments.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/cuda/values.h"
+#include "kernels/segment_blocks.h"
+#include "tensor/memory.h"
+
+namespace nibble::cuda {
+namespace {
+
+constexpr int kWarps = 8;
+constexpr int kEach = static_cast<int>(kStateBlock) / kWarp;
+
+struct Factors {
+  float b1, b2, c1, c2, scale;
+  float root_correction, epsilon, rate;  // segments with 8-bit state
+  float small_epsilon, small_rate;       // segments with fp32 state
+  double learning_rate;
+};
+
+struct State {
+  float* values;
+  const float* gradients;
+  uint8_t *m_codes, *v_codes;
+  float *m_absmax, *v_absmax, *m_small, *v_small;
+};
+
+__global__ void __launch_bounds__(kWarps* kWarp)
+    adamw8bit_kernel(State s, Segments segments, Factors f, CodeMap signed_map,
+                     CodeMap unsigned_map) {
+  __shared__ float m_map[kCodes], v_map[kCodes];
+  for (int i = static_cast<int>(threadIdx.x); i < kCodes; i += kWarps * kWarp) {
+    m_map[i] = signed_map.value[i];
+    v_map[i] = unsigned_map.value[i];
+  }
+  __syncthreads();
+  const int32_t number = static_cast<int32_t>(blockIdx.x * kWarps + threadIdx.x / kWarp);
+  if (number >= segments.chunks) return;
+  const Chunk chunk = find_chunk(segments, number, kStateBlock);
+  const Segment& segment = segments.segment[chunk.index];
+  const bool small = segment.count < kSmallSegment;
+  const int64_t lane_first = static_cast<int64_t>(threadIdx.x % kWarp) * kEach;
+  const int64_t left = chunk.count - lane_first;
+  const int count = left < 0 ? 0 : left < kEach ? static_cast<int>(left) : kEach;
+  const int64_t at = segment.begin + chunk.offset + lane_first;
+  const int64_t block = segment.state + chunk.offset / kStateBlock;    // 8-bit state
+  const int64_t small_at = segment.state + chunk.offset + lane_first;  // fp32 state
+  const float m_absmax = small ? 0.0f : s.m_absmax[block];
+  const float v_absmax = small ? 0.0f : s.v_absmax[block];
+  const auto keep = static_cast<float>(1.0 - f.learning_rate * segment.weight_decay);
+  const bool decays = segment.weight_decay > 0.0f;
+  float m[kEach] = {}, v[kEach] = {};
+  for (int i = 0; i < count; ++i) {
+    const float g = product(s.gradients[at + i], f.scale);
+    m[i] = small ? s.m_small[small_at + i] : product(m_map[s.m_codes[at + i]], m_absmax);
+    v[i] = small ? s.v_small[small_at + i] : product(v_map[s.v_codes[at + i]], v_absmax);
+    m[i] = fmaf(f.c1, g, product(m[i], f.b1));
+    v[i] = fmaf(product(f.c2, g), g, product(v[i], f.b2));
+    float p = s.values[at + i];
+    if (decays) p = product(p, keep);
+    if (small)
+      p = fmaf(f.small_rate, m[i] / (sqrtf(v[i]) + f.small_epsilon), p);
+    else
+      p += product(f.rate, m[i]) / (sqrtf(v[i]) / f.root_correction + f.epsilon);
+    s.values[at + i] = p;
+  }
+  if (small) {
+    for (int i = 0; i < count; ++i) {
+      s.m_small[small_at + i] = m[i];
+      s.v_small[small_at + i] = v[i];
+    }
+    return;
+  }
+  const float m_new = store_codes(s.m_codes + at, m, count, m_map);
+  const float v_new = store_codes(s.v_codes + at, v, count, v_map);
+  if (threadIdx.x % kWarp == 0) {
+    s.m_absmax[block] = m_new;
+    s.v_absmax[block] = v_new;
+  }
+}
+
+}  // namespace
+
+void adamw8bit_reset(const AdamW8bit& op, Stream stream) {
+  for (const Tensor* t :
+       {&op.m_codes, &op.v_codes, &op.m_absmax, &op.v_absmax, &op.m_small, &op.v_small})
+    if (*t) nibble::zero(*t, stream);
+}
+
+void adamw8bit(const AdamW8bit& op, Stream stream) {
+  const auto t = static_cast<double>(op.step);
+  const double correction1 = 1.0 - std::pow(op.beta1, t);
+  const double correction2 = std::sqrt(1.0 - std::pow(op.beta2, t));
+  const Factors factors = {
+      .b1 = static_cast<float>(op.beta1),
+      .b2 = static_cast<float>(op.beta2),
+      .c1 = static_cast<float>(1.0 - op.beta1),
+      .c2 = static_cast<float>(1.0 - op.beta2),
+      .scale = op.gradient_scale,
+      .root_correction = static_cast<float>(correction2),
+      .epsilon = static_cast<float>(op.epsilon),
+      .rate = static_cast<float>(-op.learning_rate / correction1),
+      .small_epsilon = static_cast<float>(op.epsilon * correction2),
+      .small_rate = static_cast<float>(-op.learning_rate * correction2 / correction1),
+      .learning_rate = op.learning_rate};
+  const State state = {device_pointer<float>(op.values),    device_pointer<float>(op.gradients),
+                       device_pointer<uint8_t>(op.m_codes), device_pointer<uint8_t>(op.v_codes),
+                       device_pointer<float>(op.m_absmax),  device_pointer<float>(op.v_absmax),
+                       device_pointer<float>(op.m_small),   device_pointer<float>(op.v_small)};
+  int64_t blocks = 0, small = 0;
+  const auto place = [&](const ParameterRange& r) {
+    const bool is_small = r.count < kSmallSegment;
+    const int64_t at = is_small ? small : blocks;
+    if (is_small)
+      small += r.count;
+    else
+      blocks += (r.count + kStateBlock - 1) / kStateBlock;
+    return at;
+  };
+  for_segments(op.segments, kStateBlock, place, [&](const Segments& segments) {
+    launch(adamw8bit_kernel,
+           {.grid = dim3(blocks_for(segments.chunks, kWarps)),
+            .block = dim3(kWarps * kWarp),
+            .stream = queue(stream).stream,
+            .name = "adamw8bit"},
+           state, segments, factors, code_map(DynamicMap::kSigned),
+           code_map(DynamicMap::kUnsigned));
+  });
+}
+
+}  // namespace nibble::cuda

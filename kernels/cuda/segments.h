@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The optimizers' table of trained tensors as kernel parameters: as many of them as fit into one
+// launch, cut into chunks of which each warp or block takes one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/optimizer.h"
+
+namespace nibble::cuda {
+
+inline constexpr int kMostSegments = 60;
+
+struct Segment {
+  int64_t begin, count;  // elements of the flat storage
+  int64_t state;         // first block of 8-bit state, or first element of small state
+  int32_t first_chunk;   // of the launch
+  float weight_decay;
+};
+
+struct Segments {
+  Segment segment[kMostSegments];
+  int32_t count = 0, chunks = 0;
+};
+
+/// What chunk `chunk` of the launch is: elements [begin, begin + count) of segment `index`.
+struct Chunk {
+  int32_t index;
+  int64_t offset;  // from the segment's begin
+  int64_t count;
+};
+__device__ __forceinline__ Chunk find_chunk(const Segments& s, int32_t chunk, int64_t size) {
+  int32_t low = 0, high = s.count - 1;  // the last segment that starts at or before the chunk
+  while (low < high) {
+    const int32_t middle = (low + high + 1) / 2;
+    if (s.segment[middle].first_chunk <= chunk)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  const int64_t offset = (chunk - s.segment[low].first_chunk) * size;
+  const int64_t left = s.segment[low].count - offset;
+  return {low, offset, left < size ? left : size};
+}
+
+/// body(Segments) for all ranges, in as few launches as they need. `state(range)` numbers the
+/// state of a range; it is called in order.
+template <class State, class Body>
+void for_segments(std::span<const ParameterRange> ranges, int64_t chunk_size, const State& state,
+                  const Body& body) {
+  Segments batch;
+  const auto flush = [&] {
+    if (batch.chunks > 0) body(batch);
+    batch = {};
+  };
+  for (const ParameterRange& r : ranges) {
+    if (r.count == 0) continue;
+    const int64_t chunks = (r.count + chunk_size - 1) / chunk_size;
+    if (batch.count == kMostSegments || batch.chunks + chunks > INT32_MAX) flush();
+    batch.segment[batch.count++] = {.begin = r.begin,
+                                    .count = r.count,
+                                    .state = state(r),
+                                    .first_chunk = batch.chunks,
+                                    .weight_decay = r.weight_decay};
+    batch.chunks += static_cast<int32_t>(chunks);
+  }
+  flush();
+}
+
+}  // namespace nibble::cuda

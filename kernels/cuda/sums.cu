@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/sums.h"
+
+#include "kernels/cuda/values.h"
+
+namespace nibble::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int64_t kLeastPart = 16 * kThreads;
+
+__device__ __forceinline__ double warp_sum_of(double x) {
+  for (int step = kWarp / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
+  return x;
+}
+
+// A block adds up its part of `in`, or, for the second launch, all partial sums.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    total_kernel(double* out, const T* in, int64_t count, int64_t part, bool squares) {
+  __shared__ double sums[kThreads / kWarp];
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * part;
+  const int64_t end = begin + part < count ? begin + part : count;
+  double sum = 0.0;
+  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
+    const double x = in[i];
+    sum += squares ? x * x : x;
+  }
+  sum = warp_sum_of(sum);
+  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = sum;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  double all = 0.0;
+  for (const double s : sums) all += s;
+  out[blockIdx.x] = all;
+}
+
+}  // namespace
+
+double total(const Tensor& in, SumOf what, Stream stream, const char* name) {
+  Queue& q = queue(stream);
+  const int64_t count = in.elements();
+  const int64_t part = std::max(kLeastPart, (count + kPartialSums - 2) / (kPartialSums - 1));
+  const unsigned blocks = blocks_for(count, part);
+  double* sum = q.partial_sums + kPartialSums - 1;
+  const dim3 threads(kThreads);
+  launch(total_kernel<float>,
+         {.grid = dim3(blocks), .block = threads, .stream = q.stream, .name = name}, q.partial_sums,
+         device_pointer<float>(in), count, part, what == SumOf::kSquares);
+  launch(total_kernel<double>,
+         {.grid = dim3(1), .block = threads, .stream = q.stream, .name = name}, sum, q.partial_sums,
+         static_cast<int64_t>(blocks), static_cast<int64_t>(blocks), false);
+  check(cudaMemcpyAsync(q.result, sum, sizeof(double), cudaMemcpyDeviceToHost, q.stream), name);
+  check(cudaStreamSynchronize(q.stream), name);
+  return *q.result;
+}
+
+}  // namespace nibble::cuda

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Four bits: a thread takes eight codes (4 bytes) and writes eight floats of the output, so that a
+// warp reads 128 bytes and writes whole lines; several such steps a thread keep memory busy.
+#include "kernels/dequantize.h"
+
+#include "kernels/cuda/codes.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/cuda/values.h"
+
+namespace nibble::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kSteps = 4;
+constexpr int kUnit = 8;  // codes of one read
+
+// Flat elements [first, first + count) of the matrix; `first` and `count` are multiples of kUnit,
+// and so is the block.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dequantize_flat_kernel(T* out, Codes codes, int64_t first, int64_t count) {
+  __shared__ float book[16];
+  if (threadIdx.x < 16) book[threadIdx.x] = codes.book[threadIdx.x];
+  __syncthreads();
+  const int64_t begin =
+      static_cast<int64_t>(blockIdx.x) * kThreads * kSteps * kUnit + threadIdx.x * kUnit;
+  uint32_t words[kSteps];
+  float scales[kSteps];
+#pragma unroll
+  for (int s = 0; s < kSteps; ++s) {
+    const int64_t at = begin + s * kThreads * kUnit;
+    if (at >= count) continue;
+    words[s] = load_streaming(reinterpret_cast<const uint32_t*>(codes.codes + (first + at) / 2));
+    scales[s] = codes.absmax_of((first + at) >> codes.block_shift);
+  }
+#pragma unroll
+  for (int s = 0; s < kSteps; ++s) {
+    const int64_t at = begin + s * kThreads * kUnit;
+    if (at >= count) continue;
+    Floats<kUnit> x;
+#pragma unroll
+    for (int k = 0; k < kUnit; ++k) x.v[k] = book[code_of(words[s], k)] * scales[s];
+    write(out + at, x);
+  }
+}
+
+// Any shape, an element a thread.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dequantize_each_kernel(T* out, Codes codes, int64_t first, int64_t rows, int64_t width,
+                           int64_t stride) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= rows * width) return;
+  out[i / width * stride + i % width] = from_f32<T>(codes.value(first + i));
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dequantize_int8_kernel(T* out, const int8_t* codes, const float* row_scale, int64_t first_row,
+                           int64_t rows, int64_t width, int64_t stride) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= rows * width) return;
+  const int64_t row = i / width, column = i % width;
+  const auto code = static_cast<float>(codes[(first_row + row) * width + column]);
+  out[row * stride + column] =
+      from_f32<T>(product(product(code, row_scale[first_row + row]), kInt8Step));
+}
+
+// Sixteen codes of one row a thread.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    dequantize_int8_wide_kernel(T* out, const int8_t* codes, const float* row_scale,
+                                int64_t first_row, int64_t units, int64_t width) {
+  constexpr int kCodes = 16;
+  const int64_t unit = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (unit >= units) return;
+  const int64_t at = unit * kCodes;
+  struct alignas(16) Packed {
+    int8_t code[kCodes];
+  };
+  const Packed packed =
+      load_streaming(reinterpret_cast<const Packed*>(codes + first_row * width + at));
+  const float scale = row_scale[first_row + at / width];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    Floats<8> x;
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      x.v[k] = product(product(static_cast<float>(packed.code[half * 8 + k]), scale), kInt8Step);
+    write(out + at + half * 8, x);
+  }
+}
+
+Launch flat(int64_t things, int64_t each, Stream stream) {
+  return {.grid = dim3(blocks_for(things, each)),
+          .block = dim3(kThreads),
+          .stream = queue(stream).stream,
+          .name = "dequantize"};
+}
+
+bool aligned(const void* p, size_t bytes) {
+  return reinterpret_cast<uintptr_t>(p) % bytes == 0;
+}
+
+}  // namespace
+
+void dequantize(const Dequantize& op, Stream stream) {
+  const QuantizedMatrix& m = op.matrix;
+  const int64_t rows = op.out.dim(0), width = m.in_features, count = rows * width;
+  const int64_t first = op.first_row * width;
+  const bool whole = op.out.dense() && aligned(op.out.data, 16);
+  with_float_type(op.out.dtype, [&](auto type) {
+    using T = decltype(type);
+    T* out = device_pointer<T>(op.out);
+    if (m.type == QuantType::kInt8) {
+      const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
+      if (whole && width % 16 == 0 && aligned(m.codes, 16))
+        return launch(dequantize_int8_wide_kernel<T>, flat(count / 16, kThreads, stream), out,
+                      codes, m.row_scale, op.first_row, count / 16, width);
+      return launch(dequantize_int8_kernel<T>, flat(count, kThreads, stream), out, codes,
+                    m.row_scale, op.first_row, rows, width, op.out.row_stride);
+    }
+    if (whole && first % kUnit == 0 && count % kUnit == 0 && m.block % kUnit == 0 &&
+        aligned(m.codes, 4))
+      return launch(dequantize_flat_kernel<T>, flat(count, kThreads * kSteps * kUnit, stream), out,
+                    make_codes(m), first, count);
+    launch(dequantize_each_kernel<T>, flat(count, kThreads, stream), out, make_codes(m), first,
+           rows, width, op.out.row_stride);
+  });
+}
+
+}  // namespace nibble::cuda

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/elementwise.h"
+
+#include "base/rng.h"
+#include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/cuda/values.h"
+
+namespace nibble::cuda {
+namespace {
+
+// Rows as the kernels go over them: a dense tensor is one long row.
+struct Rows {
+  int64_t rows, width;
+};
+
+Rows rows_of(const Tensor& a, const Tensor& b) {
+  if (a.dense() && b.dense()) return {1, a.elements()};
+  return {a.dim(0), a.row_elements()};
+}
+
+// How far one row of the sweep lies from the next.
+int64_t stride_of(const Tensor& t, const Rows& rows) {
+  return rows.rows == 1 ? rows.width : t.row_stride;
+}
+
+template <class Out, class In, int kCount>
+__global__ void __launch_bounds__(kRowThreads)
+    accumulate_kernel(Out* out, const In* in, int64_t out_stride, int64_t in_stride, int64_t width,
+                      float alpha, float beta, int parts) {
+  const auto [row, column] = row_part<kCount>(parts);
+  if (column >= width) return;
+  Floats<kCount> x = read<kCount>(in + row * in_stride + column);
+  Out* place = out + row * out_stride + column;
+  if (beta != 0.0f) {
+    const Floats<kCount> y = read<kCount>(place);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) x.v[i] = y.v[i] * beta + x.v[i] * alpha;
+  } else {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) x.v[i] *= alpha;
+  }
+  write(place, x);
+}
+
+void sweep(const Tensor& out, const Tensor& in, float alpha, float beta, Stream stream,
+           const char* name) {
+  if (out.elements() == 0) return;
+  const Rows rows = rows_of(out, in);
+  with_float_type(out.dtype, [&](auto to) {
+    with_weight_type(in.dtype, [&](auto from) {
+      using Out = decltype(to);
+      using In = decltype(from);
+      // The narrower type sets the width: the other is read as two accesses.
+      using Narrow = std::conditional_t<(sizeof(Out) < sizeof(In)), Out, In>;
+      const bool wide =
+          wide_rows(out, rows.width, kWide<Narrow>) && wide_rows(in, rows.width, kWide<Narrow>);
+      with_width<Narrow>(wide, [&](auto count) {
+        constexpr int kCount = decltype(count)::value;
+        const RowGrid grid = row_grid<kCount>(rows.rows, rows.width, stream, name);
+        launch(accumulate_kernel<Out, In, kCount>, grid.launch, device_pointer<Out>(out),
+               device_pointer<In>(in), stride_of(out, rows), stride_of(in, rows), rows.width, alpha,
+               beta, grid.parts);
+      });
+    });
+  });
+}
+
+template <class T, class B, int kCount>
+__global__ void __launch_bounds__(kRowThreads)
+    bias_forward_kernel(T* inout, const B* bias, int64_t stride, int64_t width, int parts) {
+  const auto [row, column] = row_part<kCount>(parts);
+  if (column >= width) return;
+  T* place = inout + row * stride + column;
+  Floats<kCount> x = read<kCount>(place);
+  const Floats<kCount> b = read<kCount>(bias + column);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) x.v[i] += b.v[i];
+  write(place, x);
+}
+
+template <class T>
+struct BiasGradient {
+  const T* dout;
+  int64_t stride;
+  __device__ __forceinline__ float operator()(int64_t row, int64_t column) const {
+    return to_f32(dout[row * stride + column]);
+  }
+};
+
+// base/rng.h, four words for one counter.
+struct Words {
+  uint32_t word[4];
+};
+__device__ __forceinline__ Words philox_words(uint64_t seed, uint64_t stream, uint64_t counter) {
+  uint32_t c0 = static_cast<uint32_t>(counter), c1 = static_cast<uint32_t>(counter >> 32);
+  uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);
+  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
+#pragma unroll
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53u} * c0, p1 = uint64_t{0xCD9E8D57u} * c2;
+    c0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0;
+    c2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    c1 = static_cast<uint32_t>(p1);
+    c3 = static_cast<uint32_t>(p0);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return {{c0, c1, c2, c3}};
+}
+__device__ __forceinline__ float unit(uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
+
+// A thread takes the four elements of one draw; the last draw may be cut.
+struct Draws {
+  uint64_t seed, stream, counter;
+};
+
+template <class T, int kCount>
+__device__ __forceinline__ Floats<4> read_four(const T* p, int64_t left) {
+  Floats<4> x{};
+  if constexpr (kCount == 4)
+    x = read<4>(p);
+  else
+    for (int i = 0; i < 4 && i < left; ++i) x.v[i] = to_f32(p[i]);
+  return x;
+}
+template <class T, int kCount>
+__device__ __forceinline__ void write_four(T* p, int64_t left, const Floats<4>& x) {
+  if constexpr (kCount == 4)
+    write(p, x);
+  else
+    for (int i = 0; i < 4 && i < left; ++i) p[i] = from_f32<T>(x.v[i]);
+}
+
+template <class T, int kCount>
+__global__ void __launch_bounds__(kRowThreads)
+    dropout_kernel(T* out, const T* in, int64_t elements, Draws draws, float p, float scale,
+                   bool add) {
+  const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
+  const int64_t at = group * 4, left = elements - at;
+  if (left <= 0) return;
+  const Words words =
+      philox_words(draws.seed, draws.stream, draws.counter + static_cast<uint64_t>(group));
+  Floats<4> x = read_four<T, kCount>(in + at, left);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) x.v[i] = unit(words.word[i]) >= p ? x.v[i] * scale : 0.0f;
+  if (add) {
+    const Floats<4> y = read_four<T, kCount>(out + at, left);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) x.v[i] += y.v[i];
+  }
+  write_four<T, kCount>(out + at, left, x);
+}
+
+template <class T, int kCount>
+__global__ void __launch_bounds__(kRowThreads)
+    uniform_noise_kernel(T* inout, const float* scales, int64_t elements, int64_t c, Draws draws) {
+  const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
+  const int64_t at = group * 4, left = elements - at;
+  if (left <= 0) return;
+  const Words words =
+      philox_words(draws.seed, draws.stream, draws.counter + static_cast<uint64_t>(group));
+  Floats<4> x = read_four<T, kCount>(inout + at, left);
+  for (int i = 0; i < 4 && i < left; ++i)
+    x.v[i] = fmaf(2.0f * unit(words.word[i]) - 1.0f, scales[(at + i) / c], x.v[i]);
+  write_four<T, kCount>(inout + at, left, x);
+}
+
+// launch_kernel(T(), whole): whole where every four elements are one access.
+template <class Body>
+void with_fours(const Tensor& a, const Tensor& b, const Body& body) {
+  const auto aligned = [](const Tensor& t) {
+    return reinterpret_cast<uintptr_t>(t.data) % 16 == 0;
+  };
+  const bool whole = aligned(a) && aligned(b) && a.elements() % 4 == 0;
+  with_float_type(a.dtype, [&](auto type) {
+    if (whole)
+      body(type, std::integral_constant<int, 4>());
+    else
+      body(type, std::integral_constant<int, 1>());
+  });
+}
+
+Launch flat_launch(int64_t elements, Stream stream, const char* name) {
+  return {.grid = dim3(blocks_for(elements, 4 * kRowThreads)),
+          .block = dim3(kRowThreads),
+          .stream = queue(stream).stream,
+          .name = name};
+}
+
+}  // namespace
+
+void cast(const Cast& op, Stream stream) {
+  sweep(op.out, op.in, 1.0f, 0.0f, stream, "cast");
+}
+
+void accumulate(const Accumulate& op, Stream stream) {
+  sweep(op.out, op.in, op.alpha, op.beta, stream, "accumulate");
+}
+
+void bias_forward(const BiasForward& op, Stream stream) {
+  const int64_t n = op.inout.dim(0), width = op.bias.dim(0);
+  if (n == 0 || width == 0) return;
+  with_float_type(op.inout.dtype, [&](auto type) {
+    with_weight_type(op.bias.dtype, [&](auto weight) {
+      using T = decltype(type);
+      using B = decltype(weight);
+      const bool wide = wide_rows(op.inout, width, kWide<T>) && wide_rows(op.bias, width, kWide<T>);
+      with_width<T>(wide, [&](auto count) {
+        constexpr int kCount = decltype(count)::value;
+        const RowGrid grid = row_grid<kCount>(n, width, stream, "bias_forward");
+        launch(bias_forward_kernel<T, B, kCount>, grid.launch, device_pointer<T>(op.inout),
+               device_pointer<B>(op.bias), op.inout.row_stride, width, grid.parts);
+      });
+    });
+  });
+}
+
+void bias_backward(const BiasBackward& op, Stream stream) {
+  with_float_type(op.dout.dtype, [&](auto type) {
+    using T = decltype(type);
+    add_column_sums(BiasGradient<T>{device_pointer<T>(op.dout), op.dout.row_stride}, op.dbias,
+                    op.dout.dim(0), stream, "bias_backward");
+  });
+}
+
+void dropout(const Dropout& op, Stream stream) {
+  const int64_t elements = op.out.elements();
+  if (elements == 0) return;
+  with_fours(op.out, op.in, [&](auto type, auto count) {
+    using T = decltype(type);
+    launch(dropout_kernel<T, decltype(count)::value>, flat_launch(elements, stream, "dropout"),
+           device_pointer<T>(op.out), device_pointer<T>(op.in), elements,
+           Draws{op.seed, op.stream, op.counter}, op.p, 1.0f / (1.0f - op.p),
+           op.output == Dropout::Output::kAdd);
+  });
+}
+
+void uniform_noise(const UniformNoise& op, Stream stream) {
+  const int64_t elements = op.inout.elements();
+  if (elements == 0) return;
+  with_fours(op.inout, op.inout, [&](auto type, auto count) {
+    using T = decltype(type);
+    launch(uniform_noise_kernel<T, decltype(count)::value>,
+           flat_launch(elements, stream, "uniform_noise"), device_pointer<T>(op.inout),
+           device_pointer<float>(op.scales), elements, op.inout.dim(1),
+           Draws{op.seed, op.stream, op.counter});
+  });
+}
+
+}  // namespace nibble::cuda

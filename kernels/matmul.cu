@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuBLASLt counts columns first: a row-major (M,N) matrix is a column-major (N,M) one, so out =
+// op(a) op(b) is computed as out' = op(b)' op(a)'. What a shape needs (descriptors, algorithm) is
+// made once and kept for the life of the program.
+#include "kernels/matmul.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+
+#include "kernels/cuda/cublas_lt.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/cuda/values.h"
+#include "kernels/elementwise.h"
+
+namespace nibble::cuda {
+namespace {
+
+/// One operand as cuBLASLt sees it.
+struct Operand {
+  cudaDataType type;
+  int64_t rows, columns, stride;  // column-major
+  uint32_t alignment;             // bytes, at most 256
+  auto operator<=>(const Operand&) const = default;
+};
+
+struct Key {
+  int device;
+  bool transpose_first, transpose_second;
+  Operand first, second, out;
+  auto operator<=>(const Key&) const = default;
+};
+
+Operand operand(const Tensor& t) {
+  const auto address = reinterpret_cast<uintptr_t>(t.data);
+  const uintptr_t lowest_bit = address & (~address + 1);
+  return {.type = t.dtype == Dtype::kF32 ? CUDA_R_32F : CUDA_R_16BF,
+          .rows = t.dim(1),
+          .columns = t.dim(0),
+          .stride = std::max(t.row_stride, t.dim(1)),
+          .alignment = static_cast<uint32_t>(std::min<uintptr_t>(lowest_bit, 256))};
+}
+
+// Owns what one shape needs.
+struct Plan {
+  cublasLtMatmulDesc_t desc = nullptr;
+  cublasLtMatrixLayout_t first = nullptr, second = nullptr, out = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() {
+    const CublasLt& lt = cublas_lt();
+    for (cublasLtMatrixLayout_t layout : {first, second, out})
+      if (layout) lt.layout_destroy(layout);
+    if (desc) lt.desc_destroy(desc);
+  }
+};
+
+cublasLtMatrixLayout_t make_layout(const Operand& o) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check(cublas_lt().layout_create(&layout, o.type, static_cast<uint64_t>(o.rows),
+                                  static_cast<uint64_t>(o.columns), o.stride),
+        "matmul");
+  return layout;
+}
+
+template <class T>
+void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name,
+         const T& value) {
+  check(cublas_lt().preference_set(preference, name, &value, sizeof value), "matmul");
+}
+template <class T>
+void set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const T& value) {
+  check(cublas_lt().desc_set(desc, name, &value, sizeof value), "matmul");
+}
+
+void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
+  const CublasLt& lt = cublas_lt();
+  cublasLtMatmulPreference_t made = nullptr;
+  check(lt.preference_create(&made), "matmul");
+  const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(lt.preference_destroy)>
+      preference(made, lt.preference_destroy);
+  set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kWorkspaceBytes});
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.first.alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.second.alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.out.alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.out.alignment);
+  cublasLtMatmulHeuristicResult_t found{};
+  int count = 0;
+  const cublasStatus_t status = lt.heuristic(handle, plan.desc, plan.first, plan.second, plan.out,
+                                             plan.out, made, 1, &found, &count);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0))
+    throw UnavailableError(cat("matmul: cuBLASLt has no algorithm for (", key.out.columns, ",",
+                               key.out.rows, ") over ",
+                               key.transpose_first ? key.first.rows : key.first.columns));
+  check(status, "matmul");
+  plan.algorithm = found.algo;
+}
+
+// A handle a device, and the plans that were made on it.
+class Plans {
+ public:
+  static Plans& all() {
+    static Plans plans;
+    return plans;
+  }
+  const Plan& find(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    const auto [place, is_new] = plans_.try_emplace(key);
+    if (is_new) {
+      try {
+        place->second = make(key);
+      } catch (...) {
+        plans_.erase(place);
+        throw;
+      }
+    }
+    return *place->second;
+  }
+  cublasLtHandle_t handle(int device) {
+    const std::lock_guard lock(mutex_);
+    return handle_of(device);
+  }
+
+ private:
+  cublasLtHandle_t handle_of(int device) {
+    cublasLtHandle_t& handle = handles_[device];
+    if (!handle) check(cublas_lt().create(&handle), "matmul");
+    return handle;
+  }
+  std::unique_ptr<Plan> make(const Key& key) {
+    auto plan = std::make_unique<Plan>();
+    check(cublas_lt().desc_create(&plan->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "matmul");
+    const cublasOperation_t no = CUBLAS_OP_N, yes = CUBLAS_OP_T;
+    set(plan->desc, CUBLASLT_MATMUL_DESC_TRANSA, key.transpose_first ? yes : no);
+    set(plan->desc, CUBLASLT_MATMUL_DESC_TRANSB, key.transpose_second ? yes : no);
+    plan->first = make_layout(key.first);
+    plan->second = make_layout(key.second);
+    plan->out = make_layout(key.out);
+    choose_algorithm(handle_of(key.device), key, *plan);
+    return plan;
+  }
+  std::mutex mutex_;
+  std::map<int, cublasLtHandle_t> handles_;
+  std::map<Key, std::unique_ptr<Plan>> plans_;
+};
+
+}  // namespace
+
+void matmul(const Matmul& op, Stream stream) {
+  if (op.out.elements() == 0) return;
+  const int64_t depth = op.a_transpose == Transpose::kYes ? op.a.dim(0) : op.a.dim(1);
+  if (depth == 0) {  // an empty sum: cuBLASLt has no such product
+    nibble::accumulate({.out = op.out, .in = op.out, .alpha = op.beta, .beta = 0.0f}, stream);
+    return;
+  }
+  const Queue& q = queue(stream);
+  const Key key = {.device = q.device,
+                   .transpose_first = op.b_transpose == Transpose::kYes,
+                   .transpose_second = op.a_transpose == Transpose::kYes,
+                   .first = operand(op.b),
+                   .second = operand(op.a),
+                   .out = operand(op.out)};
+  const Plan& plan = Plans::all().find(key);
+  check(
+      cublas_lt().matmul(Plans::all().handle(q.device), plan.desc, &op.alpha, op.b.data, plan.first,
+                         op.a.data, plan.second, &op.beta, op.out.data, plan.out, op.out.data,
+                         plan.out, &plan.algorithm, q.workspace, kWorkspaceBytes, q.stream),
+      "matmul");
+}
+
+}  // namespace nibble::cuda

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operation by operation what the CPU computes, so that both give the same numbers.
+#include "kernels/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/cuda/segments.h"
+#include "kernels/cuda/sums.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/cuda/values.h"
+
+namespace nibble::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int64_t kChunk = 4 * kThreads;
+
+struct AdamWFactors {
+  float b1, b2, c1, c2, root_correction, epsilon, rate, scale;
+  double learning_rate;
+};
+
+__global__ void __launch_bounds__(kThreads)
+    adamw_kernel(float* values, const float* gradients, float* m, float* v, Segments segments,
+                 AdamWFactors f) {
+  const Chunk chunk = find_chunk(segments, static_cast<int32_t>(blockIdx.x), kChunk);
+  const Segment& segment = segments.segment[chunk.index];
+  const auto keep = static_cast<float>(1.0 - f.learning_rate * segment.weight_decay);
+  const int64_t first = segment.begin + chunk.offset;
+  for (int64_t i = first + threadIdx.x; i < first + chunk.count; i += kThreads) {
+    const float g = product(gradients[i], f.scale);
+    const float m_new = fmaf(f.c1, g, product(f.b1, m[i]));
+    const float v_new = fmaf(product(f.c2, g), g, product(f.b2, v[i]));
+    const float root = sqrtf(v_new) / f.root_correction;
+    const float change = product(f.rate, m_new) / (root + f.epsilon);
+    m[i] = m_new;
+    v[i] = v_new;
+    values[i] = product(values[i], keep) + change;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    sgd_kernel(float* values, const float* gradients, float* momentum, Segments segments,
+               float rate, float beta, float scale, bool first_step) {
+  const Chunk chunk = find_chunk(segments, static_cast<int32_t>(blockIdx.x), kChunk);
+  const Segment& segment = segments.segment[chunk.index];
+  const int64_t first = segment.begin + chunk.offset;
+  for (int64_t i = first + threadIdx.x; i < first + chunk.count; i += kThreads) {
+    const float p = values[i];
+    float change = fmaf(segment.weight_decay, p, product(gradients[i], scale));
+    if (momentum) {
+      if (!first_step) change = fmaf(beta, momentum[i], change);
+      momentum[i] = change;
+    }
+    values[i] = fmaf(rate, change, p);
+  }
+}
+
+int64_t stateless(const ParameterRange&) {
+  return 0;
+}
+
+}  // namespace
+
+void adamw(const AdamW& op, Stream stream) {
+  const auto t = static_cast<double>(op.step);
+  const double correction1 = 1.0 - std::pow(op.beta1, t);
+  const AdamWFactors factors = {
+      .b1 = static_cast<float>(op.beta1),
+      .b2 = static_cast<float>(op.beta2),
+      .c1 = static_cast<float>(1.0 - op.beta1),
+      .c2 = static_cast<float>(1.0 - op.beta2),
+      .root_correction = static_cast<float>(std::sqrt(1.0 - std::pow(op.beta2, t))),
+      .epsilon = static_cast<float>(op.epsilon),
+      .rate = static_cast<float>(-op.learning_rate / correction1),
+      .scale = op.gradient_scale,
+      .learning_rate = op.learning_rate};
+  for_segments(op.segments, kChunk, stateless, [&](const Segments& segments) {
+    launch(adamw_kernel,
+           {.grid = dim3(static_cast<unsigned>(segments.chunks)),
+            .block = dim3(kThreads),
+            .stream = queue(stream).stream,
+            .name = "adamw"},
+           device_pointer<float>(op.values), device_pointer<float>(op.gradients),
+           device_pointer<float>(op.m), device_pointer<float>(op.v), segments, factors);
+  });
+}
+
+void sgd(const Sgd& op, Stream stream) {
+  for_segments(op.segments, kChunk, stateless, [&](const Segments& segments) {
+    launch(sgd_kernel,
+           {.grid = dim3(static_cast<unsigned>(segments.chunks)),
+            .block = dim3(kThreads),
+            .stream = queue(stream).stream,
+            .name = "sgd"},
+           device_pointer<float>(op.values), device_pointer<float>(op.gradients),
+           device_pointer<float>(op.momentum), segments, static_cast<float>(-op.learning_rate),
+           static_cast<float>(op.beta), op.gradient_scale, op.step == 1);
+  });
+}
+
+void l2_norm(const L2Norm& op, Stream stream) {
+  *op.out = std::sqrt(total(op.in, SumOf::kSquares, stream, "l2_norm"));
+}
+
+}  // namespace nibble::cuda
