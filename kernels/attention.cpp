@@ -74,6 +74,22 @@ int64_t longest_sequence(const Tensor& starts) {
 
 }  // namespace cpu
 
+int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest, Device device) {
+  return device.on_cuda() ? 0 : cpu::attention_forward_scratch(shape, longest);
+}
+
+int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest,
+                                   Device device) {
+  // On CUDA delta_i alone is kept.
+  return device.on_cuda() ? n * shape.heads : cpu::attention_backward_scratch(shape, n, longest);
+}
+
+int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest,
+                                 Device device) {
+  if (!device.on_cuda()) return cpu::attention_decode_scratch(shape, batch, longest);
+  return batch * shape.heads * ceil_div(longest, kDecodeChunk) * (shape.head_dim + 2);
+}
+
 void attention_forward(const AttentionForward& op, Stream stream) {
   const Args args("attention_forward", stream);
   check_shape(args, op.shape);
@@ -85,7 +101,7 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   check_starts(args, op.starts, n);
   if (!args.on_cuda())
     check_scratch(args, op.scratch,
-                  attention_forward_scratch(op.shape, cpu::longest_sequence(op.starts)));
+                  attention_forward_scratch(op.shape, cpu::longest_sequence(op.starts), {}));
   if (args.profiled() && !args.on_cuda())
     args.work(4.0 * attended(op.shape, op.starts), tensor_bytes(op.out) + tensor_bytes(op.qkv));
   NIBBLE_CALL_TWIN(args, attention_forward, op, stream);
@@ -102,9 +118,10 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   args.check("out", op.out, {op.dqkv.dtype}, {n, width});
   args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
-  if (!args.on_cuda())
-    check_scratch(args, op.scratch,
-                  attention_backward_scratch(op.shape, n, cpu::longest_sequence(op.starts)));
+  check_scratch(args, op.scratch,
+                attention_backward_scratch(op.shape, n,
+                                           args.on_cuda() ? 0 : cpu::longest_sequence(op.starts),
+                                           stream.device));
   if (args.profiled() && !args.on_cuda())
     args.work(10.0 * attended(op.shape, op.starts),
               2.0 * (tensor_bytes(op.dqkv) + tensor_bytes(op.dout)));
@@ -123,11 +140,12 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
   args.check("keys", op.keys, NIBBLE_FLOATS, {batch, room, cached});
   args.check("values", op.values, {op.keys.dtype}, {batch, room, cached});
   args.check("lengths", op.lengths, {Dtype::kI32}, {batch});
+  check_scratch(args, op.scratch,
+                attention_decode_scratch(op.shape, batch, room, stream.device));
   if (!args.on_cuda()) {
     const int32_t* length = op.lengths.as<int32_t>();
     for (int64_t b = 0; b < batch; ++b)
       args.require(length[b] >= 0 && length[b] <= room, "a length is outside the cache");
-    check_scratch(args, op.scratch, attention_decode_scratch(op.shape, batch, room));
     double positions = 0.0;
     for (int64_t b = 0; b < batch; ++b) positions += length[b];
     args.work(4.0 * positions * static_cast<double>(op.shape.heads * op.shape.head_dim),

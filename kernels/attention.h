@@ -54,9 +54,14 @@ struct AttentionDecode {
 };
 
 /// f32 elements of scratch for up to N rows, or B sequences (the longest being `longest`, at most).
-int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest);
-int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest);
-int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest);
+int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest,
+                                  Device device = current_stream().device);
+int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest,
+                                   Device device = current_stream().device);
+int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest,
+                                 Device device = current_stream().device);
+/// Cached positions that a block of the CUDA half reads.
+inline constexpr int64_t kDecodeChunk = 256;
 
 void attention_forward(const AttentionForward& op, Stream stream = current_stream());
 void attention_backward(const AttentionBackward& op, Stream stream = current_stream());

@@ -344,7 +344,7 @@ HWY_EXPORT(backward_run);
 HWY_EXPORT(backward_join);
 }  // namespace
 
-int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest) {
+int64_t cpu::attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest) {
   const cpu::BackwardPlan plan(shape, longest);
   // A sequence has at most as many runs as tiles, and at most one more than its share of those
   // wanted.

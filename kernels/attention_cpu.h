@@ -46,6 +46,10 @@ inline int64_t visible_pairs(const AttentionShape& shape, int64_t queries) {
 
 int64_t longest_sequence(const Tensor& starts);
 
+int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest);
+int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64_t longest);
+int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest);
+
 void attention_forward(const AttentionForward& op, Stream stream);
 void attention_backward(const AttentionBackward& op, Stream stream);
 void attention_decode(const AttentionDecode& op, Stream stream);

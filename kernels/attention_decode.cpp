@@ -160,7 +160,7 @@ HWY_EXPORT(decode_task);
 HWY_EXPORT(join_pair);
 }  // namespace
 
-int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest) {
+int64_t cpu::attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest) {
   const cpu::DecodePlan plan(shape, batch, longest);
   return threads() * plan.elements + plan.most_tasks * plan.gathered;
 }

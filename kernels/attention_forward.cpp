@@ -151,7 +151,7 @@ namespace {
 HWY_EXPORT(forward_task);
 }
 
-int64_t attention_forward_scratch(const AttentionShape& shape, int64_t longest) {
+int64_t cpu::attention_forward_scratch(const AttentionShape& shape, int64_t longest) {
   return cpu::ForwardPlan(shape, longest).elements * threads();
 }
 

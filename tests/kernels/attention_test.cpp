@@ -25,7 +25,7 @@ struct Case {
     return {heads, kv_heads, dim, window, 1.0f / std::sqrt(static_cast<float>(dim))};
   }
   std::string name(const char* op) const {
-    return cat(op, " cpu ", dtype_name(dtype), " lengths ", shape_name(lengths), " H ", heads,
+    return cat(op, " ", dtype_name(dtype), " lengths ", shape_name(lengths), " H ", heads,
                " K ", kv_heads, " D ", dim, " window ", window);
   }
 };
@@ -394,7 +394,7 @@ struct DecodeCase {
 void check_decode(const DecodeCase& c) {
   const auto batch = int64_t(c.lengths.size());
   const int64_t cached = c.kv_heads * c.dim, width = c.heads * c.dim;
-  OpCase op(cat("attention_decode cpu ", dtype_name(c.dtype), " cache ", dtype_name(c.cache),
+  OpCase op(cat("attention_decode ", dtype_name(c.dtype), " cache ", dtype_name(c.cache),
                 " lengths ", shape_name(c.lengths), " room ", c.room, " H ", c.heads, " K ",
                 c.kv_heads, " D ", c.dim, " window ", c.window, " on ", threads(), " threads"),
             39);

@@ -41,7 +41,7 @@ struct Case {
   int64_t m, v;
   Dtype dtype;
   std::string name(const char* what) const {
-    return cat("cross_entropy ", what, " cpu ", dtype_name(dtype), " ", shape_name({m, v}));
+    return cat("cross_entropy ", what, " ", dtype_name(dtype), " ", shape_name({m, v}));
   }
 };
 
@@ -126,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, CrossEntropyOp, testing::ValuesIn(cases()));
 
 TEST(CrossEntropyGradient, EqualsCentralDifferences) {
   constexpr int64_t kM = 3, kV = 17;
-  OpCase op("cross_entropy cpu F32 (3,17) against central differences", 44);
+  OpCase op("cross_entropy F32 (3,17) against central differences", 44);
   Buffer& losses = op.output("losses", Dtype::kF32, {kM});
   Buffer& dlogits = op.output("dlogits", Dtype::kF32, {kM, kV});
   Buffer& logits = op.input("logits", Dtype::kF32, {kM, kV});

@@ -25,7 +25,7 @@ void for_cases(const Call& call) {
 }
 
 std::string label(const char* op, Dtype a, Dtype b, const Shape& shape, int64_t gap) {
-  return cat(op, " cpu ", dtype_name(a), " ", dtype_name(b), " ", shape_name(shape), " gap ", gap);
+  return cat(op, " ", dtype_name(a), " ", dtype_name(b), " ", shape_name(shape), " gap ", gap);
 }
 
 TEST(Cast, RoundsToNearestEven) {
@@ -174,7 +174,7 @@ TEST(Dropout, KeepsWhatTheGeneratorSays) {
   for (const auto& [n, c] : kShapes)
     for (const Dtype dtype : kFloatTypes)
       for (const float p : {0.0f, 0.1f, 0.75f}) {
-        OpCase op(cat("dropout cpu ", dtype_name(dtype), " ", shape_name({n, c}), " p ", p), 68);
+        OpCase op(cat("dropout ", dtype_name(dtype), " ", shape_name({n, c}), " p ", p), 68);
         Buffer& in = op.input("in", dtype, {n, c});
         Buffer& written = op.output("out", dtype, {n, c});
         Buffer& added = op.accumulated("out (added to)", dtype, {n, c});
@@ -199,7 +199,7 @@ TEST(Dropout, KeepsWhatTheGeneratorSays) {
 }
 
 TEST(Dropout, InPlaceDropsTheSame) {
-  OpCase op("dropout in place cpu BF16 (31,577)", 69);
+  OpCase op("dropout in place BF16 (31,577)", 69);
   Buffer& inout = op.in_place("inout", Dtype::kBf16, {31, 577});
   std::vector<Bounded> want;
   int64_t kept = 0;
@@ -225,7 +225,7 @@ TEST(Dropout, InPlaceDropsTheSame) {
 TEST(UniformNoise, IsScaledByRow) {
   for (const auto& [n, c] : kShapes)
     for (const Dtype dtype : kFloatTypes) {
-      OpCase op(cat("uniform_noise cpu ", dtype_name(dtype), " ", shape_name({n, c})), 70);
+      OpCase op(cat("uniform_noise ", dtype_name(dtype), " ", shape_name({n, c})), 70);
       Buffer& inout = op.accumulated("inout", dtype, {n, c});
       Buffer& scales = op.input("scales", Dtype::kF32, {n});
       std::vector<Bounded> want;

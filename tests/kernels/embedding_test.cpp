@@ -12,7 +12,7 @@ struct Case {
   int64_t n, v, c;
   Dtype dtype, table;
   std::string name(const char* op) const {
-    return cat(op, " cpu ", dtype_name(dtype), " table ", dtype_name(table), " ",
+    return cat(op, " ", dtype_name(dtype), " table ", dtype_name(table), " ",
                shape_name({n, v, c}));
   }
 };
@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Embedding, testing::ValuesIn(cases()));
 
 TEST(EmbeddingGradient, EqualsCentralDifferences) {
   constexpr int64_t kN = 7, kV = 4, kC = 5;
-  OpCase op("embedding_backward cpu F32 (7,4,5) against central differences", 33);
+  OpCase op("embedding_backward F32 (7,4,5) against central differences", 33);
   Buffer& dtable = op.accumulated("dtable", Dtype::kF32, {kV, kC});
   Buffer& dout = op.input("dout", Dtype::kF32, {kN, kC});
   Buffer& ids = op.input("ids", Dtype::kI32, {kN});

@@ -52,7 +52,7 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
         for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
           const RandomMatrix r(c.type, c.out, c.in, c.block, c.nested, kSeed);
           OpCase op(
-              cat("quantized_matvec cpu ", target, " type ", static_cast<int>(c.type), " block ",
+              cat("quantized_matvec ", target, " type ", static_cast<int>(c.type), " block ",
                   c.block, " ", dtype_name(dtype), " (", m, ",", c.out, ",", c.in, ")"),
               kSeed);
           Buffer& x = op.input("x", dtype, {m, c.in}, 3);
@@ -74,7 +74,7 @@ TEST(DenseMatvec, EqualsSumsInDouble) {
       for (const int64_t m : kVectors)
         for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16})
           for (const Dtype weights : {Dtype::kF32, Dtype::kBf16, Dtype::kF16}) {
-            OpCase op(cat("dense_matvec cpu ", target, " ", dtype_name(dtype), " x ",
+            OpCase op(cat("dense_matvec ", target, " ", dtype_name(dtype), " x ",
                           dtype_name(weights), " (", m, ",", s[0], ",", s[1], ")"),
                       kSeed);
             Buffer& x = op.input("x", dtype, {m, s[1]}, 2);

@@ -11,7 +11,7 @@ namespace {
 
 /// An op with one buffer of each kind, whose rule is out = 2 in, sum += in.
 struct Planted {
-  OpCase op{"planted cpu f32 (5,3)", 7};
+  OpCase op{"planted f32 (5,3)", 7};
   Buffer& in = op.input("in", Dtype::kF32, {5, 3});
   Buffer& out = op.output("out", Dtype::kF32, {5, 3}, 2);
   Buffer& sum = op.accumulated("sum", Dtype::kF32, {5, 3});

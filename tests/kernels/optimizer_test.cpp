@@ -64,7 +64,7 @@ TEST(AdamW, EqualsTheFormula) {
       for (const int64_t step : {1, 1000}) {
         const auto segments = make_segments(sizes);
         const int64_t p = flat_size(segments);
-        OpCase op(cat("adamw cpu ", target, " (", p, ") step ", step), kSeed);
+        OpCase op(cat("adamw ", target, " (", p, ") step ", step), kSeed);
         Buffer& values = op.in_place("values", Dtype::kF32, {p});
         Buffer& g = op.input("gradients", Dtype::kF32, {p});
         Buffer& m = op.in_place("m", Dtype::kF32, {p});
@@ -108,7 +108,7 @@ TEST(Sgd, EqualsTheFormula) {
       for (const int64_t step : {0, 1, 2}) {  // 0: without momentum
         const auto segments = make_segments(sizes);
         const int64_t p = flat_size(segments);
-        OpCase op(cat("sgd cpu ", target, " (", p, ") step ", step), kSeed);
+        OpCase op(cat("sgd ", target, " (", p, ") step ", step), kSeed);
         Buffer& values = op.in_place("values", Dtype::kF32, {p});
         Buffer& g = op.input("gradients", Dtype::kF32, {p});
         Buffer& momentum = op.in_place("momentum", Dtype::kF32, {p});
@@ -228,13 +228,13 @@ TEST(AdamW8bit, EqualsBitsandbytes) {
         // torch's sqrt may be an ulp off: a few ulp of a step of at most 4 rates, then the last
         // place of the value.
         const double tolerance = kSteps * (0x1p-23 * std::abs(w) + 0x1p-21 * 4 * kRate);
-        ASSERT_NEAR(w, g, tolerance) << "adamw8bit cpu " << target << " values[" << s.begin + i;
+        ASSERT_NEAR(w, g, tolerance) << "adamw8bit " << target << " values[" << s.begin + i;
       }
       const int64_t count = s.count, blocks = ceil_div<int64_t>(count, 256);
       const auto state_bytes =
           static_cast<size_t>(count < 4096 ? 2 * count * 4 : 2 * count + 2 * blocks * 4);
       EXPECT_TRUE(want.substr(at, state_bytes) == got.substr(at, state_bytes))
-          << "adamw8bit cpu " << target << " state of " << count << " elements";
+          << "adamw8bit " << target << " state of " << count << " elements";
       at += state_bytes;
     }
   });
@@ -256,7 +256,7 @@ TEST(AdamW8bit, FirstStepEqualsTheFormula) {
         want.push_back(Bounded(start[static_cast<size_t>(i)]) * narrow(1 - kRate * decay) -
                        narrow(kRate / (1 - kBeta1)) * m / (root + narrow(kEpsilon)));
       }
-    expect_close("adamw8bit cpu " + target, "values",
+    expect_close("adamw8bit " + target, "values",
                  std::vector<double>(state.values.begin(), state.values.end()), want, Dtype::kF32,
                  0);
     // A code stands for the value nearest to the middle of its cell of the grid.

@@ -52,7 +52,7 @@ TEST(Quantize4bit, EqualsThePlainLoop) {
     for (const auto& c : cases)
       for (const Dtype dtype : kDtypes)
         for (const QuantType type : {QuantType::kNf4, QuantType::kFp4}) {
-          OpCase op(cat("quantize_4bit cpu ", target, " type ", static_cast<int>(type), " block ",
+          OpCase op(cat("quantize_4bit ", target, " type ", static_cast<int>(type), " block ",
                         c.block, " ", dtype_name(dtype), " (", c.rows, ",", c.columns, ")"),
                     kSeed);
           const int64_t n = c.rows * c.columns;
@@ -90,7 +90,7 @@ TEST(QuantizeInt8, EqualsThePlainLoop) {
   on_every_target([](const std::string& target) {
     for (const Shape& s : {Shape{1, 1}, Shape{3, 15}, Shape{2, 17}, Shape{5, 576}, Shape{200, 7}})
       for (const Dtype dtype : kDtypes) {
-        OpCase op(cat("quantize_int8 cpu ", target, " ", dtype_name(dtype), " ", shape_name(s)),
+        OpCase op(cat("quantize_int8 ", target, " ", dtype_name(dtype), " ", shape_name(s)),
                   kSeed);
         Buffer& w = op.input("weight", dtype, s);
         Buffer& codes = op.output("codes", Dtype::kI8, s);
@@ -121,7 +121,7 @@ TEST(QuantizeDynamic8bit, EqualsThePlainLoop) {
   constexpr uint64_t kSeed = 33;
   on_every_target([](const std::string& target) {
     for (const int64_t n : {1, 15, 255, 256, 257, 20000}) {
-      OpCase op(cat("quantize_dynamic8bit cpu ", target, " (", n, ")"), kSeed);
+      OpCase op(cat("quantize_dynamic8bit ", target, " (", n, ")"), kSeed);
       Buffer& x = op.input("values", Dtype::kF32, {n});
       Buffer& codes = op.output("codes", Dtype::kU8, {n});
       Buffer& absmax = op.output("absmax", Dtype::kF32, {ceil_div<int64_t>(n, 256)});

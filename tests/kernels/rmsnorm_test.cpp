@@ -77,7 +77,7 @@ struct Case {
   Dtype dtype, weight;
 
   std::string name(const char* op) const {
-    return cat(op, " cpu ", dtype_name(dtype), " weight ", dtype_name(weight), " ",
+    return cat(op, " ", dtype_name(dtype), " weight ", dtype_name(weight), " ",
                shape_name({n, c}));
   }
 };
@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Rmsnorm, testing::ValuesIn(cases()));
 
 TEST(RmsnormGradient, EqualsCentralDifferences) {
   constexpr int64_t kN = 3, kC = 17;
-  OpCase op("rmsnorm_backward cpu F32 (3,17) against central differences", 10);
+  OpCase op("rmsnorm_backward F32 (3,17) against central differences", 10);
   Buffer& din = op.accumulated("din", Dtype::kF32, {kN, kC});
   Buffer& dweight = op.accumulated("dweight", Dtype::kF32, {kC});
   Buffer& dout = op.input("dout", Dtype::kF32, {kN, kC});

@@ -31,7 +31,7 @@ struct Case {
   Dtype dtype;
   Rotation rotation;
   std::string name() const {
-    return cat("rope ", rotation == Rotation::kForward ? "forward" : "backward", " cpu ",
+    return cat("rope ", rotation == Rotation::kForward ? "forward" : "backward", " ",
                dtype_name(dtype), " ", shape_name({n, heads, d}));
   }
 };
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RopeOp, testing::ValuesIn(cases()));
 
 TEST(RopeGradient, EqualsCentralDifferences) {
   constexpr int64_t kN = 3, kHeads = 2, kD = 10;
-  OpCase op("rope backward cpu F32 (3,2,10) against central differences", 52);
+  OpCase op("rope backward F32 (3,2,10) against central differences", 52);
   Buffer& dinout = op.in_place("inout", Dtype::kF32, {kN, kHeads * kD});
   Buffer& cosines = op.input("cos", Dtype::kF32, {kPositions, kD / 2});
   Buffer& sines = op.input("sin", Dtype::kF32, {kPositions, kD / 2});

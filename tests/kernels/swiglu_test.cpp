@@ -45,7 +45,7 @@ struct Case {
   int64_t n, f;
   Dtype dtype;
   std::string name(const char* op) const {
-    return cat(op, " cpu ", dtype_name(dtype), " ", shape_name({n, f}));
+    return cat(op, " ", dtype_name(dtype), " ", shape_name({n, f}));
   }
 };
 
@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Swiglu, testing::ValuesIn(cases()));
 
 TEST(SwigluGradient, EqualsCentralDifferences) {
   constexpr int64_t kN = 3, kF = 17;
-  OpCase op("swiglu_backward cpu F32 (3,17) against central differences", 24);
+  OpCase op("swiglu_backward F32 (3,17) against central differences", 24);
   Buffer& dgate_up = op.output("dgate_up", Dtype::kF32, {kN, 2 * kF});
   Buffer& dout = op.input("dout", Dtype::kF32, {kN, kF});
   Buffer& gate_up = op.input("gate_up", Dtype::kF32, {kN, 2 * kF});

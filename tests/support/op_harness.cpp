@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+
+#include "tensor/cuda.h"
 
 namespace nibble {
 namespace {
@@ -27,7 +30,21 @@ void store(std::byte* p, T x) {
   std::memcpy(p, &x, sizeof x);
 }
 
+// One stream for all cases of the process, with the test's device as the current one.
+struct TestStream {
+  OwnedStream stream{test_device()};
+  StreamScope scope{stream.get()};
+};
+
 }  // namespace
+
+Device test_device() {
+  static const Device device = [] {
+    const char* name = std::getenv("NIBBLE_TEST_DEVICE");
+    return parse_device(name ? name : "cpu");
+  }();
+  return device;
+}
 
 std::string shape_name(const Shape& shape) {
   std::string out = "(";
@@ -47,7 +64,38 @@ Buffer::Buffer(std::string name, Role role, Dtype dtype, Shape shape, int64_t ga
   const auto base = reinterpret_cast<uintptr_t>(bytes_.data()) + kCanaryBytes;
   first_ = bytes_.data() + kCanaryBytes + (64 - base % 64) % 64 + element;
   tensor_.data = first_;
+  if (test_device().on_cuda()) {
+    static const TestStream stream;
+    twin_ = DeviceMemory(span + 3 * kCanaryBytes, test_device());
+    tensor_.device = test_device();
+    place(Placement::kOneOff);
+  }
   for (int64_t i = 0; i < size(); ++i) set(i, std::numeric_limits<double>::quiet_NaN());
+}
+
+void Buffer::place(Placement placement) {
+  if (!twin_) return;
+  const size_t off = placement == Placement::kOneOff && role_ != Role::kScratch ? 1 : 0;
+  tensor_.data = twin_.data() + kCanaryBytes + off * dtype_bytes(dtype_);
+}
+
+// What travels: the elements and the canaries on both sides.
+Buffer::Ends Buffer::ends() const {
+  const auto elements = static_cast<size_t>(tensor_.dim(0) * tensor_.row_stride);
+  return {first_ - kCanaryBytes, static_cast<std::byte*>(tensor_.data) - kCanaryBytes,
+          elements * dtype_bytes(dtype_) + 2 * kCanaryBytes};
+}
+
+void Buffer::upload() const {
+  if (!twin_) return;
+  const Ends e = ends();
+  cuda::copy(e.device, e.host, e.bytes, current_stream());
+}
+
+void Buffer::download() {
+  if (!twin_) return;
+  const Ends e = ends();
+  cuda::copy(e.host, e.device, e.bytes, current_stream());
 }
 
 std::byte* Buffer::element(int64_t i) const {
@@ -133,7 +181,10 @@ bool Buffer::intact() const {
 }
 
 OpCase::OpCase(std::string label, uint64_t seed)
-    : label_(std::move(label)), seed_(seed), rng_(seed) {}
+    : label_(std::move(label)), seed_(seed), rng_(seed) {
+  label_.insert(std::min(label_.find(' '), label_.size()),
+                test_device().on_cuda() ? " cuda" : " cpu");
+}
 
 Buffer& OpCase::add(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap) {
   entries_.push_back({Buffer(std::move(name), role, dtype, std::move(shape), gap), {}});
@@ -202,7 +253,29 @@ void OpCase::compare(const Entry& entry, const std::vector<double>& start, int c
                entry.buffer.values(), want, entry.buffer.dtype(), seed_);
 }
 
+// One call, on the device between the journeys there and back.
+void OpCase::run(const std::function<void()>& call) {
+  for (Entry& entry : entries_) entry.buffer.upload();
+  synchronize();
+  call();
+  for (Entry& entry : entries_) entry.buffer.download();
+  synchronize();
+}
+
 void OpCase::check(const std::function<void()>& call) {
+  std::vector<std::vector<std::byte>> start;
+  for (const Entry& entry : entries_) start.push_back(entry.buffer.bytes());
+  check_placed(call);
+  if (!test_device().on_cuda()) return;
+  // Once more where 16 bytes can be read at a time.
+  for (size_t k = 0; k < entries_.size(); ++k) {
+    entries_[k].buffer.restore(start[k]);
+    entries_[k].buffer.place(Placement::kAligned);
+  }
+  check_placed(call);
+}
+
+void OpCase::check_placed(const std::function<void()>& call) {
   std::vector<std::vector<std::byte>> start, result;
   std::vector<std::vector<double>> start_values;
   bool repeatable = true;  // an op that overwrites what it reads has no second call to compare
@@ -212,7 +285,7 @@ void OpCase::check(const std::function<void()>& call) {
     repeatable = repeatable && entry.buffer.role() != Role::kInPlace;
   }
 
-  call();
+  run(call);
   for (size_t k = 0; k < entries_.size(); ++k) {
     const Buffer& buffer = entries_[k].buffer;
     result.push_back(buffer.bytes());
@@ -227,7 +300,7 @@ void OpCase::check(const std::function<void()>& call) {
   }
 
   for (size_t k = 0; k < entries_.size(); ++k) entries_[k].buffer.restore(start[k]);
-  call();
+  run(call);
   for (size_t k = 0; k < entries_.size(); ++k) {
     const Buffer& buffer = entries_[k].buffer;
     if (buffer.role() != Role::kScratch) {
@@ -237,7 +310,7 @@ void OpCase::check(const std::function<void()>& call) {
   }
   if (!repeatable) return;
 
-  call();
+  run(call);
   for (size_t k = 0; k < entries_.size(); ++k) {
     const Buffer& buffer = entries_[k].buffer;
     if (buffer.role() == Role::kAccumulated) {

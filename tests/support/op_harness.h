@@ -7,11 +7,14 @@
 // Outputs start as NaN, so an element that is not written is seen; canaries are NaN too, so one
 // that is read is seen. A typical test:
 //
-//   OpCase op(cat("rmsnorm_forward cpu ", ...), seed);
+//   OpCase op(cat("rmsnorm_forward ", ...), seed);
 //   Buffer& in = op.input("in", Dtype::kBf16, {n, c});
 //   Buffer& out = op.output("out", Dtype::kBf16, {n, c});
 //   op.want(out, rmsnorm_reference<Bounded>(in.values(), ...));
 //   op.check([&] { rmsnorm_forward({.out = out.tensor(), .in = in.tensor(), ...}); });
+//
+// With NIBBLE_TEST_DEVICE=cuda the same tests run on that device: every buffer has a twin there,
+// which op.check() fills before each call and reads back after it.
 #pragma once
 
 #include <deque>
@@ -21,11 +24,14 @@
 
 #include "base/rng.h"
 #include "support/bounded.h"
-#include "tensor/tensor.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 
 using Shape = std::vector<int64_t>;
+
+/// What the ops under test run on.
+Device test_device();
 
 /// "(7,1023)"
 std::string shape_name(const Shape& shape);
@@ -37,6 +43,9 @@ enum class Role {
   kInPlace,      // read and overwritten
   kScratch,      // anything goes, starts as NaN
 };
+
+/// Where a buffer's twin on a device starts: one element past a multiple of 16 bytes, or on one.
+enum class Placement : bool { kOneOff, kAligned };
 
 /// Memory of a tensor between canaries. It starts one element past a 64-byte boundary, as a column
 /// range of a wider matrix may; `gap` canary elements lie between rows.
@@ -63,8 +72,17 @@ class Buffer {
   void restore(const std::vector<std::byte>& bytes);
   /// Whether canaries and gaps are as they were made.
   bool intact() const;
+  /// To and from the twin on the test's device, where that is not the CPU.
+  void place(Placement placement);
+  void upload() const;
+  void download();
 
  private:
+  struct Ends {
+    std::byte *host, *device;
+    size_t bytes;
+  };
+  Ends ends() const;
   std::byte* element(int64_t i) const;
 
   std::string name_;
@@ -73,12 +91,14 @@ class Buffer {
   int64_t gap_ = 0;
   std::vector<std::byte> bytes_;
   std::byte* first_ = nullptr;
+  DeviceMemory twin_;
   Tensor tensor_;
 };
 
 class OpCase {
  public:
-  /// `label` starts every message: "rmsnorm_backward cpu bf16 (7,1023)".
+  /// `label` starts every message, with the device after its first word: "rmsnorm_backward bf16
+  /// (7,1023)" becomes "rmsnorm_backward cpu bf16 (7,1023)".
   OpCase(std::string label, uint64_t seed);
 
   Rng& rng() { return rng_; }
@@ -102,6 +122,8 @@ class OpCase {
     std::vector<Bounded> want;
   };
   Buffer& add(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap);
+  void run(const std::function<void()>& call);
+  void check_placed(const std::function<void()>& call);
   void compare(const Entry& entry, const std::vector<double>& start, int calls) const;
 
   std::string label_;

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlashAttention-2 forward (Dao 2023) on mma.sync: a block takes a tile of queries of one head, a
+// warp sixteen of them; tiles of keys and values stream through two buffers by cp.async, while the
+// softmax is kept up to date row by row. Tiles of queries are cut without regard to sequences: each
+// row knows the first key it may look at, and key tiles that no row needs are not read.
+#include "kernels/cuda/attention_rows.h"
+#include "kernels/cuda/attention_tiles.h"
+#include "kernels/cuda/twins.h"
+
+namespace nibble::cuda {
+namespace {
+
+template <int kD>
+struct ForwardTiles {
+  static constexpr int kWarps = kD > 128 ? 4 : 8;
+  static constexpr int kThreads = kWarps * kWarp;
+  static constexpr int kQueries = kWarps * 16;
+  static constexpr int kKeys = kD > 128 ? 32 : 64;
+  static constexpr size_t kShared = kTileBytes<kD, kQueries> + 4 * kTileBytes<kD, kKeys>;
+};
+
+template <int kD>
+__global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
+    attention_forward_kernel(Bf16* out, float* lse, const Bf16* qkv, AttentionArgs args) {
+  using Tiles = ForwardTiles<kD>;
+  constexpr int kKeys = Tiles::kKeys, kThreads = Tiles::kThreads, kTiles = kKeys / 8;
+  NIBBLE_DYNAMIC_SHARED(Bf16, queries);
+  Bf16* const keys = queries + Tiles::kQueries * kTileStride<kD>;     // two tiles
+  Bf16* const values = keys + 2 * kKeys * kTileStride<kD>;            // two tiles
+  const int head = static_cast<int>(blockIdx.y), kv = args.kv_head(head);
+  // The longest tiles first.
+  const int tile_first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tiles::kQueries;
+  const int tile_end = min(tile_first + Tiles::kQueries, args.rows);
+  const int64_t stride = args.qkv_stride();
+  const Bf16* const q = qkv + static_cast<int64_t>(head) * args.head_dim;
+  const Bf16* const k = qkv + static_cast<int64_t>(args.heads + kv) * args.head_dim;
+  const Bf16* const v = k + static_cast<int64_t>(args.kv_heads) * args.head_dim;
+
+  const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int row = tile_first + warp * 16 + lane / 4;  // and row + 8
+  int first_key[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half)
+    first_key[half] =
+        row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
+  const int first_tile = args.first_key(tile_first) / kKeys * kKeys;
+  const int last_first_key = args.first_key(tile_end - 1);
+
+  const auto load_keys = [&](int key, int buffer) {
+    load_tile<kD, kKeys, kThreads>(keys + buffer * kKeys * kTileStride<kD>, k, stride, key,
+                                   tile_end, args.head_dim);
+    load_tile<kD, kKeys, kThreads>(values + buffer * kKeys * kTileStride<kD>, v, stride, key,
+                                   tile_end, args.head_dim);
+    cp_async_commit();
+  };
+  load_tile<kD, Tiles::kQueries, kThreads>(queries, q, stride, tile_first, tile_end,
+                                           args.head_dim);
+  load_keys(first_tile, 0);
+
+  float sums[kD / 8][4] = {};
+  float top[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
+  const float scale = args.scale * kLog2E;
+  int buffer = 0;
+  for (int key = first_tile; key < tile_end; key += kKeys, buffer ^= 1) {
+    if (key + kKeys < tile_end) {
+      load_keys(key + kKeys, buffer ^ 1);
+      cp_async_wait<1>();
+    } else {
+      cp_async_wait<0>();
+    }
+    __syncthreads();
+    float scores[kTiles][4];
+    multiply_rows<kD, kTiles>(scores, queries, warp * 16,
+                              keys + buffer * kKeys * kTileStride<kD>, 0);
+    const bool masked = key + kKeys > tile_first + 1 || key < last_first_key;
+#pragma unroll
+    for (int j = 0; j < kTiles; ++j)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        scores[j][i] *= scale;
+        if (!masked) continue;
+        const int half = i / 2, column = key + j * 8 + lane % 4 * 2 + i % 2;
+        if (column > row + half * 8 || column < first_key[half]) scores[j][i] = -INFINITY;
+      }
+    // The rows' maxima and sums, over the four lanes that share a row.
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float most = top[half];
+#pragma unroll
+      for (int j = 0; j < kTiles; ++j)
+        most = fmaxf(most, fmaxf(scores[j][2 * half], scores[j][2 * half + 1]));
+      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(kAllLanes, most, 2));
+      const float base = most == -INFINITY ? 0.0f : most;  // nothing to look at yet
+      const float shrink = exp2_approx(top[half] - base);
+      top[half] = most;
+      float sum = 0.0f;
+#pragma unroll
+      for (int j = 0; j < kTiles; ++j)
+#pragma unroll
+        for (int i = 2 * half; i < 2 * half + 2; ++i) {
+          scores[j][i] = exp2_approx(scores[j][i] - base);
+          sum += scores[j][i];
+        }
+      total[half] = total[half] * shrink + sum;
+#pragma unroll
+      for (int c = 0; c < kD / 8; ++c) {
+        sums[c][2 * half] *= shrink;
+        sums[c][2 * half + 1] *= shrink;
+      }
+    }
+    add_weighted<kD, kTiles, kD / 8>(sums, scores, values + buffer * kKeys * kTileStride<kD>, 0);
+    __syncthreads();
+  }
+
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float all = total[half];
+    all += __shfl_xor_sync(kAllLanes, all, 1);
+    all += __shfl_xor_sync(kAllLanes, all, 2);
+    const int at = row + half * 8;
+    if (at >= args.rows) continue;
+    const float inverse = 1.0f / all;
+    Bf16* const place = out + at * args.out_stride() + static_cast<int64_t>(head) * args.head_dim;
+#pragma unroll
+    for (int c = 0; c < kD / 8; ++c) {
+      const int column = c * 8 + lane % 4 * 2;
+      if (column >= args.head_dim) continue;
+      store(reinterpret_cast<uint32_t*>(place + column),
+            pack_bf16(sums[c][2 * half] * inverse, sums[c][2 * half + 1] * inverse));
+    }
+    if (lse && lane % 4 == 0)
+      lse[static_cast<int64_t>(at) * args.heads + head] = (top[half] + log2f(all)) * kLn2;
+  }
+}
+
+}  // namespace
+
+void attention_forward(const AttentionForward& op, Stream stream) {
+  const int64_t rows = op.out.dim(0);
+  if (rows == 0) return;
+  const AttentionArgs args = attention_args(op.shape, op.starts, rows);
+  if (!tiled(op.shape, {op.out, op.qkv})) return attention_forward_rows(op, args, stream);
+  with_head_width(op.shape.head_dim, [&](auto width) {
+    constexpr int kD = decltype(width)::value;
+    using Tiles = ForwardTiles<kD>;
+    launch(attention_forward_kernel<kD>,
+           {.grid = dim3(blocks_for(rows, Tiles::kQueries), static_cast<unsigned>(op.shape.heads)),
+            .block = dim3(Tiles::kThreads),
+            .shared_bytes = Tiles::kShared,
+            .stream = queue(stream).stream,
+            .name = "attention_forward"},
+           device_pointer<Bf16>(op.out), device_pointer<float>(op.lse),
+           device_pointer<Bf16>(op.qkv), args);
+  });
+}
+
+}  // namespace nibble::cuda
