@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/cuda/values.h"
 #include "kernels/optimizer.h"
 
 namespace nibble::cuda {

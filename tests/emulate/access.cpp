@@ -186,11 +186,12 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
   }
   const uint64_t stamp = self | static_cast<uint64_t>(mask) << Stamp::kBytes |
                          static_cast<uint64_t>(w.barriers) << Stamp::kBarriers;
-  const Stamp reader{__atomic_load_n(&cell.read, __ATOMIC_RELAXED)};
-  const bool read_by_self = ((reader.bits ^ self) & kMine) == 0;
   if (writes) {
-    if (!read_by_self && reader.bits != 0 && (reader.bytes() & mask) != 0) {
-      check_order(w, reader, p, bytes, true, "not ordered after a read");
+    for (int half = 0; half < 2; ++half) {
+      const Stamp reader{__atomic_load_n(&cell.read[half], __ATOMIC_RELAXED)};
+      const bool read_by_self = ((reader.bits ^ self) & kMine) == 0;
+      if (!read_by_self && reader.bits != 0 && (reader.bytes() & mask) != 0)
+        check_order(w, reader, p, bytes, true, "not ordered after a read");
     }
     if ((state & mask) != mask) {
       __atomic_fetch_or(&heap.state[word], static_cast<uint8_t>(mask), __ATOMIC_RELAXED);
@@ -201,16 +202,22 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
                      __ATOMIC_RELAXED);
     return;
   }
-  uint64_t mark = stamp;
-  if (reader.task() == running.id) {
-    mark |= uint64_t{reader.bytes()} << Stamp::kBytes;
-    if (reader.block() != w.block % Stamp::kMaxBlock) {
-      mark |= uint64_t{Stamp::kManyBlocks} << Stamp::kBlock;
-    } else if (reader.thread() != w.thread->id && reader.barriers() == w.barriers) {
-      mark |= 1;
+  for (int half = 0; half < 2; ++half) {
+    const uint32_t bytes_here = mask & (half == 0 ? 3u : 12u);
+    if (bytes_here == 0) continue;
+    const Stamp reader{__atomic_load_n(&cell.read[half], __ATOMIC_RELAXED)};
+    uint64_t mark = self | static_cast<uint64_t>(bytes_here) << Stamp::kBytes |
+                    static_cast<uint64_t>(w.barriers) << Stamp::kBarriers;
+    if (reader.task() == running.id) {
+      mark |= uint64_t{reader.bytes()} << Stamp::kBytes;
+      if (reader.block() != w.block % Stamp::kMaxBlock) {
+        mark |= uint64_t{Stamp::kManyBlocks} << Stamp::kBlock;
+      } else if (reader.thread() != w.thread->id && reader.barriers() == w.barriers) {
+        mark |= 1;
+      }
     }
+    if (mark != reader.bits) __atomic_store_n(&cell.read[half], mark, __ATOMIC_RELAXED);
   }
-  if (mark != reader.bits) __atomic_store_n(&cell.read, mark, __ATOMIC_RELAXED);
 }
 
 void global_access(Worker& w, const void* p, int bytes, Access kind) {

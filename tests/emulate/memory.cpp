@@ -326,14 +326,16 @@ bool check_range(const void* p, size_t bytes, bool write) {
     }
     const uint64_t mine = stamp | static_cast<uint64_t>(mask) << Stamp::kBytes;
     if (write) {
-      const Stamp reader{cell.read};
-      if (!earlier(reader.task()) && (reader.bytes() & mask) != 0) {
-        note(word, "not ordered after the read by", reader.task());
+      for (const uint64_t read : cell.read) {
+        const Stamp reader{read};
+        if (!earlier(reader.task()) && (reader.bytes() & mask) != 0) {
+          note(word, "not ordered after the read by", reader.task());
+        }
       }
       heap.state[word] = static_cast<uint8_t>(now | mask);
       cell.write = mine;
     } else {
-      cell.read = mine;
+      for (uint64_t& read : cell.read) read = mine;
     }
   });
   if (fault == nullptr) return true;

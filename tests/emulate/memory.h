@@ -30,8 +30,10 @@ struct Stamp {
   bool flag() const { return bits & 1; }
 };
 
+/// Reads of the two halves are kept apart: neighbouring 16-bit elements often belong to different
+/// blocks, and what one of them reads the other may write beside.
 struct Cell {
-  uint64_t write, read;
+  uint64_t write, read[2];
 };
 
 /// The range. `state` has a byte a word: low nibble the bytes written, high nibble those allocated.

@@ -335,7 +335,7 @@ void host_access(const void* p, size_t bytes, bool write) {
     }
   }
   const Cell& cell = heap.cells[heap.word(p)];
-  for (const uint64_t bits : {cell.write, write ? cell.read : 0}) {
+  for (const uint64_t bits : {cell.write, write ? cell.read[0] : 0, write ? cell.read[1] : 0}) {
     const uint32_t task = Stamp{bits}.task();
     if (task == 0 || ordered_before(task, all().host)) continue;
     report(std::string("host code: ") + verb + " at " + describe(p) + ": " + task_name(task) +
