@@ -94,7 +94,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("patience", "N", r.patience, "stop after N validations without a better one; 0: never")
       .range(0, 1e9)
       .also({"early-stopping-patience"});
-  t.add("metrics", "FILE", r.metrics, "JSONL, one object a step [OUT/metrics.jsonl]")
+  t.add("metrics", "FILE", r.metrics, "JSONL, an object a step (nibble-plot) [OUT/metrics.jsonl]")
       .also({"logging-dir"});
   t.add("save-every", "N", r.save_every, "steps between checkpoints; 0: only when stopped")
       .range(0, 1e12)
@@ -121,6 +121,10 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
   r.lora.init = o.init == "gaussian" ? LoraInit::kGaussian : LoraInit::kDefault;
   r.memory_limit = o.memory_limit.bytes;
   if (!o.resume.empty()) r.resume = o.resume;
+  Json given = Json::object();
+  for (const auto& [name, value] : context.table->settings()) given.set(name, value);
+  r.told = Json::object(
+      {{"version", version()}, {"command", context.command_line}, {"options", std::move(given)}});
   if (!r.add_tokens.empty() && !r.adapter.empty())
     throw UsageError("--add-tokens goes with a new adapter; leave --adapter out");
   if (r.method == "full" && !r.adapter.empty())

@@ -167,6 +167,7 @@ void TrainingRun::State::run(const TrainReport& report) {
     at.recent_losses.push_back(r.loss);
     if (at.recent_losses.size() > kHistory) at.recent_losses.erase(at.recent_losses.begin());
     const double wall = seconds_since(begin), speed = static_cast<double>(r.tokens) / wall;
+    if (at.step == 1) metrics->write(run_record());
     metrics->write(Json::object(
         {{"step", at.step},
          {"epoch", static_cast<double>(at.step) / static_cast<double>(order->steps_per_epoch())},

@@ -37,6 +37,8 @@ struct TrainingRun::State {
   void save(const TrainReport& report);
   void save_model(const fs::path& folder) const;
   Json settings() const;
+  /// The metrics' first record: what ran, on what, as planned.
+  Json run_record() const;
   void go_on_from(const fs::path& checkpoint, const TrainReport& report);
   bool evaluation_due(int64_t step) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The metrics file: JSONL, one object a step or evaluation, written whole line by whole line, so
-// that a kill leaves at most one broken last line. A resumed run cuts what lies beyond its step.
+// The metrics file: JSONL, first {"step": 0, "run": {...}}, which tells what ran, then one object a
+// step or evaluation, written whole line by whole line, so that a kill leaves at most one broken
+// last line. A resumed run cuts what lies beyond its step.
 #pragma once
 
 #include "io/json.h"

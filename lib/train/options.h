@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "io/json.h"
 #include "model/lora.h"
 #include "model/step.h"
 
@@ -49,6 +50,8 @@ struct TrainOptions {
   // go on
   std::optional<std::string> resume;  // "auto" or a checkpoint folder
   bool deterministic = false;
+  /// What the metrics say of the run besides what it knows of itself: version, command, options.
+  Json told = Json::object();
 };
 
 }  // namespace nibble

@@ -64,6 +64,27 @@ Json TrainingRun::State::settings() const {
   return s;
 }
 
+Json TrainingRun::State::run_record() const {
+  const ShardInfo& info = train_shard.info();
+  Json plan_items = Json::object();
+  for (const auto& [name, bytes] : plan.items) plan_items.set(name, bytes);
+  Json run = options.told;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  run.set("started", std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  run.set("threads", threads());
+  run.set("cpu", simd_target_name());
+  run.set("parameters", model.parameter_count());
+  run.set("trainable", model.parameters.trainable());
+  run.set("steps", total_steps);
+  run.set("steps_per_epoch", order->steps_per_epoch());
+  run.set("data", Json::object({{"rows", info.rows},
+                                {"row_length", info.row_length},
+                                {"tokens", info.tokens},
+                                {"trained", info.trained}}));
+  run.set("plan", std::move(plan_items));
+  return Json::object({{"step", 0}, {"run", std::move(run)}});
+}
+
 void TrainingRun::State::save_model(const fs::path& to) const {
   if (options.method == "full")
     save_full_model(to, model, options.model, model.config.dtype);

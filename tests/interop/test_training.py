@@ -59,7 +59,7 @@ def nibble_losses(model, data, start, out, batch, rate):
     run("nibble-train", f"--model={model}", f"--data={data}", "--no-shuffle", f"--adapter={start}",
         f"--batch-size={batch}", f"--learning-rate={rate}", "--schedule=constant", "--warmup=0",
         "--steps=100", "-o", out)
-    return [json.loads(line)["loss"] for line in open(out / "metrics.jsonl")]
+    return [json.loads(line)["loss"] for line in open(out / "metrics.jsonl") if '"loss"' in line]
 
 
 def peft_losses(model, rows, batch, rate):

@@ -7,7 +7,7 @@ train() {
   nibble-train -q --threads=1 --model=model --data=rows.nbp --method=full --compute=f32 --epochs=3 --optimizer=sgd \
     --learning-rate=0.3 --schedule=constant --warmup=0 "$@"
 }
-numbers() { sed 's/.*"step": \([0-9]*\),.*"loss": \([^,]*\),.*"grad_norm": \([^,]*\),.*"trained_tokens": \([0-9]*\),.*/\1 \2 \3 \4/' "$1/metrics.jsonl"; }
+numbers() { sed -n 's/.*"step": \([0-9]*\),.*"loss": \([^,]*\),.*"grad_norm": \([^,]*\),.*"trained_tokens": \([0-9]*\),.*/\1 \2 \3 \4/p' "$1/metrics.jsonl"; }
 train --batch-size=4 -o big
 train --batch-size=2 --accumulate=2 -o halves
 train --batch-size=1 --accumulate=4 -o quarters

@@ -14,7 +14,7 @@ train() { # METHOD DATA OUT [OPTION...]
   nibble-train -q --threads=1 --model=model --method="$1" --data="$2" --compute=f32 --epochs=20 --no-shuffle \
     --optimizer=sgd --learning-rate=0.1 --schedule=constant --warmup=0 -o "$3" "${@:4}"
 }
-numbers() { sed 's/.*"step": \([0-9]*\),.*"loss": \([^,]*\),.*"grad_norm": \([^,]*\),.*"trained_tokens": \([0-9]*\),.*/\1 \2 \3 \4/' "$1/metrics.jsonl"; }
+numbers() { sed -n 's/.*"step": \([0-9]*\),.*"loss": \([^,]*\),.*"grad_norm": \([^,]*\),.*"trained_tokens": \([0-9]*\),.*/\1 \2 \3 \4/p' "$1/metrics.jsonl"; }
 for method in full lora; do
   train $method packed.nbp $method-packed --batch-size=1
   train $method padded.nbp $method-together --batch-size=12

@@ -10,9 +10,10 @@ options=(-q --model=nf4 --data=train.nbp --threads=1 --rank=64 --modules-to-save
 same() {  # same OUT: as the run left alone
   local file
   for file in adapter_model.safetensors adapter_config.json; do cmp whole/$file "$1/$file" >&2; done
-  # The same records, but for how fast and how big the process was.
-  diff <(sed 's/"tokens_per_second.*//' whole/metrics.jsonl) \
-    <(sed 's/"tokens_per_second.*//' "$1/metrics.jsonl") >&2
+  # The same records, but for how fast and how big the process was, and when and where it ran.
+  [ "$(grep -n '"run"' "$1/metrics.jsonl" | cut -d : -f 1)" = 1 ]
+  diff <(sed '1d; s/"tokens_per_second.*//' whole/metrics.jsonl) \
+    <(sed '1d; s/"tokens_per_second.*//' "$1/metrics.jsonl") >&2
 }
 
 begin=${EPOCHREALTIME/[.,]/}
@@ -23,7 +24,7 @@ begin=${EPOCHREALTIME/[.,]/}
 nibble-train "${options[@]}" -o done --resume
 start=$((${EPOCHREALTIME/[.,]/} - begin))
 same done
-steps=$(wc -l <whole/metrics.jsonl)
+steps=$(grep -c '"loss"' whole/metrics.jsonl)
 
 kills=0 written=0
 mapfile -t draws < <(awk 'BEGIN { for (srand(3); i++ < 200;) print int(rand() * 1000) }')
