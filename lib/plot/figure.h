@@ -32,6 +32,7 @@ struct Axis {
   Scale scale = Scale::kLinear;
   bool from_zero = false;  // the axis starts at 0
   bool integer = false;    // no ticks between whole numbers
+  std::vector<double> at;  // ticks here and nowhere else, with some room at both ends
 };
 
 enum class Stroke : uint8_t {

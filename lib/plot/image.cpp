@@ -16,28 +16,39 @@ double height_of(const Panel& panel, double width) {
   return std::visit([&](const auto& p) { return panel_height(p, width); }, panel);
 }
 
-// Panels in rows from the top: those of lines beside each other, others as wide as the page.
 struct Placed {
   const Panel* panel;
   Box box;
 };
 
+// How wide a panel has to be: lines a half of the page, a matrix what its cells need.
+double wanted_width(const Panel& panel, double inner) {
+  const double half = (inner - kGutter) / 2;
+  if (std::holds_alternative<LinePanel>(panel)) return half >= kNarrow ? half : inner;
+  if (const auto* matrix = std::get_if<MatrixPanel>(&panel))
+    return std::min(panel_width(*matrix), inner);
+  return inner;
+}
+
+// Panels in rows from the top, as many beside each other as fit; the last of lines takes the rest.
 std::vector<Placed> place(const Figure& figure, double width, double top) {
   std::vector<Placed> out;
-  const double inner = width - 2 * kMargin, half = (inner - kGutter) / 2;
-  const auto lines = [](const Panel& p) { return std::holds_alternative<LinePanel>(p); };
+  const double inner = width - 2 * kMargin;
   for (size_t i = 0; i < figure.panels.size();) {
-    const bool pair = i + 1 < figure.panels.size() && lines(figure.panels[i]) &&
-                      lines(figure.panels[i + 1]) && half >= kNarrow;
-    double height = 0;
-    for (size_t k = 0; k < (pair ? 2 : 1); ++k, ++i) {
-      const double w = pair ? half : inner;
-      const double left = kMargin + (pair ? static_cast<double>(k) * (half + kGutter) : 0.0);
-      const double h = height_of(figure.panels[i], w);
-      out.push_back({&figure.panels[i], {left, top, w, h}});
-      height = std::max(height, h);
+    const size_t begin = out.size();
+    double left = kMargin, height = 0;
+    for (; i < figure.panels.size(); ++i) {
+      const double w = wanted_width(figure.panels[i], inner);
+      if (out.size() > begin && left + w > width - kMargin + 1) break;
+      out.push_back({&figure.panels[i], {left, top, w, 0}});
+      left += w + kGutter;
     }
-    if (pair) out[out.size() - 2].box.height = out.back().box.height = height;
+    Placed& last = out.back();
+    if (!std::holds_alternative<MatrixPanel>(*last.panel))
+      last.box.width = width - kMargin - last.box.left;
+    for (size_t k = begin; k < out.size(); ++k)
+      height = std::max(height, height_of(*out[k].panel, out[k].box.width));
+    for (size_t k = begin; k < out.size(); ++k) out[k].box.height = height;
     top += height + kGutter;
   }
   return out;

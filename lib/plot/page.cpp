@@ -48,7 +48,7 @@ void Page::text(double x, double y, std::string_view what, const TextStyle& styl
   const char* align = style.align == Align::kLeft     ? "left"
                       : style.align == Align::kCenter ? "center"
                                                       : "right";
-  command(cat("set label ", gnuplot_literal(what, 120), " at ", at(x, y), " ", align,
+  command(cat("set label ", gnuplot_literal(what, 400), " at ", at(x, y), " ", align,
               style.upright ? " rotate by 90" : "", " front font '",
               style.bold ? "sans-serif:Bold," : "sans-serif,", style.size, "' tc rgb '",
               hex(style.colour), "'"));

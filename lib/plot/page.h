@@ -80,6 +80,8 @@ std::string dash_of(int colour, Stroke stroke);
 double panel_height(const LinePanel& panel, double width);
 double panel_height(const BarPanel& panel, double width);
 double panel_height(const MatrixPanel& panel, double width);
+/// The width that a matrix would have.
+double panel_width(const MatrixPanel& panel);
 void put_panel(Page& page, const LinePanel& panel, const Box& box);
 void put_panel(Page& page, const BarPanel& panel, const Box& box);
 void put_panel(Page& page, const MatrixPanel& panel, const Box& box);

@@ -49,27 +49,52 @@ double panel_height(const MatrixPanel& panel, double width) {
          kCellRow * static_cast<double>(panel.rows.size()) + 12;
 }
 
-void put_panel(Page& page, const MatrixPanel& panel, const Box& box) {
-  const MatrixScale scale(panel);
-  page.text(box.left, box.top + 9, clean(panel.title, 110), {.size = 14, .bold = true});
-  const double legend = page.legend(box.left, box.top + 26, box.width, keys_of(panel), 4);
-  const bool ruled = scale.any && !panel.value_title.empty();
-  const double top =
-      box.top + 30 + legend + (legend > 0 ? 8 : 0) + 24 + (panel.column_title.empty() ? 0 : 20);
-  const double left =
-      box.left + (panel.row_title.empty() ? 0 : 22) + names_width(panel.rows, 40) + 10;
-  const double rows = static_cast<double>(std::max<size_t>(panel.rows.size(), 1));
-  const double columns = static_cast<double>(std::max<size_t>(panel.columns.size(), 1));
-  const double room = box.right() - left - (ruled ? 84 : 4);
-  // Cells need not be wider than what they say.
+namespace {
+
+// Where cells begin and how wide they are, in a box that wide; none is wider than it needs to be.
+struct Columns {
+  double left, cell, scale;  // scale: the width beside the cells
+};
+
+Columns lay_out(const MatrixPanel& panel, double width) {
+  const bool ruled = MatrixScale(panel).any && !panel.value_title.empty();
   double widest = names_width(panel.columns, 24);
   for (const auto& row : panel.cells)
     for (const Cell& cell : row)
       widest = std::max(widest, Page::text_width(clean(cell.text, 24), 12));
-  const double cell = std::min(room / columns, std::max(76.0, widest + 26));
-  const double bottom = std::min(box.bottom() - 12, top + rows * 60),
+  Columns c = {.left = (panel.row_title.empty() ? 0 : 22) + names_width(panel.rows, 40) + 10,
+               .cell = std::max(76.0, widest + 26),
+               .scale = ruled ? std::max(84.0, 26 + Page::text_width(panel.value_title, 11)) : 4};
+  const double columns = static_cast<double>(std::max<size_t>(panel.columns.size(), 1));
+  c.cell = std::min(c.cell, (width - c.left - c.scale) / columns);
+  return c;
+}
+
+}  // namespace
+
+double panel_width(const MatrixPanel& panel) {
+  Page page(1e5, 1e5);
+  const Columns c = lay_out(panel, 1e5);
+  double needed = c.left + c.cell * static_cast<double>(panel.columns.size()) + c.scale;
+  needed = std::max(needed, Page::text_width(panel.title, 14, true));
+  for (const Key& key : keys_of(panel))
+    needed = std::max(needed, Page::text_width(key.name, 12) + 60);
+  return needed;
+}
+
+void put_panel(Page& page, const MatrixPanel& panel, const Box& box) {
+  const MatrixScale scale(panel);
+  page.text(box.left, box.top + 9, clean(panel.title, 110), {.size = 14, .bold = true});
+  const double legend = page.legend(box.left, box.top + 26, box.width, keys_of(panel), 4);
+  const double top =
+      box.top + 30 + legend + (legend > 0 ? 8 : 0) + 24 + (panel.column_title.empty() ? 0 : 20);
+  const double rows = static_cast<double>(std::max<size_t>(panel.rows.size(), 1));
+  const Columns columns = lay_out(panel, box.width);
+  const bool ruled = scale.any && !panel.value_title.empty();
+  const double left = box.left + columns.left, cell = columns.cell;
+  const double right = left + cell * static_cast<double>(std::max<size_t>(panel.columns.size(), 1));
+  const double bottom = std::min(box.bottom() - 12, top + rows * 40),
                height = (bottom - top) / rows;
-  const double right = left + cell * columns;
 
   if (!panel.column_title.empty())
     page.text((left + right) / 2, top - 34, clean(panel.column_title, 60),

@@ -32,14 +32,6 @@ size_t byte_unit(double largest) {
   return power;
 }
 
-std::string superscript(int number) {
-  static constexpr std::array<const char*, 10> kDigits = {"⁰", "¹", "²", "³", "⁴",
-                                                          "⁵", "⁶", "⁷", "⁸", "⁹"};
-  std::string out = number < 0 ? "⁻" : "";
-  for (const char c : std::to_string(std::abs(number))) out += kDigits[size_t(c - '0')];
-  return out;
-}
-
 Divisor divisor_of(const Axis& axis, double largest) {
   if (axis.unit == Unit::kBytes) {
     const size_t power = byte_unit(largest);
@@ -47,7 +39,8 @@ Divisor divisor_of(const Axis& axis, double largest) {
   }
   if (largest <= 0.0) return {};
   const int decade = static_cast<int>(std::floor(std::log10(largest) + 1e-9));
-  if (decade < -2 || decade > 14) return {std::pow(10.0, decade), "×10" + superscript(decade)};
+  if (decade < -2 || decade > 14)  // Superscripts are missing in some fonts.
+    return {std::pow(10.0, decade), cat("×1e", decade)};
   if (decade > 5) return {1e6, "million"};
   if (decade > 3) return {1e3, "thousand"};
   return {};
@@ -67,14 +60,17 @@ std::string titled(const std::string& title, const std::string& unit) {
 }
 
 Ruler linear_ruler(const Axis& axis, double low, double high, int wanted, bool tight) {
+  const double extent_low = low, extent_high = high;
   if (axis.from_zero) {
     low = std::min(low, 0.0);
     high = std::max(high, 0.0);
   }
-  if (low == high) {  // one value: some room around it
-    const double room = low == 0.0 ? 1.0 : std::abs(low) * 0.1;
+  if (extent_low == extent_high) {  // one value: some room around it
+    const double room =
+        low == 0.0 && high == 0.0 ? 1.0 : std::max(std::abs(low), std::abs(high)) * 0.1;
     if (!axis.from_zero || low < 0.0) low -= axis.integer ? std::max(1.0, room) : room;
-    high += axis.integer ? std::max(1.0, room) : room;
+    if (!axis.from_zero || high > 0.0 || low == 0.0)
+      high += axis.integer ? std::max(1.0, room) : room;
   }
   Ruler r;
   const Divisor divisor = divisor_of(axis, std::max(std::abs(low), std::abs(high)));
@@ -152,6 +148,19 @@ Ruler log_ruler(const Axis& axis, double low, double high, int wanted, bool tigh
   return r;
 }
 
+// Ticks at given values; the ends a twentieth of the way beyond.
+Ruler given_ruler(const Axis& axis, double low, double high, bool log) {
+  Ruler r;
+  r.log = log;
+  r.title = axis.title;
+  const double room = log ? std::pow(high / low, 0.05) : (high - low) * 0.05;
+  r.low = log ? low / room : low - room;
+  r.high = log ? high * room : high + room;
+  for (const double v : axis.at)
+    if (v >= low && v <= high) r.ticks.push_back({v, short_number(v, 4)});
+  return r;
+}
+
 }  // namespace
 
 double Ruler::share(double value) const {
@@ -175,6 +184,7 @@ Ruler make_ruler(const Axis& axis, const Extent& extent, int wanted, bool tight)
   const bool positive = low > 0.0;
   const bool log =
       positive && (axis.scale == Scale::kLog || (axis.scale == Scale::kAuto && high >= 20.0 * low));
+  if (!axis.at.empty() && low < high) return given_ruler(axis, low, high, log);
   return log ? log_ruler(axis, low, high, wanted, tight)
              : linear_ruler(axis, low, high, wanted, tight);
 }
@@ -196,6 +206,17 @@ std::string short_number(double value, int digits) {
   if (const size_t e = text.find("e+"); e != std::string::npos)
     text = format("%.*f", 0, value / scale);
   return text + suffix;
+}
+
+std::string even_number(double value, double largest) {
+  const double size = std::max(std::abs(value), std::abs(largest));
+  if (size < 1e-3 || size >= 1e15) return short_number(value, 4);
+  static constexpr std::array<const char*, 5> kSuffixes = {"", "k", "M", "G", "T"};
+  size_t power = 0;
+  double scale = 1.0;
+  for (; power + 1 < kSuffixes.size() && size >= 9999.5 * scale; ++power) scale *= 1e3;
+  const int digits = 3 - static_cast<int>(std::floor(std::log10(size / scale) + 1e-9));
+  return format("%.*f", std::clamp(digits, 0, 6), value / scale) + kSuffixes[power];
 }
 
 std::string short_bytes(double bytes) {

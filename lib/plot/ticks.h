@@ -39,6 +39,8 @@ Ruler make_ruler(const Axis& axis, const Extent& extent, int wanted, bool tight 
 
 /// A number for people in so many significant digits: "0.00012", "2.5", "12.3k", "7.2M".
 std::string short_number(double value, int digits = 3);
+/// A number beside others up to `largest`: all with as many decimals, four digits in the largest.
+std::string even_number(double value, double largest);
 /// "312 MiB", "1.5 GiB".
 std::string short_bytes(double bytes);
 

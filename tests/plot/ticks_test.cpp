@@ -46,7 +46,7 @@ TEST(Ticks, UnitsAreInTheTitle) {
   EXPECT_EQ(memory.title, "memory (GiB)");
   EXPECT_EQ(labels(memory), "0 1 2 3");
   const Ruler rate = make_ruler({.title = "rate"}, extent(0, 2e-4), 5);
-  EXPECT_EQ(rate.title, "rate (×10⁻⁴)");
+  EXPECT_EQ(rate.title, "rate (×1e-4)");
   EXPECT_EQ(labels(rate), "0.0 0.5 1.0 1.5 2.0");
   const Ruler many = make_ruler({.title = "step"}, extent(0, 40000), 5);
   EXPECT_EQ(many.title, "step (thousand)");
@@ -114,6 +114,11 @@ TEST(Ticks, ShortNumbers) {
   EXPECT_EQ(short_number(12345), "12.3k");
   EXPECT_EQ(short_number(7241732096), "7.24G");
   EXPECT_EQ(short_number(-1.5e6), "-1.5M");
+  EXPECT_EQ(even_number(4.97, 5.416), "4.970");
+  EXPECT_EQ(even_number(0.5, 12.3), "0.50");
+  EXPECT_EQ(even_number(79000, 123456), "79.0k");
+  EXPECT_EQ(even_number(1234, 5678), "1234");
+  EXPECT_EQ(even_number(2e-5, 4e-5), "2e-5");
   EXPECT_EQ(short_bytes(0), "0 B");
   EXPECT_EQ(short_bytes(1536), "1.50 KiB");
   EXPECT_EQ(short_bytes(312.0 * (1 << 20)), "312 MiB");

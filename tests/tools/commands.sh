@@ -14,6 +14,9 @@ prepare() {
     nibble-export | nibble-generate | nibble-eval | nibble-merge | nibble-train | nibble-inspect)
       nibble-train -q --threads=1 --model=model --data=train.nbp --steps=1 -o adapter ;;
     nibble-import) nibble-export -q model -o model.gguf --type=f32 ;;
+    nibble-plot)
+      awk 'BEGIN { for (i = 1; i <= 90; ++i)
+        print "{\"step\": " i ", \"loss\": " 5 / i ", \"peak_rss\": " 1000000 + i * 1000 "}" }' >metrics.jsonl ;;
   esac
   nibble-quantize -q model -o nf4
 }
@@ -125,6 +128,16 @@ END
 - nibble-inspect --show=0 train.nbp
 END
       ;;
+    nibble-plot) cat <<END
+- nibble-plot -q metrics.jsonl
+- nibble-plot -q metrics.jsonl --to=table
+- nibble-plot -q metrics.jsonl --to=svg
+curves.svg nibble-plot -q metrics.jsonl -o $DISK/curves.svg
+curves.png nibble-plot -q metrics.jsonl -o $DISK/curves.png
+report.html nibble-plot -q metrics.jsonl -o $DISK/report.html
+events/ nibble-plot -q metrics.jsonl --to=tensorboard -o $DISK/events
+END
+      ;;
     *) fail "$TOOL: its outputs are not listed" ;;
   esac
 }
@@ -206,6 +219,10 @@ folder model nibble-inspect @
 folder adapter nibble-inspect @
 file model/model.safetensors nibble-inspect @
 file train.nbp nibble-inspect @
+END
+      ;;
+    nibble-plot) cat <<END
+lines metrics.jsonl nibble-plot -q @ --title=run -o out/x --to=svg
 END
       ;;
     *) fail "$TOOL: its inputs are not listed" ;;
