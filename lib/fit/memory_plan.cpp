@@ -28,6 +28,22 @@ uint64_t rope_bytes(const ModelConfig& config, int64_t positions) {
   return static_cast<uint64_t>(positions * config.head_dim) * sizeof(float);
 }
 
+// What of the mapped weights is never read: rows of an embedding that is no head and not trained,
+// where the data has fewer tokens. A fault brings in all of its 64 KiB.
+uint64_t unread_bytes(const Model& model, const TrainJob& job) {
+  constexpr uint64_t kAround = uint64_t{64} << 10;
+  if (model.config.tied_embeddings || model.embedding.parameter >= 0) return 0;
+  const auto rows = static_cast<uint64_t>(model.embedding.weight.dim(0));
+  const uint64_t row = static_cast<uint64_t>(model.embedding.weight.row_elements()) *
+                       dtype_bytes(model.embedding.weight.dtype);
+  const auto known =
+      static_cast<uint64_t>(job.data.vocabulary > 0 ? job.data.vocabulary : INT64_MAX);
+  const uint64_t below = std::min(rows, known) * row;  // ids are numbered from 0
+  const auto tokens = static_cast<uint64_t>(job.data_tokens);
+  if (tokens >= rows) return rows * row - below;
+  return rows * row - std::min(below, tokens * round_up(row, kAround));
+}
+
 // Where every weight is trained, values are copies and the mapped ones are given back.
 bool all_trained(const Model& model) {
   const auto linears = model.projections();
@@ -83,6 +99,7 @@ void add_shard(TrainJob& job, const ShardReader& shard) {
   most(job.longest, info.longest);
   most(job.data_tokens, info.tokens);
   job.data.rows += info.rows;
+  job.data.vocabulary = std::max(job.data.vocabulary, info.vocab_size);
   job.data.frame_tokens +=
       std::min(info.tokens, nbp::rows_per_frame(info.row_length) * info.row_length);
   std::error_code error;
@@ -103,7 +120,8 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   MemoryPlan plan;
   ParameterSet parameters = model.parameters;
   if (!all_trained(model))
-    plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)", weight_bytes(model));
+    plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)",
+             weight_bytes(model) - (cuda ? 0 : unread_bytes(model, job)));
 
   // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
   Arena values, all, optimizer;

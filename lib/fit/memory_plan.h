@@ -32,6 +32,7 @@ struct MemoryPlan {
 struct DataPlan {
   uint64_t mapped_bytes = 0;
   int64_t rows = 0, frame_tokens = 0;
+  int64_t vocabulary = 0;  // every id is below it; 0: unknown
 };
 
 /// All that decides the memory of a training run, beside the model and what of it is trained.

@@ -177,7 +177,8 @@ void TrainingRun::State::run(const TrainReport& report) {
          {"tokens", r.tokens},
          {"trained_tokens", r.trained},
          {"tokens_per_second", speed},
-         {"peak_rss", peak_rss()}}));
+         {"peak_rss", peak_rss()},
+         {"planned_rss", plan.total()}}));
     if (report.progress_due()) {
       const double average = static_cast<double>(tokens_here) / seconds_since(started);
       const double left =

@@ -1,0 +1,63 @@
+# The plan is the peak: nibble-train's resident memory is within 3% or 16 MiB of what was planned,
+# and nibble-fit plans the same bytes, over models, methods, ranks, batches, lengths, optimizers and
+# ways to recompute. NIBBLE_SLOW=1 adds plans of up to 8 GiB.
+point() {  # point MODEL_OPTIONS LENGTH BATCH TRAIN_OPTIONS [QUANTIZE_OPTIONS]
+  local length=$2 batch=$3 model=model
+  rm -rf model quantised out train.nbp
+  nibble-init -q --tokenizer="$tiny_model" --max-position=8192 $1 -o model
+  if [ -n "${5-}" ]; then
+    model=quantised
+    nibble-quantize -q model $5 -o quantised
+  fi
+  # Rows that are full and all trained on.
+  awk -v rows=$((2 * batch)) -v length_="$length" 'BEGIN {
+    for (r = 0; r < rows; ++r) {
+      ids = labels = ""
+      for (t = 0; t < length_; ++t) {
+        id = (r * length_ + t) * 15 % 264
+        ids = ids (t ? "," : "") id
+        labels = labels (t ? "," id : -100)
+      }
+      print "{\"input_ids\":[" ids "],\"labels\":[" labels "]}"
+    } }' | nibble-pack -q --model=$model --length="$length" -o train.nbp
+  nibble-train -q --threads=2 --model=$model --data=train.nbp --steps=2 --batch-size="$batch" $4 -o out
+  local planned peak fit
+  read -r peak planned < <(sed -n '$s/.*"peak_rss": \([0-9]*\), "planned_rss": \([0-9]*\).*/\1 \2/p' out/metrics.jsonl)
+  fit=$(nibble-fit $model --threads=2 --data=train.nbp --batch-size="$batch" $4 --json --memory-limit=64GiB |
+    sed -n 's/.*"total": *\([0-9]*\).*/\1/p')
+  [ "$fit" = "$planned" ] || fail "nibble-fit plans $fit bytes, nibble-train $planned: $*"
+  awk -v planned="$planned" -v peak="$peak" -v what="$*" 'BEGIN {
+    difference = peak - planned; allowed = 0.03 * planned
+    if (allowed < 16 * 2 ^ 20) allowed = 16 * 2 ^ 20
+    printf "planned %.1f MiB, peak %+.1f MiB (%+.1f%%): %s\n", planned / 2 ^ 20, difference / 2 ^ 20,
+      100 * difference / planned, what
+    exit (difference < 0 ? -difference : difference) > allowed }' >&2 || fail "the peak is not the plan: $*"
+}
+
+small="--layers=6 --hidden-size=256 --heads=8 --kv-heads=4 --intermediate-size=704"
+for recompute in none norm sqrt layer; do point "$small" 512 4 "--recompute=$recompute"; done
+point "$small" 512 4 "--rank=256 --targets=q_proj,v_proj"
+point "$small" 128 2 "--method=full"
+point "$small" 256 2 "--method=full --optimizer=adamw-8bit --recompute=layer"
+point "$small" 1024 1 "--compute=f32 --optimizer=sgd"
+point "$small --family=qwen3 --head-dim=64 --vocab-size=8000 --tied" 512 2 "--dropout=0.1 --neftune=5" --type=nf4
+point "$small --family=qwen2 --dtype=bf16" 64 16 "--accumulate=2 --modules-to-save=embed_tokens" --type=int8
+
+[ "${NIBBLE_SLOW:-0}" = 1 ] || exit 0
+wide="--layers=8 --hidden-size=1024 --heads=16 --kv-heads=4 --intermediate-size=2816 --vocab-size=32000"
+deep="--family=qwen3 --layers=28 --hidden-size=512 --heads=8 --kv-heads=4 --head-dim=64 --intermediate-size=1536 --vocab-size=50000 --tied"
+tall="--layers=12 --hidden-size=256 --heads=8 --kv-heads=2 --intermediate-size=704"
+huge="--layers=10 --hidden-size=2048 --heads=16 --kv-heads=8 --intermediate-size=5632 --dtype=bf16"
+point "$wide" 128 2 "--method=full"
+point "$wide" 128 2 "--method=full --optimizer=sgd --recompute=sqrt"
+point "$wide" 512 2 "--rank=128" --type=nf4
+point "$wide --dtype=bf16" 512 4 "--targets=q_proj,v_proj --recompute=layer"
+point "$wide" 2048 2 "--rank=512 --recompute=norm --optimizer=adamw-8bit" --type=nf4
+point "$deep" 1024 2 "--rank=8"
+point "$deep" 1024 2 "--rank=8 --recompute=sqrt" --type=nf4
+point "$deep" 512 2 "--rank=8 --modules-to-save=embed_tokens,lm_head --recompute=layer"
+point "$deep" 4096 2 "--rank=8 --recompute=layer"
+point "$tall" 4096 8 "--recompute=none"
+point "$tall" 4096 8 "--recompute=norm"
+point "$tall" 8192 4 "--recompute=layer --rank=64"
+point "$huge" 256 1 "--method=full"
