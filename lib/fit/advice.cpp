@@ -9,10 +9,6 @@
 namespace nibble {
 namespace {
 
-// Only the order of remedies depends on these: a machine that reads 100 bytes in the time of 10,000
-// operations, as most do within a factor of three.
-constexpr Rates kTypical{.matmul_flops = 1e12, .memory_bytes = 1e10};
-
 // Share of time that is worth one option less to type.
 constexpr double kPerOption = 0.01;
 
@@ -96,7 +92,7 @@ std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& p
   const std::string fault =
       cat("the plan needs ", mebibytes(plan.total()),
           limit_given ? ", --memory-limit allows " : ", this machine has ", limit >> 20, " MiB; ");
-  const auto found = remedies(model, job, limit, kTypical);
+  const auto found = remedies(model, job, limit, kTypicalRates);
   if (found.empty())
     return cat(fault, "with any --recompute, --optimizer and --batch-size it needs ",
                mebibytes(least_bytes(model, job)), ", so take shorter rows or a smaller model");

@@ -124,7 +124,8 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
              weight_bytes(model) - (cuda ? 0 : unread_bytes(model, job)));
 
   // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
-  Arena values, all, optimizer;
+  const Device device{job.device, 0};
+  Arena values(device), all(device), optimizer(device), arena(device);
   parameters.lay_out(values, job.compute, false);
   parameters.lay_out(all, job.compute, true);
   plan.add("trained parameters", values.peak());
@@ -132,7 +133,6 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   take_optimizer_state(optimizer, job.optimizer, parameters);
   plan.add("optimizer state", optimizer.peak());
 
-  Arena arena;
   const StepBuffers buffers = take_step_buffers(arena, model, step);
   add_step_items(plan, buffers, step, arena.peak());
   plan.add("rotary table", rope_bytes(model.config, step.longest));

@@ -12,9 +12,7 @@ class Ledger {
 
   void add(std::string_view item, std::initializer_list<Tensor> tensors) {
     for (const Tensor& t : tensors) {
-      // As Arena::take rounds.
-      const auto bytes =
-          round_up<uint64_t>(static_cast<uint64_t>(t.elements()) * dtype_bytes(t.dtype), 64);
+      const uint64_t bytes = arena_bytes(t);
       plan_.add(item, bytes);
       sum_ += bytes;
     }
@@ -27,6 +25,11 @@ class Ledger {
 };
 
 }  // namespace
+
+uint64_t arena_bytes(const Tensor& t) {
+  return round_up<uint64_t>(static_cast<uint64_t>(t.elements()) * dtype_bytes(t.dtype),
+                            Arena::kAlignment);
+}
 
 void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o,
                     uint64_t arena_bytes) {

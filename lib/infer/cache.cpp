@@ -2,6 +2,7 @@
 #include "infer/cache.h"
 
 #include <cstring>
+#include <utility>
 
 namespace nibble {
 namespace {
@@ -14,15 +15,11 @@ std::byte* at(const Tensor& cache, int64_t slot, int64_t position) {
 
 }  // namespace
 
-Cache::Cache(Arena& arena, const ModelConfig& config, int64_t slots, int64_t positions, Dtype dtype)
+Cache::Cache(CacheBuffers buffers, const ModelConfig& config, int64_t positions)
     : query_width_(config.heads * config.head_dim),
       width_(config.kv_heads * config.head_dim),
-      positions_(positions) {
-  for (int64_t l = 0; l < config.layers; ++l) {
-    keys_.push_back(arena.take(dtype, {slots, positions, width_}));
-    values_.push_back(arena.take(dtype, {slots, positions, width_}));
-  }
-}
+      positions_(positions),
+      buffers_(std::move(buffers)) {}
 
 void Cache::store(int64_t block, int64_t slot, int64_t position, const Tensor& qkv, int64_t row,
                   int64_t count) const {
@@ -39,7 +36,7 @@ void Cache::store(int64_t block, int64_t slot, int64_t position, const Tensor& q
 }
 
 void Cache::move(int64_t from, int64_t to, int64_t positions) const {
-  for (const auto* all : {&keys_, &values_})
+  for (const auto* all : {&buffers_.keys, &buffers_.values})
     for (const Tensor& t : *all)
       std::memcpy(at(t, to, 0), at(t, from, 0),
                   static_cast<size_t>(positions * width_) * dtype_bytes(t.dtype));

@@ -2,18 +2,17 @@
 // The key/value cache: for every block, (B, P, K*D) keys and values, P positions a slot.
 #pragma once
 
-#include <vector>
-
-#include "model/block.h"
+#include "fit/generator_layout.h"
 
 namespace nibble {
 
 class Cache {
  public:
-  Cache(Arena& arena, const ModelConfig& config, int64_t slots, int64_t positions, Dtype dtype);
+  /// On buffers of so many positions a slot.
+  Cache(CacheBuffers buffers, const ModelConfig& config, int64_t positions);
 
-  Tensor keys(int64_t block) const { return keys_[static_cast<size_t>(block)]; }
-  Tensor values(int64_t block) const { return values_[static_cast<size_t>(block)]; }
+  Tensor keys(int64_t block) const { return buffers_.keys[static_cast<size_t>(block)]; }
+  Tensor values(int64_t block) const { return buffers_.values[static_cast<size_t>(block)]; }
   /// Stores rows [row, row + count) of qkv at positions [position, ...) of a slot.
   void store(int64_t block, int64_t slot, int64_t position, const Tensor& qkv, int64_t row,
              int64_t count) const;
@@ -22,7 +21,7 @@ class Cache {
 
  private:
   int64_t query_width_ = 0, width_ = 0, positions_ = 0;
-  std::vector<Tensor> keys_, values_;
+  CacheBuffers buffers_;
 };
 
 }  // namespace nibble

@@ -14,9 +14,6 @@
 namespace nibble {
 namespace {
 
-// Tokens of prompts read at once, unless one prompt alone is longer.
-constexpr int64_t kPromptTokens = 1024;
-
 // A sequence that grows; slot i of the cache is active_[i]'s.
 struct Sequence {
   size_t index = 0;
@@ -47,29 +44,21 @@ struct Generator::State {
         options(o),
         rope(make_rope_table(m.config.rope, m.config.head_dim, o.context)),
         sampler(o.sampling, m.config.vocab_size) {
+    const GeneratorSizes sizes = {
+        .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
     Arena plan;
-    lay_out(plan);
+    take_generator_buffers(plan, model, sizes);
     arena = Arena(plan.peak());
-    lay_out(arena);
+    GeneratorBuffers b = take_generator_buffers(arena, model, sizes);
+    cache.emplace(std::move(b.cache), model.config, o.context);
+    scratch = std::move(b.scratch);
+    activations = b.activations;
+    head = b.head;
+    decode_scratch = b.decode_scratch;
+    sample_logits = b.sample_logits;
     // Held at their most, so that no token allocates.
     active.reserve(static_cast<size_t>(options.batch_size));
     lengths.reserve(static_cast<size_t>(options.batch_size));
-  }
-
-  void lay_out(Arena& a) {
-    const int64_t most = std::max(std::max(kPromptTokens, options.context), options.batch_size);
-    const BlockSizes sizes = {
-        .tokens = most, .longest = options.context, .compute = options.compute};
-    cache.emplace(a, model.config, options.batch_size, options.context, options.compute);
-    scratch = take_block_scratch(a, model, sizes, NormRecompute::kNo);
-    activations = take_activations(a, model, sizes, NormRecompute::kNo, scratch);
-    head = take_head(a, model, sizes, options.batch_size);
-    int64_t need = 0;
-    for (int64_t l = 0; l < model.config.layers; ++l)
-      need =
-          std::max(need, attention_decode_scratch(shape(l), options.batch_size, options.context));
-    decode_scratch = a.take(Dtype::kF32, {need});
-    sample_logits = a.take(Dtype::kF32, {model.config.vocab_size});
   }
 
   AttentionShape shape(int64_t block) const {

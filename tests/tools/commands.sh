@@ -119,6 +119,12 @@ log nibble-eval $on --perplexity=text.txt --log=$DISK/log -o report
 trace nibble-eval $on --data=train.nbp -o report --profile=$DISK/trace
 END
       ;;
+    nibble-fit) cat <<END
+- nibble-fit -q model --length=64 --memory-limit=1GiB
+- nibble-fit -q model --length=64 --memory-limit=1GiB --json
+- nibble-fit -q --list-gpus
+END
+      ;;
     nibble-inspect) cat <<END
 - nibble-inspect model
 - nibble-inspect --json nf4

@@ -56,8 +56,8 @@ point "$wide" 2048 2 "--rank=512 --recompute=norm --optimizer=adamw-8bit" --type
 point "$deep" 1024 2 "--rank=8"
 point "$deep" 1024 2 "--rank=8 --recompute=sqrt" --type=nf4
 point "$deep" 512 2 "--rank=8 --modules-to-save=embed_tokens,lm_head --recompute=layer"
-point "$deep" 4096 2 "--rank=8 --recompute=layer"
-point "$tall" 4096 8 "--recompute=none"
-point "$tall" 4096 8 "--recompute=norm"
-point "$tall" 8192 4 "--recompute=layer --rank=64"
+point "$deep" 2048 2 "--rank=8 --recompute=layer"
+point "$tall" 1024 32 "--recompute=none"
+point "$tall" 1024 32 "--recompute=norm"
+point "$tall" 2048 16 "--recompute=layer --rank=64"
 point "$huge" 256 1 "--method=full"

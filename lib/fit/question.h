@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A question to nibble-fit: this model, trained or run so. Everything but the machine that it
+// should fit.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "fit/generator_layout.h"
+#include "model/lora.h"
+
+namespace nibble {
+
+struct Question {
+  std::string name;  // of the model, for people
+  ModelConfig config;
+  bool training = true;
+  std::string method = "lora";  // lora, full
+  LoraConfig lora;
+  TrainJob train;
+  GeneratorSizes infer;
+};
+
+/// The model of shapes with its parameters declared. Throws as attach_lora and attach_full do.
+Model prepare(const Question& question);
+
+/// Likewise with the weights that are stored, where there are any.
+Model prepare(const Question& question, std::optional<Model> stored);
+
+/// Throws UsageError where the sizes make no sense together.
+void check_question(const Question& question);
+
+/// `model` as prepare() or load_model() and attach_* make it.
+MemoryPlan plan(const Question& question, const Model& model);
+inline MemoryPlan plan(const Question& question) {
+  return plan(question, prepare(question));
+}
+
+/// The model's weights as nibble-quantize would store them ("nf4", "fp4", "int8"), or dense in
+/// bf16 ("none").
+void set_quantized(ModelConfig& config, const std::string& type);
+
+/// What --find can look for.
+enum class Find : uint8_t { kBatch, kSequence, kRank };
+
+/// The largest value with which the plan stays within `limit`; 0 where not even the least does. A
+/// sequence is at most the model's context.
+int64_t find_largest(Question question, Find what, uint64_t limit);
+
+}  // namespace nibble

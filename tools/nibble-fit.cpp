@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// nibble-fit answers before anything is loaded: does it fit, where does the memory go, what would
+// make it fit, how fast would it run. Reads a model folder, a config.json, a GGUF file or a number
+// of parameters; writes a table, or with --json one object. Exit code 0: fits, 1: does not.
+//
+//   nibble-fit model-nf4 --gpu=rtx4090 --batch-size=8 --length=2048
+#include "base/threads.h"
+#include "cli/tool.h"
+#include "fit/machine.h"
+#include "fit/read_model.h"
+#include "fit/render.h"
+#include "kernels/machine_rates.h"
+
+namespace {
+
+using namespace nibble;
+
+struct Options {
+  std::string model, params, task = "train", quantized, device = "cpu", gpu, gpus, find, data;
+  std::string recompute = "auto", compute = "bf16", bias = "none";
+  Size memory_limit, least_memory, most_memory;
+  bool list_gpus = false;
+  int threads = 0;
+  std::optional<int64_t> batch_size;
+  int64_t context = 2048;
+  Count tokens;
+  double price = 0.0, epochs = 1.0, dropout = 0.0, neftune = 0.0;
+  Question question;
+};
+
+void declare(OptionTable& t, Options& o) {
+  Question& q = o.question;
+  t.positional("MODEL", o.model, "model folder, config.json or GGUF file");
+  t.add("params", "N", o.params, "in place of MODEL: a number of parameters, 7B");
+  t.add("task", "NAME", o.task, "what is to be run").choices({"train", "infer"});
+  t.add("quantized", "TYPE", o.quantized, "how the weights are held")
+      .choices({"nf4", "fp4", "int8", "none"})
+      .default_is("as they are");
+  t.group("Where");
+  t.add("device", "NAME", o.device, "this machine's processor or GPU").choices({"cpu", "cuda"});
+  t.add("gpu", "NAME", o.gpu, "a GPU of the catalogue: rtx4090, a100-80gb");
+  t.add("memory-limit", "SIZE", o.memory_limit, "memory to be had; 0: what the machine has");
+  t.add("gpus", "FILE", o.gpus, "more GPUs, a CSV of the catalogue's columns");
+  t.flag("list-gpus", o.list_gpus, "write the catalogue and end");
+  t.add("least-memory", "SIZE", o.least_memory, "list those with that much at least");
+  t.add("most-memory", "SIZE", o.most_memory, "list those with that much at most; 0: all");
+  t.add("threads", "N", o.threads, "threads of the CPU; 0: all that may be used").range(0, 4096);
+  t.group("What is asked");
+  t.add("find", "WHAT", o.find, "the largest that fits")
+      .choices({"batch", "sequence", "rank", "model"});
+  t.add("tokens", "N", o.tokens, "tokens of the data: predicts the run's time");
+  t.add("epochs", "N", o.epochs, "passes over the data").range(0, 1e6);
+  t.add("price", "X", o.price, "of an hour: predicts the run's cost").range(0, 1e9);
+  t.group("Training, as nibble-train");
+  t.add("data", "FILE", o.data, "packed shard: gives --length and --tokens");
+  t.add("length", "N", q.train.row_length, "tokens of a row, as nibble-pack makes them")
+      .range(1, ShardInfo::kMaxRowLength)
+      .also({"sequence", "seq-length", "max-seq-length"});
+  t.add("batch-size", "N", o.batch_size, "rows of a micro-batch, or sequences that grow together")
+      .range(1, 65536)
+      .default_is("4 rows, 8 sequences");
+  t.add("accumulate", "N", q.train.accumulate, "micro-batches of an update").range(1, 65536);
+  t.add("method", "NAME", q.method, "LoRA adapter, or all weights").choices({"lora", "full"});
+  t.add("rank", "R", q.lora.rank, "LoRA rank").range(1, 8192).also({"r", "lora-r"});
+  t.add("targets", "LIST", q.lora.targets, "module names to adapt, or all-linear");
+  t.add("modules-to-save", "LIST", q.lora.modules_to_save, "modules trained in full");
+  t.add("bias", "WHICH", o.bias, "biases trained too").choices({"none", "all", "lora_only"});
+  t.add("dropout", "P", o.dropout, "dropout before the adapter").range(0, 0.99);
+  t.add("neftune", "ALPHA", o.neftune, "noise on embeddings; 0: none").range(0, 1000);
+  t.add("optimizer", "NAME", q.train.optimizer.name, "update rule")
+      .choices({"adamw", "adamw-8bit", "sgd"});
+  t.add("momentum", "X", q.train.optimizer.momentum, "of sgd").range(0, 0.999999);
+  t.add("recompute", "WHAT", o.recompute, "what backward makes again instead of keeping")
+      .choices({"auto", "none", "norm", "layer", "sqrt"});
+  t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
+  t.group("Inference");
+  t.add("context", "N", o.context, "positions of cache a sequence").range(1, 1 << 24);
+}
+
+DescribedModel read(const Options& o) {
+  if (o.model.empty() == o.params.empty())
+    throw UsageError("give one of MODEL (a folder, config.json or GGUF) and --params=N");
+  if (!o.params.empty()) {
+    const ModelConfig config = shape_of_size(parse_parameters(o.params));
+    return {cat("a model shaped as LLaMA's of ", config.layers, " layers of ", config.hidden_size),
+            config, std::nullopt};
+  }
+  return describe_model(o.model);
+}
+
+Question resolve(const Options& o, DescribedModel& model) {
+  Question q = o.question;
+  q.name = model.name;
+  q.config = model.config;
+  if (!o.quantized.empty()) {
+    set_quantized(q.config, o.quantized);
+    model.stored.reset();
+  }
+  q.training = o.task == "train";
+  q.lora.bias = o.bias == "all"         ? LoraBias::kAll
+                : o.bias == "lora_only" ? LoraBias::kLoraOnly
+                                        : LoraBias::kNone;
+  q.train.compute = q.infer.compute = o.compute == "bf16" ? Dtype::kBf16 : Dtype::kF32;
+  q.train.dropout = q.method == "full" ? 0.0f : static_cast<float>(o.dropout);
+  q.train.neftune_alpha = static_cast<float>(o.neftune);
+  q.train.device = o.device == "cuda" || !o.gpu.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
+  q.train.longest = q.train.row_length;
+  q.train.batch_size = o.batch_size.value_or(4);
+  q.infer.batch_size = o.batch_size.value_or(8);
+  q.infer.context = o.context;
+  if (!o.data.empty()) add_shard(q.train, ShardReader(o.data));
+  const int64_t longest = q.training ? q.train.longest : q.infer.context;
+  if (longest > q.config.max_position)
+    throw UsageError(cat(q.training ? "--length=" : "--context=", longest,
+                         ": the model's context is ", q.config.max_position));
+  check_question(q);
+  return q;
+}
+
+Rates cpu_rates(Dtype compute) {
+  const MachineRates r = measure_machine();
+  return {panel_dtype(compute) == Dtype::kBf16 ? r.bf16_flops : r.f32_flops, r.read_bytes};
+}
+
+Target target_of(const Options& o, const Question& q, const ToolContext& context) {
+  const auto catalogue = gpu_catalogue(o.gpus);
+  Target t;
+  if (!o.gpu.empty()) {
+    t.gpu = find_gpu(catalogue, o.gpu);
+    t = {t.gpu->name, t.gpu->usable_bytes(), t.gpu->rates(), t.gpu};
+  } else if (o.device == "cuda") {
+    const auto found = detect_gpus();
+    if (found.empty() && o.memory_limit.bytes == 0)
+      throw UnavailableError("--device=cuda: no NVIDIA driver or GPU here; name one with --gpu");
+    t.name = "a GPU";
+    if (!found.empty()) {
+      t = {.name = found[0].name, .limit = found[0].free_bytes};
+      if (const Gpu* known = match_device(catalogue, found[0].name, found[0].bytes)) {
+        t.gpu = *known;
+        t.rates = known->rates();
+      }
+    }
+  } else {
+    t = {.name = cpu_name(), .limit = memory_total(), .rates = cpu_rates(q.train.compute)};
+    for (const DetectedGpu& gpu : detect_gpus())
+      context.say(cat("this machine has ", gpu.name, ", ", format_size(gpu.bytes),
+                      ": --device=cuda plans for it"));
+  }
+  if (o.memory_limit.bytes > 0) t.limit = o.memory_limit.bytes;
+  if (t.gpu && t.gpu->compute_capability < kLeastComputeCapability)
+    context.warn(cat(t.gpu->name, " has compute capability ", t.gpu->compute_capability,
+                     "; nibble's CUDA half needs ", kLeastComputeCapability,
+                     ": this is a plan of memory alone"));
+  return t;
+}
+
+Exit run(const Options& o, ToolContext& context) {
+  set_threads(o.threads);
+  if (o.list_gpus) {
+    const auto gpus = filter_gpus(gpu_catalogue(o.gpus), o.least_memory.bytes, o.most_memory.bytes);
+    write_stdout(context.json ? gpus_json(gpus).dump() + "\n" : render_gpus(gpus));
+    return gpus.empty() ? Exit::kNo : Exit::kDone;
+  }
+  DescribedModel described = read(o);
+  Question q = resolve(o, described);
+  const Target target = target_of(o, q, context);
+  const Model model = prepare(q, std::move(described.stored));
+  if (q.training)
+    q.train.recompute = o.recompute == "auto" ? choose_recompute(model, q.train, target.limit)
+                                              : parse_recompute(o.recompute);
+  const double tokens = o.data.empty() ? static_cast<double>(o.tokens.value)
+                                       : static_cast<double>(q.train.data_tokens);
+  const Answer a = answer(q, model, target, {tokens * o.epochs, o.price});
+  const Extras extras = find_extras(q, target, o.find);
+  const Json document = answer_json(q, target, a, extras);
+  write_stdout(context.json ? document.dump() + "\n" : render_answer(document));
+  return a.fits ? Exit::kDone : Exit::kNo;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_tool<Options>(
+      argc, argv,
+      {.name = "nibble-fit",
+       .summary = "say whether a model fits, what would make it fit, and how fast it would run",
+       .synopsis = "MODEL | --params=N [OPTION...]",
+       .description =
+           "Plans memory by the code that lays nibble-train's buffers out, before anything is "
+           "loaded, and sets it against a GPU of the catalogue, this machine, or a limit. Rules "
+           "of thumb stand beside the plan, as such. Speed is predicted by roofline, with the "
+           "assumptions printed.",
+       .examples = {{"nibble-fit model-nf4 --gpu=rtx4090", "QLoRA with the defaults on a GPU"},
+                    {"nibble-fit --params=7B --quantized=nf4 --gpu=t4 --find=sequence",
+                     "the longest rows that a GPU takes"},
+                    {"nibble-fit config.json --task=infer --memory-limit=24GiB --json | jq .fits",
+                     "for scripts"}},
+       .exit_codes = {{1, "it does not fit"}},
+       .reports = true},
+      declare, run);
+}
