@@ -92,7 +92,9 @@ void shared_word(Worker& w, SharedCell& c, uint32_t mask, const void* p, int byt
     return;
   }
   const bool same = c.reader == self;
-  if (c.read >> 4 <= w.block_start || same || readers_ordered(w, c, self)) {
+  // Of other bytes of the word one reader is forgotten rather than taken for one of these.
+  if (c.read >> 4 <= w.block_start || same || (c.read & mask) == 0 ||
+      readers_ordered(w, c, self)) {
     const uint32_t before = same && c.read >> 4 > w.block_start ? c.read & 15 : 0;
     c.read = w.time << 4 | before | mask;
     c.reader = static_cast<uint16_t>(self);
@@ -208,7 +210,7 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
     const Stamp reader{__atomic_load_n(&cell.read[half], __ATOMIC_RELAXED)};
     uint64_t mark = self | static_cast<uint64_t>(bytes_here) << Stamp::kBytes |
                     static_cast<uint64_t>(w.barriers) << Stamp::kBarriers;
-    if (reader.task() == running.id) {
+    if (reader.task() == running.id && (reader.bytes() & mask) != 0) {
       mark |= uint64_t{reader.bytes()} << Stamp::kBytes;
       if (reader.block() != w.block % Stamp::kMaxBlock) {
         mark |= uint64_t{Stamp::kManyBlocks} << Stamp::kBlock;
