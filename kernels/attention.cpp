@@ -28,15 +28,25 @@ void check_starts(const Args& args, const Tensor& starts, int64_t n) {
   args.require(std::is_sorted(s, s + last + 1), "starts decreases");
 }
 
+void check_parents(const Args& args, const Tensor& parents, int64_t sequences) {
+  args.check("parents", parents, {Dtype::kI32}, {sequences});
+  if (args.on_cuda()) return;
+  const int32_t* p = parents.as<int32_t>();
+  for (int64_t s = 0; s < sequences; ++s)
+    args.require(p[s] >= -1 && p[s] < s, "a parent is not before its sequence");
+}
+
 // Products of a query and a key that the mask lets through, times heads and head_dim: each counts 2
 // operations in every matrix product over the scores.
-double attended(const AttentionShape& shape, const Tensor& starts) {
+double attended(const AttentionShape& shape, const Tensor& starts,
+                const AttentionForward* tree = nullptr) {
   double pairs = 0.0;
   for (int64_t s = 0; s < cpu::sequences(starts); ++s) {
     const auto length = static_cast<double>(cpu::sequence(starts, s).length);
     const auto window =
         shape.window > 0 ? std::min(length, static_cast<double>(shape.window)) : length;
     pairs += window * (window + 1) / 2 + (length - window) * window;
+    if (tree) pairs += length * std::min(static_cast<double>(cpu::prefix_length(*tree, s)), window);
   }
   return pairs * static_cast<double>(shape.heads * shape.head_dim);
 }
@@ -99,11 +109,16 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   args.check("qkv", op.qkv, {op.out.dtype}, {n, qkv_width(op.shape)});
   if (op.lse) args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
+  if (op.parents) {
+    args.require(!args.on_cuda(), "sequences of a tree are read on the CPU alone");
+    check_parents(args, op.parents, cpu::sequences(op.starts));
+  }
   if (!args.on_cuda())
     check_scratch(args, op.scratch,
                   attention_forward_scratch(op.shape, cpu::longest_sequence(op.starts), {}));
   if (args.profiled() && !args.on_cuda())
-    args.work(4.0 * attended(op.shape, op.starts), tensor_bytes(op.out) + tensor_bytes(op.qkv));
+    args.work(4.0 * attended(op.shape, op.starts, &op),
+              tensor_bytes(op.out) + tensor_bytes(op.qkv));
   NIBBLE_CALL_TWIN(args, attention_forward, op, stream);
 }
 

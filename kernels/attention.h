@@ -3,6 +3,7 @@
 // cumulative starts). Query head h reads key/value head h / (H/K). With i, j positions of the same
 // sequence, j <= i and (window == 0 or i - j < window):
 //   p[i,j] = exp(scale * q_i.k_j - lse_i),  out_i = sum_j p[i,j] v_j,  lse_i = logsumexp_j
+// Forward, sequences may share beginnings: a tree instead of a list (`parents`).
 // No T x T buffer: tiles of queries against tiles of keys, sequences never meet, tiles wholly
 // outside the mask are skipped. Backward recomputes p from lse:
 //   delta_i = dout_i . out_i;  ds[i,j] = p[i,j] (dout_i.v_j - delta_i)
@@ -27,6 +28,10 @@ struct AttentionForward {
   Tensor lse;     // (N, H) f32 written; absent: not kept
   Tensor qkv;     // (N, (H+2K)*D) as out: q, then k, then v
   Tensor starts;  // (S+1) i32, increasing from 0 to N: sequence s is rows [starts[s], starts[s+1])
+  /// (S) i32: sequence s goes on from the end of sequence parents[s] < s, whose rows and parents it
+  /// sees, so that what sequences begin with alike is there once; -1: from nothing. Absent: all do.
+  /// Not on CUDA.
+  Tensor parents;
   AttentionShape shape;
   Tensor scratch;  // (attention_forward_scratch) f32
 };

@@ -33,6 +33,16 @@ inline Sequence sequence(const Tensor& starts, int64_t s) {
 inline int64_t sequences(const Tensor& starts) {
   return starts.dim(0) - 1;
 }
+/// The sequence that s goes on from, or -1.
+inline int64_t parent(const AttentionForward& op, int64_t s) {
+  return op.parents ? op.parents.as<int32_t>()[s] : -1;
+}
+/// Rows before those of sequence s that it sees: its parents'.
+inline int64_t prefix_length(const AttentionForward& op, int64_t s) {
+  int64_t rows = 0;
+  while ((s = parent(op, s)) >= 0) rows += sequence(op.starts, s).length;
+  return rows;
+}
 
 /// The first key that the query at `position` sees.
 inline int64_t first_key(const AttentionShape& shape, int64_t position) {

@@ -68,12 +68,12 @@ namespace {
 /// A tile of queries, all heads of a group, against the keys that it sees.
 template <class T>
 void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
-                  cpu::Sequence s, int64_t kv_head, int64_t q0) {
+                  int64_t index, int64_t kv_head, int64_t q0) {
   const cpu::AttentionTiles& t = p.tiles;
+  const cpu::Sequence s = cpu::sequence(op.starts, index);
   const int64_t d = t.head_dim, width = t.qkv_width, nq = std::min(t.queries, s.length - q0);
+  const int64_t prefix = cpu::prefix_length(op, index), position = prefix + q0;
   const T* qkv = op.qkv.as<T>() + s.first * width;
-  const T* key = qkv + t.key_column + kv_head * d;
-  const T* value = qkv + t.value_column + kv_head * d;
   float* const values = scratch + p.values;
   float* const scores = scratch + p.scores;
 
@@ -101,11 +101,12 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
     std::fill_n(rows.out, nq * t.padded_dim, 0.0f);
   }
 
-  for (int64_t k0 = cpu::first_key(op.shape, q0); k0 < q0 + nq; k0 += t.keys) {
-    const int64_t nk = std::min(t.keys, q0 + nq - k0);
-    pack_transposed(key + k0 * width, width, nk, d, scratch);
-    widen_rows(value + k0 * width, width, nk, d, values, t.padded_dim, t.padded_dim);
-    const auto visible = [&](int64_t r) { return visible_keys(op.shape, q0 + r, k0, nk); };
+  // Keys at positions [k0, k0 + nk), whose first row is `row`.
+  const auto attend = [&](int64_t k0, int64_t nk, int64_t row) {
+    const T* keys = op.qkv.as<T>() + row * width + kv_head * d;
+    pack_transposed(keys + t.key_column, width, nk, d, scratch);
+    widen_rows(keys + t.value_column, width, nk, d, values, t.padded_dim, t.padded_dim);
+    const auto visible = [&](int64_t r) { return visible_keys(op.shape, position + r, k0, nk); };
     for (int64_t h = 0; h < t.group; ++h)
       for (int64_t r0 = 0, some; r0 < nq; r0 += some) {
         some = next_rows(nq - r0);
@@ -119,6 +120,17 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
         add_product(some, d, end - begin, scores + begin, t.keys, values + begin * t.padded_dim,
                     t.padded_dim, rows.out, t.padded_dim);
       }
+  };
+  const int64_t first = cpu::first_key(op.shape, position);
+  int64_t begin = prefix, end = position + nq;  // positions of a sequence's rows that are seen
+  for (int64_t of = index;;) {
+    const int64_t row = cpu::sequence(op.starts, of).first;
+    for (int64_t k0 = std::max(begin, first); k0 < end; k0 += t.keys)
+      attend(k0, std::min(t.keys, end - k0), row + k0 - begin);
+    of = cpu::parent(op, of);
+    if (of < 0) break;
+    end = begin;
+    begin -= cpu::sequence(op.starts, of).length;
   }
 
   for (int64_t h = 0; h < t.group; ++h)
@@ -135,9 +147,9 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
 }
 
 void forward_task(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
-                  cpu::Sequence s, int64_t kv_head, int64_t q0) {
+                  int64_t index, int64_t kv_head, int64_t q0) {
   with_float(op.out.dtype,
-             [&](auto t) { forward_tile<decltype(t)>(op, p, scratch, s, kv_head, q0); });
+             [&](auto t) { forward_tile<decltype(t)>(op, p, scratch, index, kv_head, q0); });
 }
 
 }  // namespace
@@ -170,7 +182,7 @@ void cpu::attention_forward(const AttentionForward& op, Stream) {
       const Sequence s = sequence(work.op.starts, tasks.s);
       const int64_t task = i - tasks.first, kv = work.op.shape.kv_heads;
       const int64_t tile = ceil_div(s.length, work.plan.tiles.queries) - 1 - task / kv;
-      run(work.op, work.plan, scratch, s, task % kv, tile * work.plan.tiles.queries);
+      run(work.op, work.plan, scratch, tasks.s, task % kv, tile * work.plan.tiles.queries);
     }
   });
 }

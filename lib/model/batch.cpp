@@ -8,7 +8,7 @@
 namespace nibble {
 
 void Batch::clear() {
-  for (auto* v : {&ids, &positions, &starts, &rows, &targets}) v->clear();
+  for (auto* v : {&ids, &positions, &starts, &parents, &rows, &targets}) v->clear();
   longest = 0;
 }
 
@@ -26,6 +26,23 @@ void Batch::append(std::span<const int32_t> tokens, std::span<const uint8_t> tra
   }
   starts.push_back(static_cast<int32_t>(ids.size()));
   longest = std::max(longest, static_cast<int64_t>(tokens.size()));
+}
+
+int32_t Batch::append_after(int32_t parent, std::span<const int32_t> tokens) {
+  const auto number = static_cast<int32_t>(parents.size());
+  CHECK(!tokens.empty() && parent >= -1 && parent < number);
+  if (starts.empty()) starts.push_back(0);
+  CHECK(sequences() == number);
+  const auto last = parent < 0 ? 0 : static_cast<size_t>(starts[static_cast<size_t>(parent) + 1]);
+  const int32_t first = parent < 0 ? 0 : positions[last - 1] + 1;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    ids.push_back(tokens[i]);
+    positions.push_back(first + static_cast<int32_t>(i));
+  }
+  starts.push_back(static_cast<int32_t>(ids.size()));
+  parents.push_back(parent);
+  longest = std::max(longest, static_cast<int64_t>(positions.back()) + 1);
+  return number;
 }
 
 void Batch::append(const PackedRow& row) {

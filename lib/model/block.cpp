@@ -22,6 +22,10 @@ Tensor reshaped(const Tensor& buffer, int64_t n, int64_t width) {
   return make_tensor(buffer.data, buffer.dtype, {n, width});
 }
 
+Tensor parents_of(const Batch& batch) {
+  if (batch.parents.empty()) return {};
+  return view(batch.parents.data(), {static_cast<int64_t>(batch.parents.size())});
+}
 Tensor starts_of(const Batch& batch) {
   return view(batch.starts.data(), {static_cast<int64_t>(batch.starts.size())});
 }
@@ -196,6 +200,7 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                        .lse = a.lse,
                        .qkv = a.qkv,
                        .starts = starts_of(*run.batch),
+                       .parents = parents_of(*run.batch),
                        .shape = attention_shape(model.config, block.window),
                        .scratch = s.attention});
   const Tensor branch = cut(s.branch, n);

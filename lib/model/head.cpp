@@ -66,6 +66,25 @@ void project(HeadWeights& weights, const Tensor& normed, const Tensor& logits,
   });
 }
 
+// The chosen rows' logits, whatever fewness of rows makes fastest.
+Tensor chunk_logits(const Model& model, HeadWeights& weights, const Tensor& stream,
+                    const Tensor& row_ids, const HeadBuffers& b) {
+  const int64_t m = row_ids.dim(0);
+  const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
+  const Tensor logits = rows(b.logits, 0, m);
+  gather_rows({.out = hidden, .in = stream, .rows = row_ids});
+  rmsnorm_forward({.out = normed,
+                   .rstd = rows(b.rstd, 0, m),
+                   .in = hidden,
+                   .weight = table_weight(model.norm, model.parameters),
+                   .eps = static_cast<float>(model.config.norm_eps)});
+  if (reads_few_rows(m))
+    few_rows(model.head, model.parameters, logits, normed);
+  else
+    project(weights, normed, logits, b);
+  return logits;
+}
+
 }  // namespace
 
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled) {
@@ -163,25 +182,23 @@ double run_head(const Model& model, const Batch& batch, const HeadRun& run, cons
   return sum;
 }
 
+void for_logits(const Model& model, const Batch& batch, const Tensor& stream, const HeadBuffers& b,
+                const LogitBody& body) {
+  const Span span("head");
+  HeadWeights weights(model, b);
+  const auto all = static_cast<int64_t>(batch.rows.size());
+  const Tensor index = view(batch.rows.data(), {all});
+  for (int64_t first = 0; first < all; first += b.hidden.dim(0)) {
+    const int64_t m = std::min(b.hidden.dim(0), all - first);
+    body(first, chunk_logits(model, weights, stream, rows(index, first, m), b));
+  }
+}
+
 Tensor head_logits(const Model& model, const Tensor& stream, const Tensor& row_ids,
                    const HeadBuffers& b) {
   const Span span("head");
-  const int64_t m = row_ids.dim(0);
-  const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
-  const Tensor logits = rows(b.logits, 0, m);
-  gather_rows({.out = hidden, .in = stream, .rows = row_ids});
-  rmsnorm_forward({.out = normed,
-                   .rstd = rows(b.rstd, 0, m),
-                   .in = hidden,
-                   .weight = table_weight(model.norm, model.parameters),
-                   .eps = static_cast<float>(model.config.norm_eps)});
-  if (reads_few_rows(m)) {
-    few_rows(model.head, model.parameters, logits, normed);
-  } else {
-    HeadWeights weights(model, b);
-    project(weights, normed, logits, b);
-  }
-  return logits;
+  HeadWeights weights(model, b);
+  return chunk_logits(model, weights, stream, row_ids, b);
 }
 
 }  // namespace nibble

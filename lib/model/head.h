@@ -3,6 +3,8 @@
 // with their gradients in the same pass, so that full logits never exist.
 #pragma once
 
+#include <functional>
+
 #include "model/batch.h"
 #include "model/block.h"
 
@@ -32,6 +34,12 @@ struct HeadRun {
 /// returned. Gradients of the final norm and the head, where trained, are added to.
 double run_head(const Model& model, const Batch& batch, const HeadRun& run,
                 const HeadBuffers& buffers);
+
+/// Calls body(first, logits (m,V) of batch rows [first, first + m)) for all of the batch's rows,
+/// which it may overwrite.
+using LogitBody = std::function<void(int64_t first, const Tensor& logits)>;
+void for_logits(const Model& model, const Batch& batch, const Tensor& stream,
+                const HeadBuffers& buffers, const LogitBody& body);
 
 /// Logits (M,V) of rows of the stream, for generation. logits is (M,V) in buffers.logits.dtype,
 /// M at most the chunk.

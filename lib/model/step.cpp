@@ -150,17 +150,24 @@ Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw)
   return stream;
 }
 
-double Step::forward(const Batch& batch) {
+BlockRun Step::plain_run(const Batch& batch) {
   check(batch);
   buffers_.scratch.linear.dropout = 0.0f;
-  const BlockRun run{
-      .model = &model_, .batch = &batch, .rope = &rope_, .scratch = &buffers_.scratch};
-  const Tensor stream = forward_stream(run, 0.0f, {});
+  return {.model = &model_, .batch = &batch, .rope = &rope_, .scratch = &buffers_.scratch};
+}
+
+double Step::forward(const Batch& batch) {
+  const Tensor stream = forward_stream(plain_run(batch), 0.0f, {});
   return run_head(model_, batch, {.stream = stream}, buffers_.head);
 }
 
+void Step::for_logits(const Batch& batch, const LogitBody& body) {
+  const Tensor stream = forward_stream(plain_run(batch), 0.0f, {});
+  nibble::for_logits(model_, batch, stream, buffers_.head, body);
+}
+
 double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
-  CHECK(options_.training);
+  CHECK(options_.training && batch.parents.empty());
   check(batch);
   if (batch.rows.empty()) return 0.0;
   LinearContext& linear = buffers_.scratch.linear;

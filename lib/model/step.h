@@ -56,6 +56,8 @@ class Step {
   double forward_backward(const Batch& batch, float grad_scale, Draw draw);
   /// The sum of losses, without dropout or noise.
   double forward(const Batch& batch);
+  /// The logits of the batch's rows, in chunks (head.h), without dropout or noise.
+  void for_logits(const Batch& batch, const LogitBody& body);
   /// Losses of the labelled rows of the last batch (M) f32.
   Tensor losses() const { return buffers_.head.losses; }
 
@@ -63,6 +65,7 @@ class Step {
   void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
   BlockActivations activations(int64_t block, int64_t n) const;
   void check(const Batch& batch) const;
+  BlockRun plain_run(const Batch& batch);
   Tensor forward_stream(const BlockRun& run, float neftune_alpha, Draw draw);
 
   const Model& model_;

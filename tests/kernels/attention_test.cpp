@@ -13,6 +13,7 @@ struct Case {
   std::vector<int64_t> lengths;
   int64_t heads, kv_heads, dim, window = 0;
   Dtype dtype = Dtype::kF32;
+  std::vector<int64_t> parents = {};
 
   int64_t n() const {
     int64_t total = 0;
@@ -26,7 +27,7 @@ struct Case {
   }
   std::string name(const char* op) const {
     return cat(op, " ", dtype_name(dtype), " lengths ", shape_name(lengths), " H ", heads,
-               " K ", kv_heads, " D ", dim, " window ", window);
+               " K ", kv_heads, " D ", dim, " window ", window, parents.empty() ? "" : " tree");
   }
 };
 
@@ -48,25 +49,30 @@ Real dot(const Real* a, const Real* b, int64_t n) {
   return sum(terms);
 }
 
-/// body(row i, rows [first, i] that it sees) for every row of the pack.
+/// body(row i, the rows that it sees, in order) for every row of the pack.
 template <class Body>
 void for_rows(const Case& c, const Body& body) {
-  int64_t start = 0;
-  for (const int64_t length : c.lengths) {
-    for (int64_t i = start; i < start + length; ++i)
-      body(i, c.window > 0 ? std::max(start, i - c.window + 1) : start);
-    start += length;
+  std::vector<std::vector<int64_t>> paths;  // of every sequence, the rows up to its end
+  int64_t row = 0;
+  for (size_t s = 0; s < c.lengths.size(); ++s) {
+    const int64_t parent = c.parents.empty() ? -1 : c.parents[s];
+    std::vector<int64_t> path = parent < 0 ? std::vector<int64_t>() : paths[size_t(parent)];
+    for (int64_t i = 0; i < c.lengths[s]; ++i) {
+      path.push_back(row);
+      const auto seen = c.window > 0 ? std::min(int64_t(path.size()), c.window) : path.size();
+      body(row++, std::vector<int64_t>(path.end() - int64_t(seen), path.end()));
+    }
+    paths.push_back(std::move(path));
   }
 }
 
 template <class Real>
-std::vector<Real> scores_of(const Case& c, const std::vector<Real>& qkv, int64_t i, int64_t first,
-                            int64_t h) {
+std::vector<Real> scores_of(const Case& c, const std::vector<Real>& qkv, int64_t i,
+                            const std::vector<int64_t>& seen, int64_t h) {
   std::vector<Real> q, scores;
   for (int64_t e = 0; e < c.dim; ++e)
     q.push_back(Real(double(c.shape().scale)) * qkv[Places{c}.q(i, h) + size_t(e)]);
-  for (int64_t j = first; j <= i; ++j)
-    scores.push_back(dot(q.data(), &qkv[Places{c}.k(j, h)], c.dim));
+  for (const int64_t j : seen) scores.push_back(dot(q.data(), &qkv[Places{c}.k(j, h)], c.dim));
   return scores;
 }
 
@@ -89,9 +95,9 @@ Forward<Real> forward_reference(const Case& c, const std::vector<double>& qkv_va
   using std::exp, std::log;
   const std::vector<Real> qkv(qkv_values.begin(), qkv_values.end());
   Forward<Real> y;
-  for_rows(c, [&](int64_t i, int64_t first) {
+  for_rows(c, [&](int64_t i, const std::vector<int64_t>& seen) {
     for (int64_t h = 0; h < c.heads; ++h) {
-      std::vector<Real> p = scores_of(c, qkv, i, first, h);
+      std::vector<Real> p = scores_of(c, qkv, i, seen, h);
       Real max = p[0];
       for (const Real& s : p)
         if (value_of(s) > value_of(max)) max = s;
@@ -103,7 +109,7 @@ Forward<Real> forward_reference(const Case& c, const std::vector<double>& qkv_va
       for (int64_t e = 0; e < c.dim; ++e) {
         std::vector<Real> terms;
         for (size_t j = 0; j < p.size(); ++j)
-          terms.push_back(p[j] * qkv[Places{c}.v(first + int64_t(j), h) + size_t(e)]);
+          terms.push_back(p[j] * qkv[Places{c}.v(seen[j], h) + size_t(e)]);
         y.out.push_back(sum(terms) / total);
       }
     }
@@ -121,12 +127,13 @@ std::vector<Real> backward_reference(const Case& c, const std::vector<double>& q
   const std::vector<Real> dout(dout_values.begin(), dout_values.end());
   std::vector<std::vector<Real>> terms(qkv.size());
   const Real scale(double(c.shape().scale));
-  for_rows(c, [&](int64_t i, int64_t first) {
+  for_rows(c, [&](int64_t i, const std::vector<int64_t>& seen) {
     for (int64_t h = 0; h < c.heads; ++h) {
-      const std::vector<Real> scores = scores_of(c, qkv, i, first, h);
+      const std::vector<Real> scores = scores_of(c, qkv, i, seen, h);
       const Real delta = dot(&dout[at.out(i, h)], &out[at.out(i, h)], c.dim);
-      for (int64_t j = first; j <= i; ++j) {
-        const Real p = exp(scores[size_t(j - first)] - lse[size_t(i * c.heads + h)]);
+      for (size_t s = 0; s < seen.size(); ++s) {
+        const int64_t j = seen[s];
+        const Real p = exp(scores[s] - lse[size_t(i * c.heads + h)]);
         const Real dp = dot(&dout[at.out(i, h)], &qkv[at.v(j, h)], c.dim);
         const Real ds = p * (dp - delta);
         for (size_t e = 0; e < size_t(c.dim); ++e) {
@@ -160,6 +167,11 @@ void check_forward(const Case& c) {
   Buffer& lse = op.output("lse", Dtype::kF32, {c.n(), c.heads});
   Buffer& scratch = op.scratch(Dtype::kF32, {attention_forward_scratch(c.shape(), c.longest())});
   starts.set_values(starts_of(c));
+  Buffer* parents = nullptr;
+  if (!c.parents.empty()) {
+    parents = &op.input("parents", Dtype::kI32, {int64_t(c.parents.size())});
+    parents->set_values({c.parents.begin(), c.parents.end()});
+  }
   const auto want = forward_reference<Bounded>(c, qkv.values());
   op.want(out, want.out);
   op.want(lse, want.lse);
@@ -168,6 +180,7 @@ void check_forward(const Case& c) {
                        .lse = lse.tensor(),
                        .qkv = qkv.tensor(),
                        .starts = starts.tensor(),
+                       .parents = parents ? parents->tensor() : Tensor(),
                        .shape = c.shape(),
                        .scratch = scratch.tensor()});
   });
@@ -252,6 +265,18 @@ TEST(AttentionForward, SeveralKeyTiles) {
   check_forward({{601}, 2, 1, 64});
   check_forward({{290}, 1, 1, 256, 0, Dtype::kBf16});
   check_forward({{601}, 1, 1, 64, 530, Dtype::kBf16});
+}
+
+// Sequences that begin alike: a stem, branches of it, and branches of those.
+TEST(AttentionForward, SharedBeginnings) {
+  if (test_device().on_cuda()) GTEST_SKIP() << "trees are read on the CPU alone";
+  for (const Dtype dtype : kFloatTypes)
+    for (const int64_t window : {0, 1, 20, 61}) {
+      check_forward({{1, 1, 1}, 2, 1, 3, window, dtype, {-1, 0, 1}});
+      check_forward({{50, 3, 70, 1, 9, 12}, 6, 2, 64, window, dtype, {-1, 0, 0, 2, 1, -1}});
+      check_forward({{33, 129, 0, 2}, 1, 1, 31, window, dtype, {-1, 0, 0, 2}});
+    }
+  check_forward({{601, 40, 7}, 2, 1, 64, 0, Dtype::kF32, {-1, 0, 1}});
 }
 
 struct Result {
