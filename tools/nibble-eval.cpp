@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// nibble-eval: how well a model, with or without an adapter, predicts a text or packed data.
-// Reads text, or a .nbp shard; writes a table, or JSON.
+// nibble-eval: how well a model, with or without an adapter, predicts a text or data, and how well
+// it does benchmarks. Reads text, conversations, a .nbp shard or the benchmarks' own files; writes
+// a table, or JSON, and a log of every example, two of which it compares.
 //
-//   nibble-eval --model=model-nf4 --adapter=adapter --perplexity=wiki.txt
-#include <cmath>
+//   nibble-eval --model=model-nf4 --adapter=adapter --task=arc_easy --data=benchmarks --log=after
+#include <algorithm>
+#include <chrono>
 
 #include "cli/tool.h"
-#include "eval/perplexity.h"
-#include "infer/session.h"
+#include "eval/evaluate.h"
+#include "eval/measure.h"
+#include "eval/task_report.h"
 #include "io/lines.h"
 
 namespace {
@@ -16,25 +19,63 @@ using namespace nibble;
 
 struct Options {
   std::string model, adapter, perplexity, data, log, compute = "bf16", head = "keep", out;
-  int64_t length = 0, stride = 0, batch_size = 4;
+  std::string template_name, train_on = "assistant", few_shot_data, few_shot_order, show_task;
+  std::vector<std::string> tasks, by, logs;
+  std::optional<int64_t> few_shot;
+  int64_t length = 0, stride = 0, batch_size = 4, limit = 0, samples = 1000;
+  bool compare = false, list_tasks = false;
 };
 
 void declare(OptionTable& t, Options& o) {
-  t.add("model", "DIR", o.model, "model folder, dense or quantised").required();
+  t.positional("LOG", o.logs, "with --compare, the log before and the log after");
+  t.add("model", "DIR", o.model, "model folder, dense or quantised");
   t.add("adapter", "DIR", o.adapter, "adapter to apply, without merging it");
   t.group("What to measure");
   t.add("perplexity", "TEXT", o.perplexity, "of this text file, or of standard input for -");
-  t.add("data", "FILE", o.data, "of the trained tokens of this packed shard");
-  t.group("How");
-  t.add("length", "N", o.length, "tokens of a window; 0: 1024, or the model's context if shorter")
+  t.add("task", "NAME|FILE", o.tasks, "benchmarks: by name, by suite, or as a FILE.toml")
+      .also({"tasks"});
+  t.add("data", "FILE|DIR", o.data,
+        "without --task, perplexity of the trained tokens of a packed shard, or of conversations "
+        "of any form; with it, the benchmark's file, or the folder that holds such files");
+  t.flag("compare", o.compare, "two logs of tasks: what has been learnt and forgotten");
+  t.flag("list-tasks", o.list_tasks, "the tasks that there are");
+  t.add("show-task", "NAME", o.show_task,
+        "a task's file, to read or to begin one of your own from");
+  t.group("Perplexity");
+  t.add("length", "N", o.length,
+        "tokens of a window; 0: 1024, or the model's context if shorter; of a task's question, 0: "
+        "the model's context")
       .range(0, 1 << 24)
       .also({"max-length", "context", "n-ctx"});
   t.add("stride", "N", o.stride, "new tokens a window; 0: half its length").range(0, 1 << 24);
-  t.add("batch-size", "N", o.batch_size, "windows or rows at a time").range(1, 4096);
+  t.add("template", "DIR|NAME|FILE", o.template_name,
+        "how conversations are written; without it, the model's own");
+  t.add("train-on", "WHAT", o.train_on,
+        "what of a conversation counts: assistant, last, all, or roles:ROLE,ROLE");
+  t.group("Tasks");
+  t.add("few-shot", "N", o.few_shot, "examples before a question; without it, as the task says")
+      .range(0, 1000)
+      .also({"num-fewshot"});
+  t.add("few-shot-data", "FILE", o.few_shot_data,
+        "where these come from; without it, the task's own file, else the other questions");
+  t.add("few-shot-order", "HOW", o.few_shot_order,
+        "first: the first; fixed: one draw for all questions; sample: a draw for each; without it, "
+        "as the task says")
+      .choices({"", "first", "fixed", "sample"});
+  t.add("limit", "N", o.limit, "questions of a task, or of each of its groups, at most; 0: all")
+      .range(0, 1e15);
+  t.add("by", "MEMBER", o.by, "scores by what records have there: a skill, a domain, or several");
+  t.add("samples", "N", o.samples, "of the bootstrap, for errors and intervals").range(10, 1e6);
+  t.group("How");
+  t.add("batch-size", "N", o.batch_size,
+        "windows, rows or completions at a time; for the choices of tasks, times 1024 tokens")
+      .range(1, 4096);
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
   t.add("head", "TYPE", o.head, "what the head is read in: fewer bits are faster, and coarser")
       .choices({"keep", "int8", "nf4"});
-  t.add("log", "FILE", o.log, "JSONL: position, id and log-probability of every scored token");
+  t.add("log", "FILE", o.log,
+        "JSONL: of tasks every example, to read, to compare, and to go on from after a stop; of a "
+        "text the log-probability of every scored token");
   t.out(o.out, "the report; standard output when not given");
 }
 
@@ -46,91 +87,134 @@ std::string read_all(const std::string& path) {
   return text;
 }
 
-int64_t count_words(std::string_view text) {
-  int64_t words = 0;
-  bool inside = false;
-  for (const char c : text) {
-    const bool space = c == ' ' || (c >= '\t' && c <= '\r');
-    words += inside && space;
-    inside = !space;
-  }
-  return words + inside;
-}
-
-// Null where it is too large for a number: a long text without a space is one word.
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
-Json report_of(const Perplexity& p, const Options& o) {
-  if (!std::isfinite(p.nll))
-    throw DataError(cat(o.model, o.adapter.empty() ? "" : " with " + o.adapter,
-                        ": the loss is not finite; look for NaN with nibble-inspect --stats"));
-  return Json::object(
-      {{"tokens", p.tokens}, {"loss", p.loss()}, {"perplexity", finite(p.perplexity())}});
-}
-
-Json measure_text(const Options& o, Session& session, PerplexityOptions options) {
-  const std::string text = read_all(o.perplexity);
-  std::vector<int32_t> ids = session.tokenizer->encode(text, SpecialText::kLiteral);
-  if (session.tokenizer->add_bos && session.tokenizer->bos)
-    ids.insert(ids.begin(), *session.tokenizer->bos);
-  if (ids.size() < 2)
-    throw DataError(cat(o.perplexity, ": fewer than two tokens; give a longer text"));
-  std::optional<LineWriter> log;
-  if (!o.log.empty()) log.emplace(o.log);
-  const auto score = [&](int64_t position, float value) {
-    log->line(Json::object({{"position", position},
-                            {"id", static_cast<int64_t>(ids[static_cast<size_t>(position)])},
-                            {"logprob", value}})
-                  .dump());
-  };
-  const Perplexity p =
-      text_perplexity(session.model, ids, options, log ? TokenScore(score) : TokenScore());
-  if (log) log->commit();
-  Json report = report_of(p, o);
-  const auto bytes = static_cast<double>(text.size());
-  report.set("bits_per_byte", p.nll / std::log(2.0) / bytes);
-  report.set("word_perplexity", finite(std::exp(p.nll / static_cast<double>(count_words(text)))));
-  report.set("length", options.context);
-  report.set("stride", options.stride);
-  return report;
-}
-
-void run(const Options& o, ToolContext& context) {
-  if (o.perplexity.empty() == o.data.empty())
-    throw UsageError("give either --perplexity=TEXT or --data=FILE.nbp; see --help");
-  for (const std::string& written : {o.out, o.log})
-    refuse_to_replace(written, std::vector{o.perplexity, o.data});
-  const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
-  const auto session = load_session(o.model, o.adapter, compute);
+std::unique_ptr<Session> open_session(const Options& o, Dtype compute) {
+  if (o.model.empty()) throw UsageError("--model is required; see --help");
+  auto session = load_session(o.model, o.adapter, compute);
   quantize_head(*session, o.head);
+  const int64_t most = session->model.config.max_position;
+  if (o.length != 0 && (o.length < 2 || o.length > most))
+    throw UsageError(cat("--length=", o.length, " is outside 2 to the model's context, ", most));
+  return session;
+}
+
+Json measure(const Options& o) {
+  const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
+  const auto session = open_session(o, compute);
   const int64_t most = session->model.config.max_position;
   PerplexityOptions options{.context = o.length > 0 ? o.length : std::min<int64_t>(1024, most),
                             .batch_size = o.batch_size,
                             .compute = compute};
-  if (options.context > most || options.context < 2)
-    throw UsageError(
-        cat("--length=", options.context, " is outside 2 to the model's context, ", most));
   options.stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.context / 2);
   if (options.stride > options.context)
     throw UsageError(cat("--stride=", options.stride, " is above --length=", options.context));
+  if (!o.perplexity.empty())
+    return measure_text(*session, read_all(o.perplexity), o.perplexity, o.log, options);
+  if (o.data.ends_with(".nbp")) return measure_shard(*session, o.data, options);
+  return measure_conversations(*session, {o.data, o.model, o.template_name, o.train_on}, o.log,
+                               options);
+}
+
+std::string time_left(std::chrono::steady_clock::time_point begin, int64_t done, int64_t all) {
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+  if (done == 0) return "";
+  const double rest = spent.count() * static_cast<double>(all - done) / static_cast<double>(done);
+  return cat(", ", static_cast<int64_t>(rest + 0.5), " s left");
+}
+
+Json run_tasks(const Options& o, ToolContext& context) {
+  std::vector<TaskRun> runs;
+  const std::optional<FewShotOrder> order =
+      o.few_shot_order.empty() ? std::nullopt
+                               : std::optional(parse_few_shot_order(o.few_shot_order));
+  for (const std::string& name : o.tasks)
+    for (Task& task : find_tasks(name)) {
+      for (const TaskRun& r : runs)
+        if (r.task.name == task.name) throw UsageError(cat("--task=", task.name, ": given twice"));
+      runs.push_back(prepare_task(std::move(task), o.data, o.few_shot_data, o.limit, o.few_shot,
+                                  order, context.seed, o.by));
+    }
+  EvaluateOptions options{.batch_tokens = o.batch_size * 1024,
+                          .batch_size = o.batch_size,
+                          .compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16};
+  const auto session = open_session(o, options.compute);
+  options.context = o.length > 0 ? o.length : session->model.config.max_position;
+
+  Json head = log_head(runs, context.seed, options);
+  head.set("model", o.model);
+  head.set("adapter", o.adapter);
+  head.set("head", o.head);
+  TaskLog log(o.log, head);
+  Json reports = Json::object();
+  for (const TaskRun& run : runs) {
+    const std::string& name = run.task.name;
+    const auto known = log.before().records.find(name);
+    std::vector<Json> records;
+    if (known != log.before().records.end()) records = known->second;
+    std::set<int64_t> numbers;
+    for (const Json& r : records) numbers.insert(r.at("example").as_integer());
+    if (!numbers.empty())
+      context.say(cat(name, ": going on after ", std::ssize(numbers), " examples"));
+    Progress progress(context);
+    const auto begin = std::chrono::steady_clock::now();
+    evaluate(
+        *session, run, options, numbers,
+        [&](Json record) {
+          log.write(record);
+          records.push_back(std::move(record));
+        },
+        [&](int64_t done, int64_t all) {
+          if (progress.due())
+            progress.show(cat(name, ": ", 100 * done / std::max<int64_t>(1, all), " %",
+                              time_left(begin, done, all)));
+        });
+    progress.finish(cat(name, ": ", std::ssize(records), " examples"));
+    std::ranges::sort(records, {}, [](const Json& r) { return r.at("example").as_integer(); });
+    Json report = report_task(task_settings(head, name), records, {context.seed, o.samples});
+    if (const Json* cut = report.find("truncated"))
+      context.warn(cat(name, ": ", cut->as_integer(), " prompts were longer than the context, ",
+                       options.context, ", and lost their beginning"));
+    reports.set(name, std::move(report));
+  }
+  return Json::object({{"model", o.model}, {"adapter", o.adapter}, {"tasks", reports}});
+}
+
+void run(const Options& o, ToolContext& context) {
+  const int asked = !o.perplexity.empty() + !o.tasks.empty() + o.compare + o.list_tasks +
+                    !o.show_task.empty() + (!o.data.empty() && o.tasks.empty());
+  if (asked != 1)
+    throw UsageError(
+        "give one of --perplexity=TEXT, --data=FILE, --task=NAME and --compare; see --help");
+  if (o.compare != (o.logs.size() == 2) || (!o.compare && !o.logs.empty()))
+    throw UsageError("--compare takes two logs, BEFORE.jsonl and AFTER.jsonl");
+  std::vector<std::string> inputs = {o.perplexity, o.data, o.few_shot_data};
+  inputs.insert(inputs.end(), o.logs.begin(), o.logs.end());
+  for (const std::string& written : {o.out, o.log}) refuse_to_replace(written, inputs);
+
   Json report;
-  if (!o.perplexity.empty()) {
-    report = measure_text(o, *session, options);
+  std::vector<std::string> lines;
+  if (o.list_tasks) {
+    report = Json::object();
+    for (const TaskSummary& task : list_tasks()) {
+      report.set(task.name, task.about);
+      lines.push_back(cat(task.name, "\t", task.about));
+    }
+  } else if (!o.show_task.empty()) {
+    for (const Task& task : find_tasks(o.show_task)) lines.push_back(task.toml);
+    report = Json(Json::Array(lines.begin(), lines.end()));
+  } else if (o.compare) {
+    report = compare_logs(o.logs[0], o.logs[1], {context.seed, o.samples});
+    lines = comparison_table(report);
+  } else if (!o.tasks.empty()) {
+    report = run_tasks(o, context);
+    lines = report_table(report);
   } else {
-    ShardReader shard(o.data);
-    expect_examples(shard);
-    if (shard.info().tokenizer != session->tokenizer->fingerprint)
-      throw DataError(cat(o.data, ": made with another tokenizer than the model's",
-                          "; tokenize and pack with --model of this model"));
-    report = report_of(shard_perplexity(session->model, shard, options), o);
+    report = measure(o);
+    for (const auto& [name, value] : report.as_object())
+      lines.push_back(cat(name, "\t", value.dump()));
   }
   LineWriter out(o.out);
-  if (context.json)
-    out.line(report.dump());
-  else
-    for (const auto& [name, value] : report.as_object()) out.line(cat(name, "\t", value.dump()));
+  if (context.json) lines = {report.dump()};
+  for (const std::string& line : lines) out.line(line);
   out.commit();
 }
 
@@ -140,15 +224,24 @@ int main(int argc, char** argv) {
   return run_tool<Options>(
       argc, argv,
       {.name = "nibble-eval",
-       .summary = "measure how well a model predicts a text or packed data",
-       .synopsis = "--model=DIR [--adapter=DIR] --perplexity=TEXT | --data=FILE.nbp",
-       .description = "A text longer than a window is read in windows that overlap by length - "
-                      "stride. Every token but the first is scored once; where windows do not "
-                      "overlap, none that begins a window is, having nothing before it there.",
+       .summary = "measure how well a model predicts a text or data, and does benchmarks",
+       .synopsis = "--model=DIR [--adapter=DIR] --perplexity=TEXT | --data=FILE | --task=NAME... ; "
+                   "--compare BEFORE.jsonl AFTER.jsonl",
+       .description =
+           "A text longer than a window is read in windows that overlap by length - stride. Every "
+           "token but the first is scored once; where windows do not overlap, none that begins a "
+           "window is, having nothing before it there. Of conversations only what training would "
+           "learn is scored. A task is a benchmark described by a TOML file; its choices are told "
+           "apart by their log-likelihoods, its completions by nibble-score's metrics.",
        .examples = {{"nibble-eval --model=model-nf4 --perplexity=wiki.txt --length=512",
                      "perplexity of a text, in windows of 512"},
                     {"nibble-eval --model=model --adapter=adapter --data=valid.nbp --json",
-                     "loss on trained tokens, as JSON"}},
+                     "loss on trained tokens, as JSON"},
+                    {"nibble-eval --model=model --task=arc_easy,piqa --data=benchmarks "
+                     "--limit=200 --log=before.jsonl",
+                     "two benchmarks, 200 questions each, every answer in a log"},
+                    {"nibble-eval --compare before.jsonl after.jsonl",
+                     "what changed, with 95 % intervals"}},
        .computes = true,
        .reports = true},
       declare, run);

@@ -84,6 +84,7 @@ enum class RngStream : uint64_t {
   kNeftune = 4,
   kSample = 5,
   kSplit = 6,
+  kFewShot = 7,
 };
 
 }  // namespace nibble

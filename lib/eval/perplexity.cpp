@@ -47,40 +47,61 @@ double Perplexity::perplexity() const {
   return std::exp(loss());
 }
 
-Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
-                           const PerplexityOptions& o, const TokenScore& score) {
+Perplexity rows_perplexity(const Model& model, std::span<const TokenRow> rows,
+                           const PerplexityOptions& o, const RowScore& score) {
   CHECK(o.context >= 2 && o.stride >= 1 && o.stride <= o.context && o.batch_size >= 1);
-  const auto total = static_cast<int64_t>(ids.size());
   Perplexity sum;
-  if (total < 2) return sum;
-  const int64_t window = std::min(o.context, total);
-  Scorer scorer(model, o.batch_size * window, window, o.compute);
+  size_t longest = 0;
+  for (const TokenRow& row : rows) longest = std::max(longest, row.tokens.size());
+  if (longest < 2) return sum;
+  const int64_t most = std::min(o.context, static_cast<int64_t>(longest));
+  Scorer scorer(model, o.batch_size * most, most, o.compute);
   Batch batch;
-  std::vector<int64_t> positions;  // of the scored tokens
+  std::vector<std::pair<size_t, int64_t>> scored;  // row and position of the batch's targets
   std::vector<uint8_t> trained;
   const auto flush = [&] {
     const auto losses = scorer.losses(batch);
     add(sum, losses);
     if (score)
-      for (size_t i = 0; i < losses.size(); ++i) score(positions[i], -losses[i]);
+      for (size_t i = 0; i < losses.size(); ++i)
+        score(scored[i].first, scored[i].second, -losses[i]);
     batch.clear();
-    positions.clear();
+    scored.clear();
   };
-  int64_t scored = 1;  // the first token has nothing before it
-  for (int64_t begin = 0; scored < total; begin += o.stride) {
-    const int64_t end = std::min(begin + o.context, total);
-    trained.assign(static_cast<size_t>(end - begin), 0);
-    // A window's first token has nothing before it there: with stride = context it is not scored.
-    for (int64_t i = std::max(scored, begin + 1); i < end; ++i) {
-      trained[static_cast<size_t>(i - begin)] = 1;
-      positions.push_back(i);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const TokenRow& row = rows[r];
+    const auto total = static_cast<int64_t>(row.tokens.size());
+    int64_t done = 1;  // the first token has nothing before it
+    for (int64_t begin = 0; done < total; begin += o.stride) {
+      const int64_t end = std::min(begin + o.context, total);
+      trained.assign(static_cast<size_t>(end - begin), 0);
+      const size_t before = scored.size();
+      // A window's first token has nothing before it there: with stride = context it is not scored.
+      for (int64_t i = std::max(done, begin + 1); i < end; ++i) {
+        if (!row.trained[static_cast<size_t>(i)]) continue;
+        trained[static_cast<size_t>(i - begin)] = 1;
+        scored.emplace_back(r, i);
+      }
+      done = end;
+      if (scored.size() == before) continue;
+      batch.append(std::span(row.tokens)
+                       .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                   trained);
+      if (batch.sequences() == o.batch_size) flush();
     }
-    scored = end;
-    batch.append(ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
-                 trained);
-    if (batch.sequences() == o.batch_size || scored == total) flush();
   }
+  if (!scored.empty()) flush();
   return sum;
+}
+
+Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
+                           const PerplexityOptions& options, const TokenScore& score) {
+  TokenRow row;
+  row.tokens.assign(ids.begin(), ids.end());
+  row.trained.assign(ids.size(), 1);
+  RowScore of_row;
+  if (score) of_row = [&](size_t, int64_t position, float value) { score(position, value); };
+  return rows_perplexity(model, {&row, 1}, options, of_row);
 }
 
 Perplexity shard_perplexity(const Model& model, ShardReader& shard, const PerplexityOptions& o) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 
+#include "data/token_rows.h"
 #include "io/nbp.h"
 #include "model/step.h"
 
@@ -35,6 +36,11 @@ using TokenScore = std::function<void(int64_t position, float log_probability)>;
 /// Of a text's ids.
 Perplexity text_perplexity(const Model& model, std::span<const int32_t> ids,
                            const PerplexityOptions& options, const TokenScore& score = {});
+
+/// Of the trained tokens of rows, each a text by itself.
+using RowScore = std::function<void(size_t row, int64_t position, float log_probability)>;
+Perplexity rows_perplexity(const Model& model, std::span<const TokenRow> rows,
+                           const PerplexityOptions& options, const RowScore& score = {});
 
 /// Of a packed shard's trained tokens. Throws DataError where it has none.
 Perplexity shard_perplexity(const Model& model, ShardReader& shard,

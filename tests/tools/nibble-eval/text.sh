@@ -7,7 +7,7 @@ eval_ --perplexity=text.txt --length=64 --stride=32 --json >json
 eval_ --perplexity=- --length=64 --stride=32 --json <text.txt | cmp - json
 zstd -q text.txt
 eval_ --perplexity=text.txt.zst --length=64 --stride=32 --json | cmp - json
-[ "$(cut -f1 table | tr '\n' ' ')" = "tokens loss perplexity bits_per_byte word_perplexity length stride " ]
+[ "$(cut -f1 table | tr '\n' ' ')" = "tokens loss perplexity words bytes bits_per_byte byte_perplexity word_perplexity length stride " ]
 tokens=$(awk -F'\t' '$1 == "tokens" { print $2 }' table)
 [ "$(wc -l <log)" = "$tokens" ]
 awk -F'[:,}]' -v first=1 '{ if ($2 + 0 != first++) exit 1 }' log || fail "positions are not 1, 2, 3..."
