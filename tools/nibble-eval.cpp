@@ -19,7 +19,7 @@ using namespace nibble;
 
 struct Options {
   std::string model, adapter, perplexity, data, log, compute = "bf16", head = "keep", out;
-  std::string template_name, train_on = "assistant", few_shot_data, few_shot_order, show_task;
+  std::string template_name, train_on = "flags", few_shot_data, few_shot_order, show_task;
   std::vector<std::string> tasks, by, logs;
   std::optional<int64_t> few_shot;
   int64_t length = 0, stride = 0, batch_size = 4, limit = 0, samples = 1000;
@@ -51,7 +51,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("template", "DIR|NAME|FILE", o.template_name,
         "how conversations are written; without it, the model's own");
   t.add("train-on", "WHAT", o.train_on,
-        "what of a conversation counts: assistant, last, all, or roles:ROLE,ROLE");
+        "what of a conversation counts: assistant, last, all, roles:ROLE,ROLE, or flags: the "
+        "assistant's turns, unless a turn's own flag says otherwise");
   t.group("Tasks");
   t.add("few-shot", "N", o.few_shot, "examples before a question; without it, as the task says")
       .range(0, 1000)

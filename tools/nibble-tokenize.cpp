@@ -65,7 +65,7 @@ struct Made {
 // One record, whatever the direction; an empty line where it holds nothing.
 void make(const Options& o, const Tokenizer& tokenizer, const TokenizeRules& rules,
           std::string_view record, Made& made) {
-  thread_local Example example;
+  thread_local SegmentedExample example;
   thread_local TokenRow row;
   made.line.clear();
   if (o.decode) {

@@ -45,11 +45,11 @@ bool any_trained(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-bool Example::trained() const {
+bool SegmentedExample::trained() const {
   return any_trained(segments) && (rejected.empty() || any_trained(rejected));
 }
 
-void append_example(std::string& out, const Example& example) {
+void append_example(std::string& out, const SegmentedExample& example) {
   if (example.kind() == ExampleKind::kPair) {
     out += "{\"chosen\":";
     append_segments(out, example.segments);
@@ -63,7 +63,7 @@ void append_example(std::string& out, const Example& example) {
   out += '}';
 }
 
-void parse_example(std::string_view json, Example& example) {
+void parse_example(std::string_view json, SegmentedExample& example) {
   const Fields record(parse_record(json), own_names());
   example.rejected.clear();
   example.desirable.reset();

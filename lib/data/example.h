@@ -17,7 +17,7 @@
 
 namespace nibble {
 
-struct Example {
+struct SegmentedExample {
   std::vector<Segment> segments;
   std::vector<Segment> rejected = {};  // of a preference pair, whose better side `segments` is
   std::optional<bool> desirable = std::nullopt;  // of a rated answer
@@ -29,13 +29,13 @@ struct Example {
   }
   /// Whether anything is trained on; of a pair, on both sides.
   bool trained() const;
-  bool operator==(const Example&) const = default;
+  bool operator==(const SegmentedExample&) const = default;
 };
 
 /// Appends the JSON object.
-void append_example(std::string& out, const Example& example);
+void append_example(std::string& out, const SegmentedExample& example);
 
 /// Parses one record as a RecordReader gives it. Throws DataError (without a place).
-void parse_example(std::string_view json, Example& example);
+void parse_example(std::string_view json, SegmentedExample& example);
 
 }  // namespace nibble

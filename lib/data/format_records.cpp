@@ -21,7 +21,7 @@ void format_record(const FormatRules& rules, const FormDetector& detector, const
     result.empty = found.all.empty();
   }
   for (Conversation& conversation : found.all) {
-    const Example example = to_example(rules.segments, conversation, &result.notes);
+    const SegmentedExample example = to_example(rules.segments, conversation, &result.notes);
     if (example.segments.empty()) {
       ++result.empty;
       continue;

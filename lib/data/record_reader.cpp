@@ -142,7 +142,8 @@ std::unique_ptr<RecordReader::Source> open_json(LineReader lines) {
   return std::make_unique<ArraySource>(std::move(lines));
 }
 
-std::unique_ptr<RecordReader::Source> open_source(const std::string& path, RecordForm form) {
+std::unique_ptr<RecordReader::Source> open_source(const std::string& path, RecordForm form,
+                                                  const std::vector<std::string>& names) {
   LineReader lines(path);
   switch (form) {
     case RecordForm::kJson:
@@ -150,9 +151,9 @@ std::unique_ptr<RecordReader::Source> open_source(const std::string& path, Recor
     case RecordForm::kLines:
       return std::make_unique<LineSource>(std::move(lines));
     case RecordForm::kCsv:
-      return detail::table_source(std::move(lines), ',');
+      return detail::table_source(std::move(lines), ',', names);
     case RecordForm::kTsv:
-      return detail::table_source(std::move(lines), '\t');
+      return detail::table_source(std::move(lines), '\t', names);
     case RecordForm::kExamples:
       break;
   }
@@ -168,8 +169,9 @@ std::string place_of(const Record& record) {
   return record.item < 0 ? place : cat(place, ", item ", record.item);
 }
 
-RecordReader::RecordReader(const std::string& path, RecordForm form)
-    : source_(open_source(path, form)) {}
+RecordReader::RecordReader(const std::string& path, RecordForm form,
+                           const std::vector<std::string>& names)
+    : source_(open_source(path, form, names)) {}
 RecordReader::~RecordReader() = default;
 RecordReader::RecordReader(RecordReader&&) noexcept = default;
 

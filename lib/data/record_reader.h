@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/lines.h"
 
@@ -37,7 +38,9 @@ enum class RecordForm : uint8_t {
 /// Reads records. The file is a name or "-".
 class RecordReader {
  public:
-  explicit RecordReader(const std::string& path, RecordForm form = RecordForm::kJson);
+  /// `names` are those of a table's columns, where its first row does not name them.
+  explicit RecordReader(const std::string& path, RecordForm form = RecordForm::kJson,
+                        const std::vector<std::string>& names = {});
   ~RecordReader();
   RecordReader(RecordReader&&) noexcept;
 
@@ -60,7 +63,8 @@ namespace detail {
 /// Bytes that stand readable behind a record's text.
 inline constexpr size_t kRecordPadding = 64;
 
-std::unique_ptr<RecordReader::Source> table_source(LineReader lines, char delimiter);
+std::unique_ptr<RecordReader::Source> table_source(LineReader lines, char delimiter,
+                                                   std::vector<std::string> names = {});
 /// Joins consecutive rows of one message tree to {"message_tree":[...]}, where the first record
 /// shows that they are such.
 std::unique_ptr<RecordReader::Source> tree_source(std::unique_ptr<RecordReader::Source> rows);

@@ -133,7 +133,8 @@ SegmentRules rules_for_template(const std::string& name, const std::string& mode
   return rules;
 }
 
-Example to_example(const SegmentRules& rules, Conversation& conversation, ExampleNotes* notes) {
+SegmentedExample to_example(const SegmentRules& rules, Conversation& conversation,
+                            ExampleNotes* notes) {
   const bool all = rules.train_on.rule == TrainOn::Rule::kAll;
   const bool is_pair = !conversation.rejected.empty();
   if (all && (is_pair || conversation.desirable))
@@ -145,7 +146,7 @@ Example to_example(const SegmentRules& rules, Conversation& conversation, Exampl
                  conversation.messages.begin() + static_cast<std::ptrdiff_t>(conversation.answer));
     other.insert(other.end(), conversation.rejected.begin(), conversation.rejected.end());
   }
-  Example example;
+  SegmentedExample example;
   example.desirable = conversation.desirable;
   example.segments =
       side(rules, conversation.messages, conversation.plain, conversation.inputs, notes);

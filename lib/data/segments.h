@@ -46,7 +46,7 @@ struct ExampleNotes {
 /// The text of a conversation. Throws DataError where the template cannot express it, a role is not
 /// known or turns are out of order, and UnavailableError where it needs a template and there is
 /// none. Sets the messages' train.
-Example to_example(const SegmentRules& rules, Conversation& conversation,
-                   ExampleNotes* notes = nullptr);
+SegmentedExample to_example(const SegmentRules& rules, Conversation& conversation,
+                            ExampleNotes* notes = nullptr);
 
 }  // namespace nibble

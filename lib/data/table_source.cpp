@@ -17,7 +17,8 @@ namespace {
 
 class TableSource : public RecordReader::Source {
  public:
-  TableSource(LineReader lines, char delimiter) : lines_(std::move(lines)), delimiter_(delimiter) {}
+  TableSource(LineReader lines, char delimiter, std::vector<std::string> names)
+      : lines_(std::move(lines)), delimiter_(delimiter), names_(std::move(names)) {}
 
   bool next(Record& record) override {
     if (names_.empty() && !read_header()) return false;
@@ -156,8 +157,9 @@ class TableSource : public RecordReader::Source {
 
 }  // namespace
 
-std::unique_ptr<RecordReader::Source> table_source(LineReader lines, char delimiter) {
-  return std::make_unique<TableSource>(std::move(lines), delimiter);
+std::unique_ptr<RecordReader::Source> table_source(LineReader lines, char delimiter,
+                                                   std::vector<std::string> names) {
+  return std::make_unique<TableSource>(std::move(lines), delimiter, std::move(names));
 }
 
 }  // namespace nibble::detail

@@ -63,7 +63,7 @@ void detokenize_side(const Tokenizer& tokenizer, const TokenizeRules& rules, con
 }  // namespace
 
 void tokenize_example(const Tokenizer& tokenizer, const TokenizeRules& rules,
-                      const Example& example, TokenRow& row) {
+                      const SegmentedExample& example, TokenRow& row) {
   row.clear();
   append_side(tokenizer, rules, example.segments, row);
   row.kind = example.kind();
@@ -76,7 +76,7 @@ void tokenize_example(const Tokenizer& tokenizer, const TokenizeRules& rules,
 }
 
 void detokenize(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
-                Example& example) {
+                SegmentedExample& example) {
   const bool is_pair = row.kind == ExampleKind::kPair;
   const size_t cut = is_pair ? static_cast<size_t>(row.rejected) : row.tokens.size();
   example.rejected.clear();

@@ -21,11 +21,11 @@ struct TokenizeRules {
 
 /// The row of an example; empty where it has no text. bos is never trained on.
 void tokenize_example(const Tokenizer& tokenizer, const TokenizeRules& rules,
-                      const Example& example, TokenRow& row);
+                      const SegmentedExample& example, TokenRow& row);
 
 /// The text of a row, cut where training on it begins and ends. A bos that `rules` would add again
 /// is left out.
 void detokenize(const Tokenizer& tokenizer, const TokenizeRules& rules, const TokenRow& row,
-                Example& example);
+                SegmentedExample& example);
 
 }  // namespace nibble

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "data/form_detector.h"
 #include "data/records.h"
 #include "data/segments.h"
 #include "data/tokenize.h"
@@ -112,6 +113,7 @@ Json measure_conversations(const Session& session, const ConversationOptions& wh
   const TokenizeRules tokens = {.bos = tokenizer.add_bos, .eos = tokenizer.add_eos};
   const FieldNames names;
   BadRecords bad(0, {});
+  FormDetector form(nullptr);
   std::vector<TokenRow> rows;
   Extent extent;
   map_records<Made>(
@@ -119,18 +121,20 @@ Json measure_conversations(const Session& session, const ConversationOptions& wh
       [&](const Record& record, Made& made) {
         const Fields fields(parse_record(record.text), names);
         Conversation conversation;
-        read_conversation(detect_form(fields), fields, conversation);
-        const std::vector<Segment> segments = to_segments(rules, conversation);
+        read_conversation(form.form_of(fields), fields, conversation);
+        const SegmentedExample example = to_example(rules, conversation);
         made = {};
-        tokenize_segments(tokenizer, tokens, segments, made.row);
-        for (const Segment& s : segments)
+        tokenize_example(tokenizer, tokens, {.segments = example.segments}, made.row);
+        for (const Segment& s : example.segments)
           if (s.label) made.extent.add(s.text);
       },
       [&](const Record&, Made& made) {
         extent.words += made.extent.words;
         extent.bytes += made.extent.bytes;
         rows.push_back(std::move(made.row));
-      });
+      },
+      [&](std::span<const Record> records) { form.begin_file(records, names); },
+      RecordForm::kExamples);
   ScoreLog scores(log, rows, true);
   const Perplexity p = rows_perplexity(session.model, rows, options, scores.callback());
   if (p.tokens == 0) throw DataError(cat(what.data, ": no token is trained on; see --train-on"));
@@ -144,6 +148,7 @@ Json measure_conversations(const Session& session, const ConversationOptions& wh
 Json measure_shard(const Session& session, const std::string& path,
                    const PerplexityOptions& options) {
   ShardReader shard(path);
+  expect_examples(shard);
   if (shard.info().tokenizer != session.tokenizer->fingerprint)
     throw DataError(cat(path, ": made with another tokenizer than the model's",
                         "; tokenize and pack with --model of this model"));

@@ -19,7 +19,7 @@ struct ConversationOptions {
   std::string data;           // records of any form (data/conversation.h)
   std::string model;          // the model's folder: whose template and special tokens
   std::string template_name;  // as nibble-format takes it
-  std::string train_on = "assistant";
+  std::string train_on = "flags";
 };
 Json measure_conversations(const Session& session, const ConversationOptions& what,
                            const std::string& log, const PerplexityOptions& options);

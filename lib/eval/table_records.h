@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of a benchmark's file as JSON objects: JSONL or one JSON array; rows of a .csv (RFC 4180)
-// or .tsv (no quotes), named by their first line or by given columns. "source_file" is the file's
-// name without its ending. Lines of a file beside it may add a member to each.
+// Records of a benchmark's file as JSON objects: JSONL, one JSON array, or a .csv or .tsv, whose
+// columns its first row names or the task does. "source_file" is added, the file's name without its
+// ending, and what each line of a file beside it says.
 #pragma once
 
 #include <memory>

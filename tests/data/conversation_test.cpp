@@ -491,7 +491,7 @@ TEST(SegmentsTest, PairsInATemplate) {
                                     {.role = "assistant", .content = "c"}},
                        .rejected = {{.role = "assistant", .content = "r"}},
                        .answer = 3};
-  const Example example = to_example(rules_with("flags"), talk);
+  const SegmentedExample example = to_example(rules_with("flags"), talk);
   const std::string prompt =
       "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nx<|im_end|>\n<|im_start|>user\nb"
       "<|im_end|>\n<|im_start|>assistant\n";
@@ -521,36 +521,36 @@ TEST(SegmentsTest, ASystemMessageThatIsLost) {
   EXPECT_FALSE(notes.system_lost);
 }
 
-Example parsed(std::string json) {
+SegmentedExample parsed(std::string json) {
   const size_t size = json.size();
   json.append(64, '\0');
-  Example example;
+  SegmentedExample example;
   parse_example(std::string_view(json).substr(0, size), example);
   return example;
 }
 
 TEST(ExampleTest, Json) {
-  const Example plain = {.segments = {{false, "a\"\n"}, {true, "\xc3\xa9"}}};
+  const SegmentedExample plain = {.segments = {{false, "a\"\n"}, {true, "\xc3\xa9"}}};
   std::string out;
   append_example(out, plain);
   EXPECT_EQ(out,
             "{\"segments\":[{\"label\":false,\"text\":\"a\\\"\\n\"},"
             "{\"label\":true,\"text\":\"\xc3\xa9\"}]}");
   EXPECT_EQ(parsed(out), plain);
-  Example rated = plain;
+  SegmentedExample rated = plain;
   rated.desirable = false;
   out.clear();
   append_example(out, rated);
   EXPECT_TRUE(out.ends_with(",\"label\":false}")) << out;
   EXPECT_EQ(parsed(out), rated);
-  const Example pair = {.segments = {{true, "c"}}, .rejected = {{true, "r"}}};
+  const SegmentedExample pair = {.segments = {{true, "c"}}, .rejected = {{true, "r"}}};
   out.clear();
   append_example(out, pair);
   EXPECT_EQ(out,
             R"({"chosen":[{"label":true,"text":"c"}],"rejected":[{"label":true,"text":"r"}]})");
   EXPECT_EQ(parsed(out), pair);
   EXPECT_TRUE(pair.trained());
-  EXPECT_FALSE((Example{.segments = {{true, "c"}}, .rejected = {{false, "r"}}}).trained());
+  EXPECT_FALSE((SegmentedExample{.segments = {{true, "c"}}, .rejected = {{false, "r"}}}).trained());
   EXPECT_THROW(parsed(R"({"chosen":[],"rejected":[]})"), DataError);
   EXPECT_THROW(parsed(R"({"segments":[],"label":"good"})"), DataError);
 }

@@ -84,7 +84,7 @@ TEST(HostileTest, RecordsGiveAResultOrADataError) {
       ++refused;
     }
     try {
-      Example example;
+      SegmentedExample example;
       parse_example(record, example);
       ++read;
     } catch (const DataError&) {
