@@ -49,8 +49,10 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t at = segment.begin + chunk.offset + lane_first;
   const int64_t block = segment.state + chunk.offset / kStateBlock;    // 8-bit state
   const int64_t small_at = segment.state + chunk.offset + lane_first;  // fp32 state
-  const float m_absmax = small ? 0.0f : s.m_absmax[block];
-  const float v_absmax = small ? 0.0f : s.v_absmax[block];
+  // Read by the lane that writes them back.
+  const bool holds = threadIdx.x % kWarp == 0 && !small;
+  const float m_absmax = __shfl_sync(kAllLanes, holds ? s.m_absmax[block] : 0.0f, 0);
+  const float v_absmax = __shfl_sync(kAllLanes, holds ? s.v_absmax[block] : 0.0f, 0);
   const auto keep = static_cast<float>(1.0 - f.learning_rate * segment.weight_decay);
   const bool decays = segment.weight_decay > 0.0f;
   float m[kEach] = {}, v[kEach] = {};

@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
   constexpr int kTile = kQueries * kTileStride<kD>;
   NIBBLE_DYNAMIC_SHARED(Bf16, keys);
   Bf16* const values = keys + Tiles::kKeys * kTileStride<kD>;
-  Bf16* const queries = values + Tiles::kKeys * kTileStride<kD>;  // kBuffers tiles
-  Bf16* const douts = queries + Tiles::kBuffers * kTile;          // kBuffers tiles
+  Bf16* const queries = values + Tiles::kKeys * kTileStride<kD>;                  // kBuffers tiles
+  Bf16* const douts = queries + Tiles::kBuffers * kTile;                          // kBuffers tiles
   float* const lses = reinterpret_cast<float*>(douts + Tiles::kBuffers * kTile);  // two of each
   float* const deltas = lses + 2 * kQueries;
 
@@ -150,8 +150,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
   for (int half = 0; half < 2; ++half) {
     const int row = key + half * 8;
     if (row >= a.rows) continue;
-    Bf16* const dk_row =
-        args.dqkv + row * stride + static_cast<int64_t>(a.heads + kv) * a.head_dim;
+    Bf16* const dk_row = args.dqkv + row * stride + static_cast<int64_t>(a.heads + kv) * a.head_dim;
     Bf16* const dv_row = dk_row + static_cast<int64_t>(a.kv_heads) * a.head_dim;
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
@@ -220,9 +219,9 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
     cp_async_commit();
   };
   load_tile<kD, Tiles::kQueries, kThreads>(queries, q, stride, tile_first, tile_end, a.head_dim);
-  load_tile<kD, Tiles::kQueries, kThreads>(
-      douts, args.dout + static_cast<int64_t>(head) * a.head_dim, a.out_stride(), tile_first,
-      tile_end, a.head_dim);
+  load_tile<kD, Tiles::kQueries, kThreads>(douts,
+                                           args.dout + static_cast<int64_t>(head) * a.head_dim,
+                                           a.out_stride(), tile_first, tile_end, a.head_dim);
   load_keys(first_tile, 0);
 
   float dq[kD / 8][4] = {};

@@ -15,8 +15,8 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kChunk = static_cast<int>(kDecodeChunk);
-constexpr int kHeads = 4;    // query heads of a sweep over the keys
-constexpr int kEach = 8;     // elements of a head a lane holds: 256 / 32
+constexpr int kHeads = 4;  // query heads of a sweep over the keys
+constexpr int kEach = 8;   // elements of a head a lane holds: 256 / 32
 
 struct DecodeArgs {
   const int32_t* lengths;
@@ -66,7 +66,8 @@ __global__ void __launch_bounds__(kThreads)
   const int begin = max(chunk * kChunk, args.first_position(length));
   const int end = min((chunk + 1) * kChunk, length);
   if (begin >= end) return;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp,
+            lane = static_cast<int>(threadIdx.x) % kWarp;
   const int group = args.heads / args.kv_heads;
   const int64_t row = static_cast<int64_t>(args.kv_heads) * d;
   const int64_t cached = b * args.room * row + static_cast<int64_t>(kv) * d;
@@ -177,8 +178,8 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
                            .scale = op.shape.scale};
   const cudaStream_t where = queue(stream).stream;
   const char* const name = "attention_decode";
-  const bool fours = d % 4 == 0 && wide_rows(op.q, op.q.dim(1), 4) &&
-                     wide_rows(op.keys, d, 4) && wide_rows(op.values, d, 4);
+  const bool fours = d % 4 == 0 && wide_rows(op.q, op.q.dim(1), 4) && wide_rows(op.keys, d, 4) &&
+                     wide_rows(op.values, d, 4);
   with_float_type(op.out.dtype, [&](auto type) {
     using T = decltype(type);
     with_float_type(op.keys.dtype, [&](auto cached) {

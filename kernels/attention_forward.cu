@@ -25,8 +25,8 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
   using Tiles = ForwardTiles<kD>;
   constexpr int kKeys = Tiles::kKeys, kThreads = Tiles::kThreads, kTiles = kKeys / 8;
   NIBBLE_DYNAMIC_SHARED(Bf16, queries);
-  Bf16* const keys = queries + Tiles::kQueries * kTileStride<kD>;     // two tiles
-  Bf16* const values = keys + 2 * kKeys * kTileStride<kD>;            // two tiles
+  Bf16* const keys = queries + Tiles::kQueries * kTileStride<kD>;  // two tiles
+  Bf16* const values = keys + 2 * kKeys * kTileStride<kD>;         // two tiles
   const int head = static_cast<int>(blockIdx.y), kv = args.kv_head(head);
   // The longest tiles first.
   const int tile_first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tiles::kQueries;
@@ -41,8 +41,7 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
   int first_key[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half)
-    first_key[half] =
-        row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
+    first_key[half] = row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
   const int first_tile = args.first_key(tile_first) / kKeys * kKeys;
   const int last_first_key = args.first_key(tile_end - 1);
 
@@ -53,8 +52,7 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
                                    tile_end, args.head_dim);
     cp_async_commit();
   };
-  load_tile<kD, Tiles::kQueries, kThreads>(queries, q, stride, tile_first, tile_end,
-                                           args.head_dim);
+  load_tile<kD, Tiles::kQueries, kThreads>(queries, q, stride, tile_first, tile_end, args.head_dim);
   load_keys(first_tile, 0);
 
   float sums[kD / 8][4] = {};
@@ -70,8 +68,8 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
     }
     __syncthreads();
     float scores[kTiles][4];
-    multiply_rows<kD, kTiles>(scores, queries, warp * 16,
-                              keys + buffer * kKeys * kTileStride<kD>, 0);
+    multiply_rows<kD, kTiles>(scores, queries, warp * 16, keys + buffer * kKeys * kTileStride<kD>,
+                              0);
     const bool masked = key + kKeys > tile_first + 1 || key < last_first_key;
 #pragma unroll
     for (int j = 0; j < kTiles; ++j)
@@ -82,7 +80,7 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
         const int half = i / 2, column = key + j * 8 + lane % 4 * 2 + i % 2;
         if (column > row + half * 8 || column < first_key[half]) scores[j][i] = -INFINITY;
       }
-    // The rows' maxima and sums, over the four lanes that share a row.
+      // The rows' maxima and sums, over the four lanes that share a row.
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float most = top[half];

@@ -87,6 +87,8 @@ void matmul(const Matmul& op, Stream stream) {
     args.check("b", op.b, NIBBLE_FLOATS, {k, n}, RowStride::kFree);
   if (args.on_cuda()) {
     args.require(op.a.dtype == op.b.dtype, "a and b differ in type");
+    args.require(op.a.dtype == Dtype::kBf16 || op.out.dtype == Dtype::kF32,
+                 "out is bf16, a and b are not");
   } else if (!is_empty(op) && !runs_native(op)) {
     args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
     args.require(op.scratch.elements() >= cpu::widened_scratch_elements(op),

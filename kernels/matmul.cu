@@ -13,7 +13,6 @@
 #include "kernels/cuda/cublas_lt.h"
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
-#include "kernels/elementwise.h"
 
 namespace nibble::cuda {
 namespace {
@@ -101,6 +100,25 @@ void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
   plan.algorithm = found.algo;
 }
 
+// out *= beta; with beta 0 what is there counts for nothing.
+template <class T>
+__global__ void __launch_bounds__(kRowThreads)
+    scale_kernel(T* out, int64_t stride, int64_t width, float beta, int parts) {
+  const auto [row, column] = row_part<1>(parts);
+  if (column >= width) return;
+  T& x = out[row * stride + column];
+  x = from_f32<T>(beta == 0.0f ? 0.0f : to_f32(x) * beta);
+}
+
+void scale(const Tensor& out, float beta, Stream stream) {
+  with_float_type(out.dtype, [&](auto type) {
+    using T = decltype(type);
+    const RowGrid grid = row_grid<1>(out.dim(0), out.dim(1), stream, "matmul");
+    launch(scale_kernel<T>, grid.launch, device_pointer<T>(out), out.row_stride, out.dim(1), beta,
+           grid.parts);
+  });
+}
+
 // A handle a device, and the plans that were made on it.
 class Plans {
  public:
@@ -155,8 +173,7 @@ void matmul(const Matmul& op, Stream stream) {
   if (op.out.elements() == 0) return;
   const int64_t depth = op.a_transpose == Transpose::kYes ? op.a.dim(0) : op.a.dim(1);
   if (depth == 0) {  // an empty sum: cuBLASLt has no such product
-    nibble::accumulate({.out = op.out, .in = op.out, .alpha = op.beta, .beta = 0.0f}, stream);
-    return;
+    return scale(op.out, op.beta, stream);
   }
   const Queue& q = queue(stream);
   const Key key = {.device = q.device,

@@ -17,7 +17,7 @@ template <int kD>
 inline constexpr int kTileStride = kD + 8;
 
 template <int kD, int kRows>
-inline constexpr size_t kTileBytes = sizeof(Bf16) * kTileStride<kD> * kRows;
+inline constexpr size_t kTileBytes = sizeof(Bf16) * kTileStride<kD>* kRows;
 
 /// Starts copying rows [first, first + kRows) of a matrix whose rows are `stride` apart. Rows from
 /// `end` on and columns from `width` on (a multiple of 8) arrive as zeros.
@@ -97,10 +97,10 @@ __device__ __forceinline__ void add_weighted(float (&sums)[kColumns][4],
                                              int column) {
 #pragma unroll
   for (int j = 0; j < kTiles; j += 2) {
-    const uint32_t left[4] = {
-        pack_bf16(weights[j][0], weights[j][1]), pack_bf16(weights[j][2], weights[j][3]),
-        pack_bf16(weights[j + 1][0], weights[j + 1][1]),
-        pack_bf16(weights[j + 1][2], weights[j + 1][3])};
+    const uint32_t left[4] = {pack_bf16(weights[j][0], weights[j][1]),
+                              pack_bf16(weights[j][2], weights[j][3]),
+                              pack_bf16(weights[j + 1][0], weights[j + 1][1]),
+                              pack_bf16(weights[j + 1][2], weights[j + 1][3])};
 #pragma unroll
     for (int c = 0; c < kColumns; c += 2) {
       uint32_t right[4];

@@ -93,8 +93,7 @@ void shared_word(Worker& w, SharedCell& c, uint32_t mask, const void* p, int byt
   }
   const bool same = c.reader == self;
   // Of other bytes of the word one reader is forgotten rather than taken for one of these.
-  if (c.read >> 4 <= w.block_start || same || (c.read & mask) == 0 ||
-      readers_ordered(w, c, self)) {
+  if (c.read >> 4 <= w.block_start || same || (c.read & mask) == 0 || readers_ordered(w, c, self)) {
     const uint32_t before = same && c.read >> 4 > w.block_start ? c.read & 15 : 0;
     c.read = w.time << 4 | before | mask;
     c.reader = static_cast<uint16_t>(self);

@@ -33,8 +33,8 @@ void check_rows(const RandomMatrix& r, int64_t first, int64_t count, Dtype dtype
   constexpr uint64_t kSeed = 7;
   const int64_t in = r.m.in_features;
   const std::string label =
-      cat("dequantize ", target, " type ", static_cast<int>(r.m.type), " block ", r.m.block,
-          " ", dtype_name(dtype), " (", count, ",", in, ") from row ", first);
+      cat("dequantize ", target, " type ", static_cast<int>(r.m.type), " block ", r.m.block, " ",
+          dtype_name(dtype), " (", count, ",", in, ") from row ", first);
   OpCase op(label, kSeed);
   Buffer& out = op.output("out", dtype, {count, in}, 5);
   std::vector<Bounded> want;

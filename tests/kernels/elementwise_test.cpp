@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "support/op_harness.h"
+#include "support/test_vector.h"
 
 namespace nibble {
 namespace {
@@ -47,21 +47,23 @@ TEST(Cast, RoundsToNearestEven) {
 
 /// Every bf16 and f16 bit pattern, and the floats around every rounding boundary of bf16.
 TEST(Cast, KeepsEveryBitPattern) {
-  std::vector<uint16_t> halves(65536), back(65536);
-  std::vector<float> wide(65536);
+  TestVector<uint16_t> halves(65536), back(65536);
+  TestVector<float> wide(65536);
   for (size_t i = 0; i < halves.size(); ++i) halves[i] = uint16_t(i);
-  const auto bf = [](std::vector<uint16_t>& v) {
-    return make_tensor(v.data(), Dtype::kBf16, {256, 256});
+  const auto bf = [](TestVector<uint16_t>& v) {
+    return make_tensor(v.data(), Dtype::kBf16, {256, 256}, test_device());
   };
-  cast({.out = view(wide.data(), {256, 256}), .in = bf(halves)});
+  and_wait([&] { cast({.out = test_view(wide.data(), {256, 256}), .in = bf(halves)}); });
   for (size_t i = 0; i < halves.size(); ++i)
     ASSERT_EQ(std::bit_cast<uint32_t>(wide[i]), uint32_t(i) << 16);
-  cast({.out = bf(back), .in = view(wide.data(), {256, 256})});
+  and_wait([&] { cast({.out = bf(back), .in = test_view(wide.data(), {256, 256})}); });
   for (size_t i = 0; i < halves.size(); ++i)
     ASSERT_EQ(back[i], to_bf16(to_float(bf16{halves[i]})).bits) << i;
 
-  cast({.out = view(wide.data(), {256, 256}),
-        .in = make_tensor(halves.data(), Dtype::kF16, {256, 256})});
+  and_wait([&] {
+    cast({.out = test_view(wide.data(), {256, 256}),
+          .in = make_tensor(halves.data(), Dtype::kF16, {256, 256}, test_device())});
+  });
   for (size_t i = 0; i < halves.size(); ++i) {
     const float want = to_float(f16{halves[i]});
     if (std::isnan(want))
@@ -73,7 +75,7 @@ TEST(Cast, KeepsEveryBitPattern) {
   for (const uint32_t low : {0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
     for (size_t i = 0; i < wide.size(); ++i)
       wide[i] = std::bit_cast<float>((uint32_t(i) << 16) | low);
-    cast({.out = bf(back), .in = view(wide.data(), {256, 256})});
+    and_wait([&] { cast({.out = bf(back), .in = test_view(wide.data(), {256, 256})}); });
     for (size_t i = 0; i < halves.size(); ++i)
       ASSERT_EQ(back[i], to_bf16(wide[i]).bits) << std::hex << std::bit_cast<uint32_t>(wide[i]);
   }
@@ -185,9 +187,9 @@ TEST(Dropout, KeepsWhatTheGeneratorSays) {
                              : Bounded(0.0));
         op.want(written, want);
         op.want(added, want);
-        Dropout arguments{
-            .in = in.tensor(), .p = p, .seed = kSeed, .stream = kStream, .counter = kCounter};
+        Dropout arguments{.p = p, .seed = kSeed, .stream = kStream, .counter = kCounter};
         op.check([&] {
+          arguments.in = in.tensor();
           arguments.out = written.tensor();
           arguments.output = Dropout::Output::kWrite;
           dropout(arguments);

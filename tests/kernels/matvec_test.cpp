@@ -51,10 +51,9 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
       for (const int64_t m : kVectors)
         for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
           const RandomMatrix r(c.type, c.out, c.in, c.block, c.nested, kSeed);
-          OpCase op(
-              cat("quantized_matvec ", target, " type ", static_cast<int>(c.type), " block ",
-                  c.block, " ", dtype_name(dtype), " (", m, ",", c.out, ",", c.in, ")"),
-              kSeed);
+          OpCase op(cat("quantized_matvec ", target, " type ", static_cast<int>(c.type), " block ",
+                        c.block, " ", dtype_name(dtype), " (", m, ",", c.out, ",", c.in, ")"),
+                    kSeed);
           Buffer& x = op.input("x", dtype, {m, c.in}, 3);
           Buffer& out = op.output("out", dtype, {m, c.out}, 1);
           op.want(out,
@@ -91,9 +90,9 @@ TEST(DenseMatvec, EqualsSumsInDouble) {
 }
 
 /// Random (rows, columns) floats.
-std::vector<float> random_floats(int64_t count, uint64_t seed) {
+TestVector<float> random_floats(int64_t count, uint64_t seed) {
   Rng rng(seed);
-  std::vector<float> v(static_cast<size_t>(count));
+  TestVector<float> v(static_cast<size_t>(count));
   for (float& f : v) f = static_cast<float>(rng.uniform() * 2 - 1);
   return v;
 }
@@ -101,27 +100,31 @@ std::vector<float> random_floats(int64_t count, uint64_t seed) {
 TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
   constexpr int64_t kOut = 301, kIn = 576, kM = 7;
   const RandomMatrix r(QuantType::kNf4, kOut, kIn, 64, true, 3);
-  std::vector<float> x = random_floats(kM * kIn, 4), w = random_floats(kOut * kIn, 5);
+  TestVector<float> x = random_floats(kM * kIn, 4), w = random_floats(kOut * kIn, 5);
   const int before = threads();
   on_every_target([&](const std::string& target) {
     const auto run = [&](int64_t first, int64_t count, int team, bool dense) {
       set_threads(team);
-      std::vector<float> out(static_cast<size_t>(count * kOut));
-      const Tensor vectors = view(x.data() + first * kIn, {count, kIn});
+      TestVector<float> out(static_cast<size_t>(count * kOut));
+      const Tensor vectors = test_view(x.data() + first * kIn, {count, kIn});
       if (dense)
-        dense_matvec({.out = view(out.data(), {count, kOut}),
-                      .x = vectors,
-                      .weight = view(w.data(), {kOut, kIn})});
+        and_wait([&] {
+          dense_matvec({.out = test_view(out.data(), {count, kOut}),
+                        .x = vectors,
+                        .weight = test_view(w.data(), {kOut, kIn})});
+        });
       else
-        quantized_matvec(
-            {.out = view(out.data(), {count, kOut}), .x = vectors, .matrices = {&r.m, 1}});
+        and_wait([&] {
+          quantized_matvec(
+              {.out = test_view(out.data(), {count, kOut}), .x = vectors, .matrices = {&r.m, 1}});
+        });
       return out;
     };
     for (const bool dense : {false, true}) {
-      const std::vector<float> all = run(0, kM, 1, dense);
+      const TestVector<float> all = run(0, kM, 1, dense);
       EXPECT_EQ(all, run(0, kM, 3, dense)) << target << " dense " << dense;
       for (int64_t m = 0; m < kM; ++m)
-        EXPECT_EQ(std::vector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
+        EXPECT_EQ(TestVector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
                   run(m, 1, 2, dense))
             << target << " dense " << dense << " vector " << m;
     }
@@ -131,8 +134,8 @@ TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
 
 TEST(Matvec, RefusesShapesThatDoNotMatch) {
   const RandomMatrix r(QuantType::kNf4, 4, 64, 64, false, 1);
-  std::vector<float> memory(4 * 64);
-  const auto shaped = [&](int64_t m, int64_t n) { return view(memory.data(), {m, n}); };
+  TestVector<float> memory(4 * 64);
+  const auto shaped = [&](int64_t m, int64_t n) { return test_view(memory.data(), {m, n}); };
   EXPECT_THROW(quantized_matvec({.out = shaped(1, 4), .x = shaped(1, 63), .matrices = {&r.m, 1}}),
                BugError);
   EXPECT_THROW(quantized_matvec({.out = shaped(1, 5), .x = shaped(1, 64), .matrices = {&r.m, 1}}),

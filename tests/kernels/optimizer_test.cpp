@@ -14,8 +14,8 @@
 #include "base/threads.h"
 #include "kernels/code_books.h"
 #include "support/hash_noise.h"
-#include "support/op_harness.h"
 #include "support/simd_targets.h"
+#include "support/test_vector.h"
 
 namespace nibble {
 namespace {
@@ -142,8 +142,8 @@ struct State8bit {
                                           {.begin = 4133, .count = 100, .weight_decay = 0.1f},
                                           {.begin = 4233, .count = 4096, .weight_decay = 0.0f}};
   static constexpr int64_t kElements = 4133 + 100 + 4096;
-  std::vector<float> values, gradients, m_absmax, v_absmax, m_small, v_small;
-  std::vector<uint8_t> m_codes, v_codes;
+  TestVector<float> values, gradients, m_absmax, v_absmax, m_small, v_small;
+  TestVector<uint8_t> m_codes, v_codes;
 
   State8bit() {
     const auto blocks = static_cast<size_t>(adamw8bit_blocks(segments));
@@ -157,10 +157,10 @@ struct State8bit {
     v_small.assign(small, 3.0f);
     m_codes.assign(kElements, 9);
     v_codes.assign(kElements, 9);
-    adamw8bit_reset(op(1));
+    and_wait([&] { adamw8bit_reset(op(1)); });
   }
   AdamW8bit op(int64_t step) {
-    const auto flat = [](auto& v) { return view(v.data(), {static_cast<int64_t>(v.size())}); };
+    const auto flat = [](auto& v) { return test_view(v.data(), {static_cast<int64_t>(v.size())}); };
     return {.values = flat(values),
             .gradients = flat(gradients),
             .m_codes = flat(m_codes),
@@ -179,7 +179,7 @@ struct State8bit {
         const float g = hash_noise(i, static_cast<uint32_t>(step));
         gradients[i] = g * g * g;
       }
-      adamw8bit(op(step));
+      and_wait([&] { adamw8bit(op(step)); });
     }
   }
   /// In the order of the golden file.
@@ -244,7 +244,7 @@ TEST(AdamW8bit, FirstStepEqualsTheFormula) {
   // After one step m = (1-b1) g and v = (1-b2) g^2, so p moves by rate * g / (|g| + eps).
   on_every_target([](const std::string& target) {
     State8bit state;
-    const std::vector<float> start = state.values;
+    const TestVector<float> start = state.values;
     state.run(1);
     std::vector<Bounded> want;
     for (const ParameterRange& s : state.segments)
@@ -277,6 +277,7 @@ TEST(AdamW8bit, FirstStepEqualsTheFormula) {
 }
 
 TEST(Optimizer, BitsDoNotDependOnTheThreads) {
+  SKIP_UNLESS_CPU();
   const int before = threads();
   on_every_target([](const std::string& target) {
     const auto run = [](int team) {
@@ -293,7 +294,7 @@ TEST(Optimizer, BitsDoNotDependOnTheThreads) {
 TEST(L2Norm, IsTheSameOnEveryTargetAndTeam) {
   const int before = threads();
   for (const int64_t n : {1, 7, 8, 9, 4097, 1000003}) {
-    std::vector<float> x(static_cast<size_t>(n));
+    TestVector<float> x(static_cast<size_t>(n));
     long double sum = 0;
     for (size_t i = 0; i < x.size(); ++i) {
       x[i] = hash_noise(static_cast<uint32_t>(i), 5);
@@ -304,7 +305,7 @@ TEST(L2Norm, IsTheSameOnEveryTargetAndTeam) {
     on_every_target([&](const std::string& target) {
       for (const int team : {1, 2, 5}) {
         set_threads(team);
-        const double got = l2_norm(view(x.data(), {n}));
+        const double got = l2_norm(test_view(x.data(), {n}));
         if (first < 0) first = got;
         EXPECT_EQ(first, got) << target << " threads " << team << " n " << n;
         EXPECT_NEAR(got, want, want * static_cast<double>(n) * 0x1p-53) << target << " n " << n;
@@ -312,7 +313,7 @@ TEST(L2Norm, IsTheSameOnEveryTargetAndTeam) {
     });
   }
   set_threads(before);
-  EXPECT_EQ(l2_norm(view(static_cast<float*>(nullptr), {0})), 0.0);
+  EXPECT_EQ(l2_norm(test_view(static_cast<float*>(nullptr), {0})), 0.0);
 }
 
 TEST(Optimizer, RefusesStateThatDoesNotFit) {
@@ -326,7 +327,7 @@ TEST(Optimizer, RefusesStateThatDoesNotFit) {
   op = state.op(1);
   op.segments = beyond;
   EXPECT_THROW(adamw8bit(op), BugError);
-  const Tensor p = view(state.values.data(), {State8bit::kElements});
+  const Tensor p = test_view(state.values.data(), {State8bit::kElements});
   EXPECT_THROW(sgd({.values = p, .gradients = p, .segments = state.segments, .beta = 0.9}),
                BugError);
 }

@@ -10,8 +10,8 @@
 
 #include "base/checked.h"
 #include "kernels/code_books.h"
-#include "support/op_harness.h"
 #include "support/simd_targets.h"
+#include "support/test_vector.h"
 
 namespace nibble {
 namespace {
@@ -90,8 +90,7 @@ TEST(QuantizeInt8, EqualsThePlainLoop) {
   on_every_target([](const std::string& target) {
     for (const Shape& s : {Shape{1, 1}, Shape{3, 15}, Shape{2, 17}, Shape{5, 576}, Shape{200, 7}})
       for (const Dtype dtype : kDtypes) {
-        OpCase op(cat("quantize_int8 ", target, " ", dtype_name(dtype), " ", shape_name(s)),
-                  kSeed);
+        OpCase op(cat("quantize_int8 ", target, " ", dtype_name(dtype), " ", shape_name(s)), kSeed);
         Buffer& w = op.input("weight", dtype, s);
         Buffer& codes = op.output("codes", Dtype::kI8, s);
         Buffer& scale = op.output("row_scale", Dtype::kF32, {s[0]});
@@ -155,19 +154,23 @@ TEST(QuantizeDynamic8bit, EqualsThePlainLoop) {
 
 TEST(QuantizeOps, ShowWhatIsNotFiniteInTheScale) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
-    std::vector<float> x(64 + 33, 0.25f), absmax(2), scale(1);
-    std::vector<uint8_t> codes(49);
-    std::vector<int8_t> int8(97);
+    TestVector<float> x(64 + 33, 0.25f), absmax(2), scale(1);
+    TestVector<uint8_t> codes(49);
+    TestVector<int8_t> int8(97);
     for (const size_t at : {size_t{5}, size_t{70}}) {
       std::fill(x.begin(), x.end(), 0.25f);
       x[at] = bad;
-      quantize_4bit({.codes = view(codes.data(), {49}),
-                     .absmax = view(absmax.data(), {2}),
-                     .weight = view(x.data(), {1, 97})});
+      and_wait([&] {
+        quantize_4bit({.codes = test_view(codes.data(), {49}),
+                       .absmax = test_view(absmax.data(), {2}),
+                       .weight = test_view(x.data(), {1, 97})});
+      });
       EXPECT_FALSE(std::isfinite(absmax[at / 64])) << bad;
-      quantize_int8({.codes = view(int8.data(), {1, 97}),
-                     .row_scale = view(scale.data(), {1}),
-                     .weight = view(x.data(), {1, 97})});
+      and_wait([&] {
+        quantize_int8({.codes = test_view(int8.data(), {1, 97}),
+                       .row_scale = test_view(scale.data(), {1}),
+                       .weight = test_view(x.data(), {1, 97})});
+      });
       EXPECT_FALSE(std::isfinite(scale[0])) << bad;
     }
   }

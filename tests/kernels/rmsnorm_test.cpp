@@ -77,8 +77,7 @@ struct Case {
   Dtype dtype, weight;
 
   std::string name(const char* op) const {
-    return cat(op, " ", dtype_name(dtype), " weight ", dtype_name(weight), " ",
-               shape_name({n, c}));
+    return cat(op, " ", dtype_name(dtype), " weight ", dtype_name(weight), " ", shape_name({n, c}));
   }
 };
 

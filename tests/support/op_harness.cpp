@@ -32,8 +32,9 @@ void store(std::byte* p, T x) {
 
 // One stream for all cases of the process, with the test's device as the current one.
 struct TestStream {
-  OwnedStream stream{test_device()};
-  StreamScope scope{stream.get()};
+  explicit TestStream(Device device) : stream(device), scope(stream.get()) {}
+  OwnedStream stream;
+  StreamScope scope;
 };
 
 }  // namespace
@@ -41,7 +42,9 @@ struct TestStream {
 Device test_device() {
   static const Device device = [] {
     const char* name = std::getenv("NIBBLE_TEST_DEVICE");
-    return parse_device(name ? name : "cpu");
+    const Device chosen = parse_device(name ? name : "cpu");
+    static const TestStream stream(chosen);
+    return chosen;
   }();
   return device;
 }
@@ -65,7 +68,6 @@ Buffer::Buffer(std::string name, Role role, Dtype dtype, Shape shape, int64_t ga
   first_ = bytes_.data() + kCanaryBytes + (64 - base % 64) % 64 + element;
   tensor_.data = first_;
   if (test_device().on_cuda()) {
-    static const TestStream stream;
     twin_ = DeviceMemory(span + 3 * kCanaryBytes, test_device());
     tensor_.device = test_device();
     place(Placement::kOneOff);
@@ -253,7 +255,6 @@ void OpCase::compare(const Entry& entry, const std::vector<double>& start, int c
                entry.buffer.values(), want, entry.buffer.dtype(), seed_);
 }
 
-// One call, on the device between the journeys there and back.
 void OpCase::run(const std::function<void()>& call) {
   for (Entry& entry : entries_) entry.buffer.upload();
   synchronize();

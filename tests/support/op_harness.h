@@ -30,8 +30,11 @@ namespace nibble {
 
 using Shape = std::vector<int64_t>;
 
-/// What the ops under test run on.
+/// What the ops under test run on; current_stream() is then a stream of it.
 Device test_device();
+/// For tests of what only the CPU half promises.
+#define SKIP_UNLESS_CPU() \
+  if (test_device().on_cuda()) GTEST_SKIP() << "a promise of the CPU half"
 
 /// "(7,1023)"
 std::string shape_name(const Shape& shape);
@@ -113,7 +116,11 @@ class OpCase {
   /// to, what is added.
   void want(const Buffer& buffer, std::vector<Bounded> values);
 
-  /// The three calls above. Every buffer but inputs and scratch must have its wanted values.
+  /// One call, on a device between the journeys there and back.
+  void run(const std::function<void()>& call);
+
+  /// The three calls above, on a device twice, the second time with buffers at multiples of 16
+  /// bytes. Every buffer but inputs and scratch must have its wanted values.
   void check(const std::function<void()>& call);
 
  private:
@@ -122,7 +129,6 @@ class OpCase {
     std::vector<Bounded> want;
   };
   Buffer& add(std::string name, Role role, Dtype dtype, Shape shape, int64_t gap);
-  void run(const std::function<void()>& call);
   void check_placed(const std::function<void()>& call);
   void compare(const Entry& entry, const std::vector<double>& start, int calls) const;
 

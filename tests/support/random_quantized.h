@@ -7,24 +7,25 @@
 #include "base/checked.h"
 #include "base/rng.h"
 #include "kernels/dequantize.h"
+#include "support/test_vector.h"
 
 namespace nibble {
 
 /// A matrix of random codes and scales, and the plain reference for its elements.
 struct RandomMatrix {
   QuantizedMatrix m;
-  std::vector<uint8_t> codes, absmax_codes;
-  std::vector<float> book, absmax, nested_map, nested_absmax, row_scale;
+  TestVector<uint8_t> codes, absmax_codes;
+  TestVector<float> book, absmax, nested_map, nested_absmax, row_scale;
 
   RandomMatrix(QuantType type, int64_t out, int64_t in, int64_t block, bool nested, uint64_t seed) {
     Rng rng(seed);
     const auto bytes = [&](int64_t n) {
-      std::vector<uint8_t> v(static_cast<size_t>(n));
+      TestVector<uint8_t> v(static_cast<size_t>(n));
       for (uint8_t& x : v) x = static_cast<uint8_t>(rng.next_u32());
       return v;
     };
     const auto floats = [&](int64_t n, double scale) {
-      std::vector<float> v(static_cast<size_t>(n));
+      TestVector<float> v(static_cast<size_t>(n));
       for (float& x : v) x = static_cast<float>((rng.uniform() * 2 - 1) * scale);
       return v;
     };

@@ -6,11 +6,15 @@
 
 #include <string>
 
+#include "support/op_harness.h"
+
 namespace nibble {
 
-/// Calls body(name) with that target chosen; the machine's own choice is restored at the end.
+/// Calls body(name) with that target chosen (once, where the tests run on another device); the
+/// machine's own choice is restored at the end.
 template <class Body>
 void on_every_target(const Body& body) {
+  if (test_device().on_cuda()) return body(std::string("device"));
   struct Restore {
     ~Restore() {
       hwy::SetSupportedTargetsForTest(0);
