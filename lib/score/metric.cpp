@@ -47,13 +47,26 @@ bool MetricOptions::flag(std::string_view name) const {
   return text(name) == "yes";
 }
 
+std::vector<double> MetricOptions::numbers(std::string_view name, double low, double high) const {
+  std::vector<double> numbers;
+  std::string_view rest = text(name);
+  for (bool more = true; more;) {
+    const size_t at = rest.find('/');
+    const std::string_view value = rest.substr(0, at);
+    more = at != rest.npos;
+    if (more) rest.remove_prefix(at + 1);
+    double& number = numbers.emplace_back();
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc() || end != value.data() + value.size()) fail(name, "not a number");
+    if (!(number >= low && number <= high)) fail(name, cat("outside ", low, " to ", high));
+  }
+  return numbers;
+}
+
 double MetricOptions::number(std::string_view name, double low, double high) const {
-  const std::string& value = text(name);
-  double number = 0.0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) fail(name, "not a number");
-  if (!(number >= low && number <= high)) fail(name, cat("outside ", low, " to ", high));
-  return number;
+  const std::vector<double> all = numbers(name, low, high);
+  if (all.size() > 1) fail(name, "not a number");
+  return all[0];
 }
 
 int64_t MetricOptions::integer(std::string_view name, int64_t low, int64_t high) const {

@@ -22,6 +22,8 @@ namespace nibble {
 
 /// One example, in valid UTF-8.
 struct Example {
+  std::string id;    // as its record or table names it; may be empty
+  int64_t line = 0;  // where its prediction stands
   std::string hypothesis;
   std::vector<std::string> references;
   /// The records it was read from, where they are JSON and a metric asks for them; else null.
@@ -72,7 +74,8 @@ class Metric {
   /// Numbers in a row.
   virtual int64_t width() const = 0;
 
-  /// Sees the whole corpus where needs().all_first (document frequencies and the like).
+  /// Sees the whole corpus where needs().all_first (document frequencies and the like). These very
+  /// examples are then measured.
   virtual void prepare(std::span<const Example>) {}
   /// Writes the example's row. Several threads call it at once. Throws DataError, without a place,
   /// for an example that cannot be measured.
@@ -123,6 +126,8 @@ class MetricOptions {
   /// Throw UsageError where the value is no number, or outside the closed interval.
   double number(std::string_view name, double low, double high) const;
   int64_t integer(std::string_view name, int64_t low, int64_t high) const;
+  /// Several, as in 0.5/0.5.
+  std::vector<double> numbers(std::string_view name, double low, double high) const;
   /// Throws UsageError: "--metric=bleu: tokenize=13b: FAULT".
   [[noreturn]] void fail(std::string_view name, std::string_view fault) const;
 

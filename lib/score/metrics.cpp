@@ -7,11 +7,21 @@
 
 namespace nibble {
 
-extern const MetricKind kLengthMetric;
+extern const MetricKind kRougeMetric, kBleuMetric, kNltkBleuMetric, kMtevalMetric, kChrfMetric,
+    kChrfWordsMetric, kTerMetric, kDistinctMetric, kSelfBleuMetric, kLengthMetric;
 
 std::span<const MetricKind* const> metric_kinds() {
   static constexpr const MetricKind* kKinds[] = {
-      &kLengthMetric,
+      &kRougeMetric,      //
+      &kBleuMetric,       //
+      &kNltkBleuMetric,   //
+      &kMtevalMetric,     //
+      &kChrfMetric,       //
+      &kChrfWordsMetric,  //
+      &kTerMetric,        //
+      &kDistinctMetric,   //
+      &kSelfBleuMetric,   //
+      &kLengthMetric,     //
   };
   return kKinds;
 }
