@@ -22,8 +22,9 @@ constexpr int kBleuOrder = 4, kNistOrder = 5;
 // Columns of a row.
 enum : size_t {
   kClosest = 0,  // reference length, closest to the hypothesis'
-  kMean,         // and mean
-  kMatches,      // by order
+  kReferenceWords,
+  kReferences,
+  kMatches,  // by order
   kTotals = kMatches + kNistOrder,
   kInformation = kTotals + kNistOrder,
   kWidth = kInformation + kNistOrder,
@@ -93,7 +94,8 @@ class MtevalMetric : public Metric {
     }
     read(example.hypothesis, s);
     row[kClosest] = static_cast<double>(closest_length(std::ssize(s.ids), s.lengths));
-    row[kMean] = sum / static_cast<double>(s.lengths.size());
+    row[kReferenceWords] = sum;
+    row[kReferences] = static_cast<double>(s.lengths.size());
     for (int n = 1; n <= kNistOrder; ++n) {
       const auto at = static_cast<size_t>(n - 1);
       double information = 0.0;
@@ -105,13 +107,16 @@ class MtevalMetric : public Metric {
     }
   }
 
-  void from_sum(std::span<const double> sum, int64_t, std::span<double> scores) const override {
+  void from_sum(std::span<const double> sum, int64_t examples,
+                std::span<double> scores) const override {
     scores[0] = bleu(sum);
     double nist = 0.0;
     for (size_t n = 0; n < kNistOrder; ++n)
       nist += sum[kInformation + n] / std::max(1.0, sum[kTotals + n]);
-    const double length = sum[kTotals], mean = sum[kMean];
-    scores[1] = nist * nist_penalty(mean > 0.0 ? length / mean : 1.0);
+    // The mean is over references, not over examples first.
+    const double length = sum[kTotals], words = sum[kReferenceWords];
+    const double mean = words / sum[kReferences] * static_cast<double>(examples);
+    scores[1] = nist * nist_penalty(words > 0.0 ? length / mean : 1.0);
   }
 
  private:
