@@ -94,6 +94,7 @@ void run(const Options& o, ToolContext& context) {
   inputs.insert(inputs.end(), {o.predictions, o.against});
   if (std::ranges::count(inputs, "-") > 1) throw UsageError("standard input can be read once only");
   for (const std::string& written : {o.out, o.each}) refuse_to_replace(written, inputs);
+  LineWriter out(o.out);
   const bool paired = !o.against.empty();
   const PairedTest test =
       o.test == "bootstrap" ? PairedTest::kBootstrap : PairedTest::kRandomization;
@@ -126,7 +127,6 @@ void run(const Options& o, ToolContext& context) {
     r.against = other->scores(baseline);
     r.p = paired_test(test, m, baseline, r.scores, r.against, report.trials, context.seed);
   }
-  LineWriter out(o.out);
   if (context.json)
     out.line(report_json(report).dump());
   else
@@ -136,11 +136,14 @@ void run(const Options& o, ToolContext& context) {
 
 // The metrics and their options, for help.
 std::string described_metrics() {
-  std::string text = "Metrics, each with its options and their standard values:";
+  std::string text = "Metrics, with their options and what these are where not given:";
   for (const MetricKind* kind : metric_kinds()) {
     text += cat("\n\n", kind->name, ": ", kind->help);
     for (const MetricOption& option : kind->options) {
-      text += cat("; ", option.name, "=", option.standard, " (", option.help, ")");
+      text += cat("\n:", option.name, "=", option.standard, "  ", option.help);
+      for (size_t i = 0; i < option.choices.size() && option.choices != kYesNo; ++i)
+        text +=
+            cat(i == 0 ? " (" : ", ", option.choices[i], i + 1 == option.choices.size() ? ")" : "");
     }
   }
   return text;
@@ -155,15 +158,13 @@ int main(int argc, char** argv) {
        .summary = "score texts against references by the metrics that papers report",
        .synopsis = "--metric=NAME,... [--references=FILE]... [PREDICTIONS]",
        .description = described_metrics(),
-       .examples = {{"nibble-generate --model=model prompts.jsonl | nibble-score --metric=rouge "
-                     "--references=answers.jsonl",
-                     "completions against the answers of a file of instructions"},
-                    {"nibble-score --metric=bleu,chrf --references=ref1.txt,ref2.txt out.txt "
-                     "--bootstrap --seed=12345",
-                     "two references a line; intervals as sacrebleu's own"},
-                    {"nibble-score --metric=mteval,rouge --references=testset_w_refs.csv tgen.tsv "
-                     "--against=slug.tsv",
-                     "two systems of the E2E challenge"}},
+       .examples =
+           {{"nibble-score --metric=rouge --references=answers.jsonl completions.jsonl",
+             "completions against the answers of instruction data"},
+            {"nibble-score --metric=bleu,chrf --references=a.txt,b.txt --bootstrap out.txt",
+             "two references a line; with intervals"},
+            {"nibble-score --metric=mteval --references=test.csv tgen.tsv --against=slug.tsv",
+             "two systems of the E2E challenge"}},
        .computes = true,
        .reports = true},
       declare, run);

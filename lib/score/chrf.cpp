@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// chrF (Popović, 2015) and chrF++ (Popović, 2017) as sacrebleu computes them: F-scores of character
-// n-grams, and word n-grams for chrF++, averaged over the orders that both sides have; of several
-// references the one with the best F counts.
+// chrF (Popović, 2015) and chrF++ (Popović, 2017) as sacrebleu computes them: F-scores of
+// character n-grams, and word n-grams for chrF++, averaged over the orders that both sides have; of
+// several references the one with the best F counts.
 #include <algorithm>
 #include <array>
 

@@ -125,6 +125,13 @@ END
 - nibble-fit -q --list-gpus
 END
       ;;
+    nibble-score) cat <<END
+- nibble-score -q --threads=1 --metric=rouge,bleu --references=records.jsonl records.jsonl
+- nibble-score -q --threads=1 --metric=length records.jsonl --json
+scores nibble-score -q --threads=1 --metric=chrf --references=records.jsonl records.jsonl -o $DISK/scores
+each.jsonl nibble-score -q --threads=1 --metric=length records.jsonl -o made --each=$DISK/each.jsonl
+END
+      ;;
     nibble-inspect) cat <<END
 - nibble-inspect model
 - nibble-inspect --json nf4
@@ -218,6 +225,11 @@ folder model nibble-eval $on --model=@ --data=train.nbp -o out/x
 folder adapter nibble-eval $on --model=model --adapter=@ --data=train.nbp -o out/x
 file train.nbp nibble-eval $on --model=model --data=@ -o out/x
 file text.txt nibble-eval $on --model=model --perplexity=@ -o out/x
+END
+      ;;
+    nibble-score) cat <<END
+lines records.jsonl nibble-score $on --metric=length @ -o out/x
+lines records.jsonl nibble-score $on --metric=bleu --references=@ records.jsonl -o out/x
 END
       ;;
     nibble-inspect) cat <<END
