@@ -76,7 +76,7 @@ Scorer measure(const Options& o, const std::string& predictions, bool keep_rows,
     const auto titles = score_titles(scorer.metrics());
     int64_t number = 0;
     scorer.run(reader, keep_rows,
-               [&](const Example& example, std::span<const std::vector<double>> scores) {
+               [&](const ScoreExample& example, std::span<const std::vector<double>> scores) {
                  out.line(example_json(example, ++number, scorer.metrics(), titles, scores));
                });
     out.commit();

@@ -142,9 +142,8 @@ std::unique_ptr<RecordReader::Source> open_json(LineReader lines) {
   return std::make_unique<ArraySource>(std::move(lines));
 }
 
-std::unique_ptr<RecordReader::Source> open_source(const std::string& path, RecordForm form,
+std::unique_ptr<RecordReader::Source> open_source(LineReader lines, RecordForm form,
                                                   const std::vector<std::string>& names) {
-  LineReader lines(path);
   switch (form) {
     case RecordForm::kJson:
       return open_json(std::move(lines));
@@ -157,7 +156,7 @@ std::unique_ptr<RecordReader::Source> open_source(const std::string& path, Recor
     case RecordForm::kExamples:
       break;
   }
-  const char delimiter = delimiter_of(path, lines);
+  const char delimiter = delimiter_of(lines.name(), lines);
   return detail::tree_source(delimiter ? detail::table_source(std::move(lines), delimiter)
                                        : open_json(std::move(lines)));
 }
@@ -171,7 +170,9 @@ std::string place_of(const Record& record) {
 
 RecordReader::RecordReader(const std::string& path, RecordForm form,
                            const std::vector<std::string>& names)
-    : source_(open_source(path, form, names)) {}
+    : RecordReader(LineReader(path), form, names) {}
+RecordReader::RecordReader(LineReader lines, RecordForm form, const std::vector<std::string>& names)
+    : source_(open_source(std::move(lines), form, names)) {}
 RecordReader::~RecordReader() = default;
 RecordReader::RecordReader(RecordReader&&) noexcept = default;
 

@@ -41,6 +41,8 @@ class RecordReader {
   /// `names` are those of a table's columns, where its first row does not name them.
   explicit RecordReader(const std::string& path, RecordForm form = RecordForm::kJson,
                         const std::vector<std::string>& names = {});
+  explicit RecordReader(LineReader lines, RecordForm form = RecordForm::kJson,
+                        const std::vector<std::string>& names = {});
   ~RecordReader();
   RecordReader(RecordReader&&) noexcept;
 

@@ -48,7 +48,7 @@ class BleuMetric : public Metric {
   // Lengths of hypothesis and closest reference, then matches and n-grams by order.
   int64_t width() const override { return 2 + 2 * rules_.order; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local Scratch s;
     s.words.clear();
     s.pairs.clear();

@@ -53,7 +53,7 @@ class ChrfMetric : public Metric {
   // For every order: n-grams of the hypothesis, of the reference, matches.
   int64_t width() const override { return 3 * rules_.orders(); }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local Scratch s;
     s.letters.clear();
     s.pairs.clear();

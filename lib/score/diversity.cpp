@@ -21,7 +21,7 @@ namespace {
 // The words of hypotheses, by number.
 class Hypotheses {
  public:
-  Hypotheses(std::span<const Example> all, LineTokenizer tokenize)
+  Hypotheses(std::span<const ScoreExample> all, LineTokenizer tokenize)
       : texts_(all.size()), ids_(all.size()) {
     for (size_t i = 0; i < all.size(); ++i) {
       tokenize(all[i].hypothesis, texts_[i]);
@@ -81,14 +81,14 @@ class DistinctMetric : public Metric {
   bool adds_up() const override { return false; }
   bool resamples() const override { return false; }
 
-  void prepare(std::span<const Example> all) override {
+  void prepare(std::span<const ScoreExample> all) override {
     const Hypotheses texts(all, tokenize_);
     DistinctCounter counter(most_);
     for (size_t i = 0; i < texts.size(); ++i) counter.add(texts[i]);
     corpus_.resize(static_cast<size_t>(most_));
     counter.write(corpus_);
   }
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Hypotheses text({&example, 1}, tokenize_);
     DistinctCounter counter(most_);
     counter.add(text[0]);
@@ -125,7 +125,7 @@ class SelfBleuMetric : public MeanMetric {
   }
   bool resamples() const override { return false; }
 
-  void prepare(std::span<const Example> all) override {
+  void prepare(std::span<const ScoreExample> all) override {
     if (all.size() < 2) throw DataError("self-bleu needs two hypotheses or more");
     all_ = all;
     const Hypotheses texts(all, tokenize_);
@@ -157,7 +157,7 @@ class SelfBleuMetric : public MeanMetric {
     });
   }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     row[0] = scores_[static_cast<size_t>(&example - all_.data())];
   }
 
@@ -197,7 +197,7 @@ class SelfBleuMetric : public MeanMetric {
 
   NltkBleuRules rules_;
   LineTokenizer tokenize_;
-  std::span<const Example> all_;
+  std::span<const ScoreExample> all_;
   std::vector<double> scores_;
 };
 

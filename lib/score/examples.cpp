@@ -67,7 +67,7 @@ void ExampleReader::hold_references() {
     }
 }
 
-void ExampleReader::add_references(Example& example, Item& prediction) {
+void ExampleReader::add_references(ScoreExample& example, Item& prediction) {
   if (references_.empty()) {
     example.references = std::move(prediction.references);
     return;
@@ -105,7 +105,7 @@ void ExampleReader::add_references(Example& example, Item& prediction) {
   }
 }
 
-bool ExampleReader::read(Example& example) {
+bool ExampleReader::read(ScoreExample& example) {
   Item item;
   if (!predictions_->next(item)) return false;
   example = {.id = std::move(item.id), .line = item.line, .record = std::move(item.record)};
@@ -122,7 +122,7 @@ bool ExampleReader::read(Example& example) {
   return true;
 }
 
-void ExampleReader::check(const Example& example) {
+void ExampleReader::check(const ScoreExample& example) {
   const int64_t count = std::ssize(example.references);
   if (count == 0 && needs_.references && !needs_.empty_list)
     throw DataError(cat(place_of(example), ": no reference",
@@ -162,10 +162,10 @@ void ExampleReader::check_all_used() const {
                           "groups where blank lines part the references"));
 }
 
-bool ExampleReader::next(std::vector<Example>& batch) {
+bool ExampleReader::next(std::vector<ScoreExample>& batch) {
   batch.clear();
   size_t bytes = 0;
-  Example example;
+  ScoreExample example;
   while (bytes < kBatchBytes && batch.size() < kBatchExamples) {
     if (!read(example)) {
       check_all_used();
@@ -178,7 +178,7 @@ bool ExampleReader::next(std::vector<Example>& batch) {
   return !batch.empty();
 }
 
-std::string ExampleReader::place_of(const Example& example) const {
+std::string ExampleReader::place_of(const ScoreExample& example) const {
   return cat(predictions_->name(), ":", example.line);
 }
 

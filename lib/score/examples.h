@@ -27,11 +27,11 @@ class ExampleReader {
 
   /// Replaces `batch` by the next examples, some megabytes at most; false at the end. Throws
   /// DataError where files differ in length, keys have no match, or what is needed is missing.
-  bool next(std::vector<Example>& batch);
+  bool next(std::vector<ScoreExample>& batch);
 
   const std::string& name() const { return predictions_->name(); }
   /// "out.txt:12", for messages about an example.
-  std::string place_of(const Example& example) const;
+  std::string place_of(const ScoreExample& example) const;
   int64_t empty_hypotheses() const { return empty_hypotheses_; }
   int64_t empty_references() const { return empty_references_; }
   /// Of every example; -1 where they differ.
@@ -44,9 +44,9 @@ class ExampleReader {
     bool used = false;
   };
   void hold_references();
-  bool read(Example& example);
-  void add_references(Example& example, Item& prediction);
-  void check(const Example& example);
+  bool read(ScoreExample& example);
+  void add_references(ScoreExample& example, Item& prediction);
+  void check(const ScoreExample& example);
   void check_all_used() const;
 
   MetricNeeds needs_;

@@ -33,7 +33,7 @@ class LengthMetric : public MeanMetric {
     return {{"words", 2}, {"characters", 2}, {"reference_words", 2}, {"reference_characters", 2}};
   }
   MetricNeeds needs() const override { return {.references = false, .empty_list = true}; }
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Lengths own = lengths_of(example.hypothesis);
     Lengths theirs;
     for (const std::string& reference : example.references) {

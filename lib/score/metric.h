@@ -21,7 +21,7 @@
 namespace nibble {
 
 /// One example, in valid UTF-8.
-struct Example {
+struct ScoreExample {
   std::string id;    // as its record or table names it; may be empty
   int64_t line = 0;  // where its prediction stands
   std::string hypothesis;
@@ -55,7 +55,7 @@ struct MetricNeeds {
   bool hypothesis = true;   // false: a prediction without text will do
   bool references = true;   // false: works on hypotheses, or on fields of records
   bool empty_list = false;  // an example without any reference is sound
-  bool records = false;     // Example::record and reference_record
+  bool records = false;     // ScoreExample::record and reference_record
   bool all_first = false;   // prepare() must see the whole corpus before anything is measured
 };
 
@@ -76,10 +76,10 @@ class Metric {
 
   /// Sees the whole corpus where needs().all_first (document frequencies and the like). These very
   /// examples are then measured.
-  virtual void prepare(std::span<const Example>) {}
+  virtual void prepare(std::span<const ScoreExample>) {}
   /// Writes the example's row. Several threads call it at once. Throws DataError, without a place,
   /// for an example that cannot be measured.
-  virtual void measure(const Example& example, std::span<double> row) const = 0;
+  virtual void measure(const ScoreExample& example, std::span<double> row) const = 0;
 
   /// Whether the corpus score is a function of the sum of the rows: then rows need not be kept.
   virtual bool adds_up() const { return true; }

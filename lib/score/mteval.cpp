@@ -47,14 +47,14 @@ class MtevalMetric : public Metric {
   MetricNeeds needs() const override { return {.all_first = true}; }
   int64_t width() const override { return kWidth; }
 
-  void prepare(std::span<const Example> all) override {
+  void prepare(std::span<const ScoreExample> all) override {
     std::string text;
     std::vector<int32_t> ids;
     Ngrams ngrams;
     std::vector<double> counts;
     std::vector<int32_t> before;  // the n-gram without its last word; -1 for single words
     double words = 0.0;
-    for (const Example& example : all)
+    for (const ScoreExample& example : all)
       for (const std::string& reference : example.references) {
         tokenize(reference, text);
         ids.clear();
@@ -81,7 +81,7 @@ class MtevalMetric : public Metric {
     }
   }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local Scratch s;
     s.clip.clear();
     s.lengths.clear();

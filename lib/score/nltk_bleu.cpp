@@ -66,7 +66,7 @@ class NltkBleuMetric : public MeanMetric {
 
   std::vector<ScoreName> scores() const override { return {{.name = "sentence_bleu"}}; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local Scratch s;
     s.words.clear();
     s.pairs.clear();

@@ -146,7 +146,8 @@ std::vector<std::string> report_table(const ScoreReport& report, bool verbose) {
   return lines;
 }
 
-std::string example_json(const Example& example, int64_t number, std::span<const Measured> metrics,
+std::string example_json(const ScoreExample& example, int64_t number,
+                         std::span<const Measured> metrics,
                          std::span<const std::vector<std::string>> titles,
                          std::span<const std::vector<double>> scores) {
   std::string out = cat("{\"example\":", number);

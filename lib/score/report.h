@@ -41,7 +41,8 @@ Json report_json(const ScoreReport& report);
 std::vector<std::string> report_table(const ScoreReport& report, bool verbose);
 
 /// One example's scores, {"example":1,"id":"...","bleu":...}.
-std::string example_json(const Example& example, int64_t number, std::span<const Measured> metrics,
+std::string example_json(const ScoreExample& example, int64_t number,
+                         std::span<const Measured> metrics,
                          std::span<const std::vector<std::string>> titles,
                          std::span<const std::vector<double>> scores);
 

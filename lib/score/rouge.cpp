@@ -79,7 +79,7 @@ class RougeMetric : public MeanMetric {
     return names;
   }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local Scratch s;
     s.words.clear();
     s.pairs.clear();

@@ -39,7 +39,7 @@ MetricNeeds Scorer::needs() const {
   return all;
 }
 
-void Scorer::measure(std::span<const Example> examples, ExampleReader& reader, bool keep_rows,
+void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& reader, bool keep_rows,
                      const Each& each) {
   for (size_t k = 0; k < metrics_.size(); ++k)
     batch_[k].resize(examples.size() * metrics_[k].sum.size());
@@ -76,11 +76,11 @@ void Scorer::measure(std::span<const Example> examples, ExampleReader& reader, b
 }
 
 void Scorer::run(ExampleReader& reader, bool keep_rows, const Each& each) {
-  std::vector<Example> batch;
+  std::vector<ScoreExample> batch;
   if (!needs().all_first) {
     while (reader.next(batch)) measure(batch, reader, keep_rows, each);
   } else {
-    std::vector<Example> all;
+    std::vector<ScoreExample> all;
     while (reader.next(batch)) std::ranges::move(batch, std::back_inserter(all));
     for (Measured& m : metrics_)
       if (m.metric->needs().all_first && !all.empty()) m.metric->prepare(all);

@@ -34,7 +34,7 @@ class Scorer {
 
   /// Called for every example in order, after it was measured. `scores` are those of each metric.
   using Each =
-      std::function<void(const Example& example, std::span<const std::vector<double>> scores)>;
+      std::function<void(const ScoreExample& example, std::span<const std::vector<double>> scores)>;
   /// Measures all examples. Rows are kept where asked for or where a metric's scores need them.
   /// Throws DataError where there are none.
   void run(ExampleReader& reader, bool keep_rows, const Each& each = {});
@@ -45,7 +45,7 @@ class Scorer {
   std::vector<double> scores(const Measured& m) const;
 
  private:
-  void measure(std::span<const Example> examples, ExampleReader& reader, bool keep_rows,
+  void measure(std::span<const ScoreExample> examples, ExampleReader& reader, bool keep_rows,
                const Each& each);
 
   std::vector<Measured> metrics_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records: a field by name, or the first of the usual names. References are found too in the answer
-// of any form of conversation, so that a file of instructions is a file of references.
+// Records of JSON, and rows of tables, which are records too: a field by name, or the first of the
+// usual names. References are found too in the answer of any form of conversation, so that a file
+// of instructions is a file of references. The E2E challenge's references are a table "mr,ref" and
+// its systems' outputs "MR<TAB>output": the names of a table's columns may be in any case.
 #include <algorithm>
 #include <span>
 
@@ -8,6 +10,7 @@
 #include "data/conversation.h"
 #include "data/records.h"
 #include "score/sources.h"
+#include "text/jinja_utf8.h"
 
 namespace nibble {
 namespace {
@@ -19,8 +22,22 @@ constexpr std::string_view kPredictionNames[] = {"completion", "prediction", "hy
 constexpr std::string_view kReferenceNames[] = {"references", "reference", "refs",   "ref",
                                                 "targets",    "target",    "answers"};
 
+constexpr std::string_view kKeyNames[] = {"mr", "meaning_representation", "id"};
+
 bool find(element record, std::string_view name, element& value) {
   return record.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
+}
+
+// A table's columns in lower case.
+std::string with_lower_names(element row) {
+  std::string out = "{";
+  for (const auto [name, value] : simdjson::dom::object(row)) {
+    if (out.size() > 1) out += ',';
+    append_json_string(out, jinja::utf8::lower(name));
+    out += ':';
+    out += simdjson::minify(value);
+  }
+  return out + "}";
 }
 
 std::string text_of(element value, std::string_view name) {
@@ -46,14 +63,13 @@ std::vector<std::string> texts_of(element value, std::string_view name) {
 // The last answer of a conversation, where the record is one that does not hold it in the field of
 // the prediction.
 bool answer_of(element record, std::string_view prediction, std::vector<std::string>& texts) {
-  const FieldNames names;
-  const Fields fields(record, names);
-  const bool turns = fields.has("messages") || fields.has("conversations");
-  const bool alpaca = fields.has("instruction") && prediction != "output";
-  const bool pair = fields.has("prompt") && fields.has("completion") && prediction != "completion";
-  if (!turns && !alpaca && !pair) return false;
+  const Fields fields(record, own_names());
+  const Form* form = find_form(fields);
+  if (!form || form == &kTextForm || (form == &kAlpacaForm && prediction == "output") ||
+      (form == &kPromptForm && (prediction == "completion" || !fields.has("completion"))))
+    return false;
   Conversation conversation;
-  read_conversation(detect_form(fields), fields, conversation);
+  read_conversation(*form, fields, conversation);
   if (conversation.messages.empty() || conversation.messages.back().role != "assistant")
     return false;
   texts = {conversation.messages.back().content};
@@ -62,18 +78,29 @@ bool answer_of(element record, std::string_view prediction, std::vector<std::str
 
 class RecordSource : public ItemSource {
  public:
-  RecordSource(LineReader lines, SourceOptions options)
-      : reader_(std::move(lines)), options_(std::move(options)) {}
+  RecordSource(RecordReader reader, std::string name, SourceOptions options, bool table)
+      : reader_(std::move(reader)),
+        options_(std::move(options)),
+        name_(std::move(name)),
+        table_(table) {
+    if (!table_) return;
+    for (std::string* given : {&options_.field, &options_.match, &options_.reference_field})
+      *given = jinja::utf8::lower(*given);
+    // The first row shows what the table can be matched by.
+    has_row_ = read_row();
+    element member;
+    if (has_row_ && options_.match.empty())
+      for (const std::string_view key : kKeyNames)
+        if (options_.match.empty() && find(parse_record(row_), key, member)) options_.match = key;
+  }
 
   bool next(Item& item) override {
     item = {};
-    Record record;
-    if (!reader_.next(record)) return false;
-    name_ = *record.file;
-    place_ = place_of(record);
-    item.line = record.line;
+    if (!has_row_ && !read_row()) return false;
+    has_row_ = false;
+    item.line = line_;
     try {
-      read(record, item);
+      read(item);
     } catch (const DataError& e) {
       throw DataError(cat(place_, ": ", e.what()));
     }
@@ -84,8 +111,19 @@ class RecordSource : public ItemSource {
   std::string place() const override { return place_; }
 
  private:
-  void read(const Record& record, Item& item) {
-    const element value = parse_record(record.text);
+  bool read_row() {
+    Record record;
+    if (!reader_.next(record)) return false;
+    place_ = place_of(record);
+    line_ = record.line;
+    if (record.faulty) throw DataError(cat(place_, ": ", record.text));
+    row_ = table_ ? with_lower_names(parse_record(record.text)) : std::string(record.text);
+    row_.reserve(row_.size() + simdjson::SIMDJSON_PADDING);
+    return true;
+  }
+
+  void read(Item& item) {
+    const element value = parse_record(row_);
     if (!value.is_object()) throw DataError("not a JSON object");
     element member;
     if (find(value, "id", member) && !member.is_object() && !member.is_array())
@@ -94,6 +132,7 @@ class RecordSource : public ItemSource {
       if (!find(value, options_.match, member))
         throw DataError(cat("no \"", options_.match, "\" to match by"));
       item.key = text_of(member, options_.match);
+      if (item.id.empty()) item.id = item.key;
     }
     if (options_.references) {
       item.has_texts = read_references(value, options_.field, {}, item.texts);
@@ -101,7 +140,7 @@ class RecordSource : public ItemSource {
       const std::string_view field = read_prediction(value, item);
       if (options_.both) read_references(value, options_.reference_field, field, item.references);
     }
-    if (options_.keep_records) item.record = parse_json(record.text, place_);
+    if (options_.keep_records) item.record = parse_json(row_, place_);
   }
 
   // What the record calls it; empty where it has none.
@@ -141,13 +180,25 @@ class RecordSource : public ItemSource {
 
   RecordReader reader_;
   SourceOptions options_;
-  std::string name_, place_;
+  std::string name_, place_, row_;
+  bool table_, has_row_ = false;  // has_row_: row_ was read ahead
+  int64_t line_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<ItemSource> records_of(LineReader lines, const SourceOptions& options) {
-  return std::make_unique<RecordSource>(std::move(lines), options);
+  const std::string name = lines.name();
+  return std::make_unique<RecordSource>(RecordReader(std::move(lines)), name, options, false);
+}
+
+std::unique_ptr<ItemSource> table_of(LineReader lines, const SourceOptions& options) {
+  constexpr size_t kHeader = size_t{1} << 16;
+  const std::string name = lines.name();
+  const bool tabs = lines.peek_line(kHeader).find('\t') != std::string_view::npos;
+  return std::make_unique<RecordSource>(
+      RecordReader(std::move(lines), tabs ? RecordForm::kTsv : RecordForm::kCsv), name, options,
+      true);
 }
 
 }  // namespace nibble

@@ -91,7 +91,7 @@ class TerMetric : public Metric {
   }
   int64_t width() const override { return 2; }  // edits, mean length of references
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     thread_local WordIds words;
     thread_local std::vector<std::string> texts;
     thread_local std::vector<int32_t> hypothesis, reference;
