@@ -20,19 +20,8 @@ namespace {
 
 using jinja::Range;
 
-// Contents that no conversation has: from a private use area. The second is there in case a content
-// begins with the first.
-constexpr std::string_view kOther = "\xEE\x80\x80", kYetAnother = "\xEE\x80\x81";
-
 // How many messages are rendered again for every turn, which takes time by the square.
 constexpr size_t kMostByBeginnings = 256;
-
-size_t common_prefix(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  return static_cast<size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first -
-      a.begin());
-}
 
 std::string_view part(std::string_view text, Range r) {
   return text.substr(r.begin, r.end - r.begin);
@@ -42,15 +31,6 @@ std::string_view part(std::string_view text, Range r) {
 size_t stripped_end(std::string_view text) {
   const std::string_view core = python_strip(text);
   return core.empty() ? 0 : static_cast<size_t>(core.data() - text.data()) + core.size();
-}
-
-// A cut inside a mark ("<|STA" of "<|START|>"), or inside a character, moved before it.
-size_t whole_marks(std::string_view text, size_t cut) {
-  while (cut > 0 && cut < text.size() && (static_cast<unsigned char>(text[cut]) & 0xC0u) == 0x80)
-    --cut;
-  const size_t open = text.substr(0, cut).find_last_of("<[>] \n");
-  const bool inside = open != std::string_view::npos && (text[open] == '<' || text[open] == '[');
-  return inside ? open : cut;
 }
 
 bool begins_first(const Range& a, const Range& b) {
@@ -86,6 +66,8 @@ class Masker {
     for (size_t i = 0; i < messages_.size(); ++i)
       if (trained(messages_[i])) add_turn(i, ranges);
     std::sort(ranges.begin(), ranges.end(), begins_first);
+    if (!source_for(chat_, inputs_).has_generation() && !whole_.messages.empty())
+      take_out_hidden(ranges);
     return cut(ranges);
   }
 
@@ -125,7 +107,9 @@ class Masker {
   // How much of an answer's turn stands in the prompt when the model is asked for it.
   size_t head_of_answer(size_t i, const Range& turn) {
     const std::string_view text = part(whole_.text, turn);
-    if (head_ && text.starts_with(*head_)) return head_->size();
+    // Answers to the same role mostly begin alike, and no answer to another.
+    std::optional<std::string>& known = answer_heads_[i > 0 ? messages_[i - 1].role : ""];
+    if (known && text.starts_with(*known)) return known->size();
     const std::string prompt = prompt_before(i, turn);
     size_t head = prompt.size();
     if (prompt.empty())  // a template without generation prompt: white space alone is the answer's
@@ -133,7 +117,7 @@ class Masker {
     else if (!text.starts_with(prompt))  // the prompt says more than the turn keeps
       return whole_marks(text, std::min(common_prefix(text, prompt), head_by_content(i, text)));
     if (python_strip(text.substr(0, head)).empty()) head = 0;
-    head_ = text.substr(0, head);
+    known = text.substr(0, head);
     return head;
   }
 
@@ -165,8 +149,8 @@ class Masker {
   size_t head_by_content(size_t i, std::string_view text) {
     std::vector<Message> changed(messages_.begin(), messages_.end());
     std::erase_if(changed[i].fields, [](const Json::Member& f) { return f.first == "content"; });
-    const bool taken = messages_[i].content.find(kOther) != std::string::npos;
-    changed[i].content = taken ? kYetAnother : kOther;
+    const bool taken = messages_[i].content.find(kOtherContent) != std::string::npos;
+    changed[i].content = taken ? kYetAnotherContent : kOtherContent;
     changed[i].input.clear();
     const jinja::Rendered other = render_chat(chat_, changed, false, inputs_);
     for (const auto& [message, range] : other.messages)
@@ -201,6 +185,31 @@ class Masker {
     if (range.begin < range.end) ranges.push_back(range);
   }
 
+  // Takes messages out that have no turn of their own and stand in that of another: what a tool
+  // gave, written by the turn that called it. It is what a rendering without them lacks.
+  void take_out_hidden(std::vector<Range>& ranges) const {
+    const auto hidden = [&](size_t i) { return turns_[i].empty() && !trained(messages_[i]); };
+    for (size_t i = 1; i < messages_.size(); ++i) {
+      if (!hidden(i) || !trained(messages_[i - 1])) continue;
+      size_t end = i + 1;
+      while (end < messages_.size() && hidden(end)) ++end;
+      const Range own = written_for(chat_, messages_, inputs_, whole_.text, i, end);
+      i = end;
+      std::vector<Range> kept;
+      for (const Range& r : ranges) {
+        const Range before{r.begin, std::min(r.end, std::max(r.begin, own.begin))};
+        const Range after{std::max(r.begin, std::min(r.end, own.end)), r.end};
+        if (own.begin >= own.end || before.end == r.end || after.begin == r.begin) {
+          kept.push_back(r);
+          continue;
+        }
+        if (before.begin < before.end) kept.push_back(before);
+        if (after.begin < after.end) kept.push_back(after);
+      }
+      ranges.swap(kept);
+    }
+  }
+
   std::vector<Segment> cut(const std::vector<Range>& ranges) const {
     std::vector<Segment> segments;
     const auto add = [&](bool label, Range r) {
@@ -223,67 +232,18 @@ class Masker {
   const ChatInputs& inputs_;
   const jinja::Rendered whole_;
   std::vector<std::vector<Range>> turns_;
-  std::vector<Range> generation_;             // {% generation %} blocks, by where they begin
-  std::vector<jinja::MessageRange> inner_;    // what loops wrote inside another turn
-  std::optional<std::string> head_;           // what the generation prompt put before an answer
+  std::vector<Range> generation_;           // {% generation %} blocks, by where they begin
+  std::vector<jinja::MessageRange> inner_;  // what loops wrote inside another turn
+  // What the generation prompt put before an answer, by the role that is answered.
+  std::map<std::string, std::optional<std::string>> answer_heads_;
   std::map<std::string, std::string> heads_;  // of other roles' turns
 };
-
-// Two turns whose texts occur nowhere else.
-const std::vector<Message>& sample() {
-  static const std::vector<Message> messages = {
-      {"user", "qxvone"}, {"assistant", "zkwtwo"}, {"user", "qxvthree"}, {"assistant", "zkwfour"}};
-  return messages;
-}
 
 }  // namespace
 
 std::vector<Segment> render(const ChatTemplate& chat, std::span<const Message> messages,
                             bool add_generation_prompt, const ChatInputs& inputs) {
   return Masker(chat, messages, add_generation_prompt, inputs).run();
-}
-
-void check_masks(const ChatTemplate& chat) {
-  std::vector<Segment> segments;
-  try {
-    render_chat(chat, sample(), false, {});
-  } catch (const jinja::TemplateError&) {
-    return;
-  }
-  std::string fault;
-  try {
-    std::string learnt, given;
-    for (const Segment& s : render(chat, sample(), false)) (s.label ? learnt : given) += s.text;
-    for (const Message& m : sample()) {
-      const bool answer = m.role == "assistant";
-      if (learnt.find(m.content) == std::string::npos && answer)
-        fault = "an answer of a trial conversation is not trained on";
-      if (learnt.find(m.content) != std::string::npos && !answer)
-        fault = "a question of a trial conversation is trained on";
-    }
-  } catch (const DataError& e) {
-    throw UnavailableError(e.what());
-  }
-  if (!fault.empty())
-    throw UnavailableError(cat(chat.name, ": ", fault,
-                               ", so that the template cannot be trained on; "
-                               "mark what is trained on with {% generation %}, or take another "
-                               "--template"));
-}
-
-std::string end_of_turn(const ChatTemplate& chat) {
-  try {
-    const auto segments = render(chat, std::span(sample()).first(2), false);
-    for (const Segment& s : segments) {
-      const size_t at = s.text.find(sample()[1].content);
-      if (!s.label || at == std::string::npos) continue;
-      const std::string rest = s.text.substr(at + sample()[1].content.size());
-      if (const std::string_view end = python_strip(rest); !end.empty()) return std::string(end);
-    }
-  } catch (const DataError&) {
-    // A template that wants more than a conversation ends answers with eos, as far as is known.
-  }
-  return chat.eos;
 }
 
 }  // namespace nibble

@@ -60,6 +60,25 @@ TEST(ChatMasks, ByWhereTheLoopStood) {
   }
 }
 
+// A template may write what a tool gave in the turn that called it, and go on with the answer in
+// the same turn: the model wrote the call and the answer, and not what is between.
+TEST(ChatMasks, ToolResultsInsideAnAssistantsTurn) {
+  const ChatTemplate chat =
+      of("{% for m in messages %}{% if m.role != 'tool' %}"
+         "{% set again = loop.index0 > 0 and messages[loop.index0 - 1].role == 'tool' %}"
+         "{% if not again %}<{{ m.role }}>{% endif %}{{ m.content }}"
+         "{% if m.tool_calls %}<call>{% for k in range(loop.index, messages|length) %}"
+         "{% if messages[k].role == 'tool' %}<given>{{ messages[k].content }}</given>{% endif %}"
+         "{% endfor %}{% else %}<end>\n{% endif %}{% endif %}{% endfor %}"
+         "{% if add_generation_prompt and messages[-1].role != 'tool' %}<assistant>{% endif %}");
+  const Message call = {
+      .role = "assistant", .content = "c", .fields = {{"tool_calls", Json::array({Json("f")})}}};
+  const Messages talk = {{"user", "q"},      call,          {"tool", "t1"},    {"tool", "t2"},
+                         {"assistant", "a"}, {"user", "r"}, {"assistant", ""}, {"user", "s"},
+                         {"assistant", "b"}};
+  EXPECT_EQ(learnt(chat, talk), (Texts{"c<call>", "a<end>", "<end>", "b<end>"}));
+}
+
 TEST(ChatMasks, WithoutALoopOverMessagesByBeginnings) {
   const ChatTemplate chat =
       of("{% for i in range(messages|length) %}<{{ messages[i].role }}>{{ messages[i].content }}"
