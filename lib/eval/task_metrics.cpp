@@ -20,7 +20,7 @@ class RecordMean : public MeanMetric {
   MetricNeeds needs() const override {
     return {.hypothesis = false, .references = false, .records = true};
   }
-  void measure(const Example& e, std::span<double> row) const override {
+  void measure(const ScoreExample& e, std::span<double> row) const override {
     row[0] = e.record.at("scores").at(name_).as_number();
   }
 
@@ -38,7 +38,7 @@ class TargetPerplexity : public Metric {
     return {.hypothesis = false, .references = false, .records = true};
   }
   int64_t width() const override { return 1; }
-  void measure(const Example& e, std::span<double> row) const override {
+  void measure(const ScoreExample& e, std::span<double> row) const override {
     row[0] = e.record.at("loglikelihoods").as_array().at(0).as_number();
   }
   void from_sum(std::span<const double> sum, int64_t examples,
@@ -110,8 +110,8 @@ ChoiceScores score_choices(std::span<const std::string> choices, std::span<const
   return s;
 }
 
-Example scored_example(const Json& record) {
-  Example e;
+ScoreExample scored_example(const Json& record) {
+  ScoreExample e;
   if (const Json* text = record.find("hypothesis")) e.hypothesis = text->as_string();
   if (const Json* list = record.find("references"))
     for (const Json& r : list->as_array()) e.references.push_back(r.as_string());

@@ -32,6 +32,6 @@ ChoiceScores score_choices(std::span<const std::string> choices, std::span<const
                            std::span<const int64_t> answers, std::span<const double> correct);
 
 /// The example of a record, for metrics.
-Example scored_example(const Json& record);
+ScoreExample scored_example(const Json& record);
 
 }  // namespace nibble

@@ -18,7 +18,7 @@ class Measured {
  public:
   Measured(const std::string& spec, const std::vector<Json>& records)
       : metric_(make_task_metric(spec)), names_(metric_->scores()) {
-    std::vector<Example> examples;
+    std::vector<ScoreExample> examples;
     for (const Json& record : records) examples.push_back(scored_example(record));
     if (metric_->needs().all_first) metric_->prepare(examples);
     const auto width = static_cast<size_t>(metric_->width());
