@@ -147,11 +147,13 @@ bool block_acquired(const Worker& w, uint32_t block) {
 
 // Faults where the access that `old` tells of and this one are not ordered.
 [[gnu::noinline]] void check_order(Worker& w, Stamp old, const void* p, int bytes, bool write,
-                                   const char* what) {
+                                   bool is_read) {
+  const char* what = is_read ? "not ordered after a read" : "not ordered after the write";
   if (old.task() != running.id) {
     if (!ordered_before_running(old.task())) {
       race(w, p, bytes, write, what, task_name(old.task()) + " on another stream (no event wait)");
     }
+    w.known_earlier = old.task();
     return;
   }
   if (old.block() != w.block % Stamp::kMaxBlock) {
@@ -160,7 +162,7 @@ bool block_acquired(const Worker& w, uint32_t block) {
          old.block() == Stamp::kManyBlocks ? "other blocks"
                                            : "block number " + std::to_string(old.block()));
   }
-  const bool one = old.flag() == false || what[0] == 'w';
+  const bool one = !is_read || !old.flag();
   // Within a warp, order is not followed through global memory.
   if (one && old.thread() / kWarp == static_cast<unsigned>(w.warp_of())) return;
   if (old.barriers() != w.barriers || w.barriers == Stamp::kMaxBarriers) return;
@@ -181,9 +183,9 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
   constexpr uint64_t kMine = ~uint64_t{0} << Stamp::kThread;
   const Stamp writer{__atomic_load_n(&cell.write, __ATOMIC_RELAXED)};
   const bool own = ((writer.bits ^ self) & kMine) == 0;
-  if (!own && writer.bits != 0 && (writer.bytes() & mask) != 0 &&
+  if (!own && writer.task() != w.known_earlier && (writer.bytes() & mask) != 0 &&
       !(kind == Access::kAtomic && writer.flag() && writer.task() == running.id)) {
-    check_order(w, writer, p, bytes, writes, "not ordered after the write");
+    check_order(w, writer, p, bytes, writes, false);
   }
   const uint64_t stamp = self | static_cast<uint64_t>(mask) << Stamp::kBytes |
                          static_cast<uint64_t>(w.barriers) << Stamp::kBarriers;
@@ -191,8 +193,8 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
     for (int half = 0; half < 2; ++half) {
       const Stamp reader{__atomic_load_n(&cell.read[half], __ATOMIC_RELAXED)};
       const bool read_by_self = ((reader.bits ^ self) & kMine) == 0;
-      if (!read_by_self && reader.bits != 0 && (reader.bytes() & mask) != 0)
-        check_order(w, reader, p, bytes, true, "not ordered after a read");
+      if (!read_by_self && reader.task() != w.known_earlier && (reader.bytes() & mask) != 0)
+        check_order(w, reader, p, bytes, true, true);
     }
     if ((state & mask) != mask) {
       __atomic_fetch_or(&heap.state[word], static_cast<uint8_t>(mask), __ATOMIC_RELAXED);

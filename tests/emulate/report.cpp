@@ -59,13 +59,10 @@ uint64_t seed() {
   return chosen;
 }
 
-bool checks_on() {
-  static const bool on = [] {
-    const char* text = getenv("NIBBLE_EMULATE_CHECKS");
-    return text == nullptr || strcmp(text, "off") != 0;
-  }();
-  return on;
-}
+const bool kChecks = [] {
+  const char* text = getenv("NIBBLE_EMULATE_CHECKS");
+  return text == nullptr || strcmp(text, "off") != 0;
+}();
 
 void report(const std::string& line, cudaError_t status) {
   Faults& all = faults();

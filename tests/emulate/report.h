@@ -13,7 +13,10 @@ namespace nibble::emulate {
 uint64_t seed();
 
 /// False with NIBBLE_EMULATE_CHECKS=off: then memory is not shadowed.
-bool checks_on();
+extern const bool kChecks;
+inline bool checks_on() {
+  return kChecks;
+}
 
 /// Keeps and prints a line (the seed is added), and makes `status` what every later call returns,
 /// as after a sticky error on the device. Unless a test takes the lines, the process ends with

@@ -40,7 +40,8 @@ std::string hex(unsigned mask) {
 
 // Brings the lanes of `mask` together. Each gives `in` and gets `out` filled by work(meeting).
 template <class F>
-void meet(int kind, unsigned mask, const void* in, size_t bytes, void* out, F work) {
+__attribute__((always_inline)) inline void meet(int kind, unsigned mask, const void* in,
+                                                size_t bytes, void* out, F work) {
   Worker& w = *worker;
   const unsigned lane = static_cast<unsigned>(w.lane_of()), bit = 1u << lane;
   Warp& warp = w.warps[w.warp_of()];
@@ -52,7 +53,8 @@ void meet(int kind, unsigned mask, const void* in, size_t bytes, void* out, F wo
            hex(mask & warp.exited) + " that have ended");
   }
   Meeting* meeting = nullptr;
-  for (Meeting& m : warp.open) {
+  for (size_t i = 0; i < warp.open; ++i) {
+    Meeting& m = warp.meetings[i];
     if (m.kind == kind && m.mask == mask) {
       meeting = &m;
     } else if (m.mask & bit) {
@@ -62,8 +64,8 @@ void meet(int kind, unsigned mask, const void* in, size_t bytes, void* out, F wo
     }
   }
   if (meeting == nullptr) {
-    warp.open.emplace_back();
-    meeting = &warp.open.back();
+    if (warp.open == warp.meetings.size()) warp.meetings.emplace_back();
+    meeting = &warp.meetings[warp.open++];
     meeting->kind = kind;
     meeting->mask = mask;
     meeting->arrived = 0;
@@ -77,7 +79,8 @@ void meet(int kind, unsigned mask, const void* in, size_t bytes, void* out, F wo
   for (unsigned left = waiting; left != 0; left &= left - 1) {
     w.make_ready(static_cast<uint16_t>(w.warp_of() * kWarp + std::countr_zero(left)));
   }
-  warp.open.erase(warp.open.begin() + (meeting - warp.open.data()));
+  Meeting& last = warp.meetings[--warp.open];
+  if (meeting != &last) *meeting = last;
 }
 
 template <class F>

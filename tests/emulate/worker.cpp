@@ -15,15 +15,14 @@
 
 namespace nibble::emulate {
 
-thread_local Worker* worker __attribute__((tls_model("initial-exec"))) = nullptr;
+constinit thread_local Worker* worker __attribute__((tls_model("initial-exec"))) = nullptr;
 
 namespace {
 
-using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
-constexpr size_t kStackBytes = size_t{64} << 10, kGuardBytes = 4096;
+constexpr size_t kStackBytes = size_t{64} << 10, kGuardBytes = 4096, kColour = 448;
 // When a block starts later than this, time begins anew.
 constexpr uint32_t kMaxTime = 1u << 27;
 
@@ -171,27 +170,20 @@ void Worker::enter(transfer_t from) {
   self.run_threads();
 }
 
-void Worker::jump(Fibre& to) {
-  previous_ = running_;
-  running_ = &to;
-  const transfer_t from = jump_fcontext(to.context, nullptr);
-  previous_->context = from.fctx;
-}
-
-// The life of a fibre: thread after thread; never returns.
+// The life of a fibre: thread after thread; never returns. Whoever jumps to an idle one has said
+// which thread it is to begin.
 void Worker::run_threads() {
   for (;;) {
-    while (!unstarted_.empty()) {
-      const uint16_t id = unstarted_.back();
-      unstarted_.pop_back();
-      begin(id);
-      job->call(job->launch.kernel, job->arguments.data());
-      finish();
-      // Let those that wait go on too, some of the time.
-      if (!ready_.empty() && random_.below(4) == 0) break;
+    begin(to_begin_);
+    job->call(job->launch.kernel, job->arguments.data());
+    finish();
+    const int id = draw();
+    if (id >= 0 && !begun(id)) {
+      to_begin_ = static_cast<uint16_t>(id);
+      continue;
     }
     idle_.push_back(running_);
-    next();
+    jump(id < 0 ? main_ : *threads[static_cast<size_t>(id)].fibre);
   }
 }
 
@@ -212,32 +204,6 @@ void Worker::finish() {
   thread = nullptr;
 }
 
-// Gives the processor to a thread that can go on: one that waited, or one not yet begun.
-void Worker::next() {
-  const auto choices = static_cast<uint32_t>(ready_.size() + unstarted_.size());
-  if (choices == 0) return jump(main_);
-  uint32_t choice = random_.below(choices);
-  if (choice < ready_.size()) {
-    std::swap(ready_[choice], ready_.back());
-    Thread& chosen = threads[ready_.back()];
-    ready_.pop_back();
-    if (chosen.fibre == running_) {
-      thread = &chosen;
-      return;
-    }
-    return jump(*chosen.fibre);
-  }
-  Fibre* fibre = idle_.back();
-  idle_.pop_back();
-  if (fibre != running_) jump(*fibre);
-}
-
-void Worker::wait() {
-  Thread* self = thread;
-  next();
-  thread = self;
-}
-
 bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
   job = &the_job;
   block_index = index;
@@ -246,6 +212,7 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
                 static_cast<uint64_t>(number % Stamp::kMaxBlock) << Stamp::kBlock;
   barriers = 0;
   acquired.clear();
+  known_earlier = 0;
   dynamic_bytes = the_job.launch.shared_bytes;
   random_ = Random(the_job.seed ^ (number + 1) * 0x9e3779b97f4a7c15u);
   if (time > kMaxTime) {
@@ -257,7 +224,7 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
   const dim3 extent = the_job.launch.block;
   const auto count = static_cast<int>(extent.x * extent.y * extent.z);
   for (int w = 0; w < (count + kWarp - 1) / kWarp; ++w) {
-    warps[w].open.clear();
+    warps[w].open = 0;
     // Lanes past the last thread do not exist.
     const int lanes = std::min(kWarp, count - w * kWarp);
     warps[w].exited = lanes == kWarp ? 0 : ~0u << lanes;
@@ -268,29 +235,36 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
   for (Barrier& b : named) b = {};
   exited = 0;
   failed_ = false;
-  ready_.clear();
-  unstarted_.resize(static_cast<size_t>(count));
+  open_ = 0;
+  for (int w = 0; w < (count + kWarp - 1) / kWarp; ++w) {
+    ready_[w] = 0;
+    unstarted_[w] = ~warps[w].exited;
+    open_ |= 1u << w;
+  }
   for (int i = 0; i < count; ++i) {
     const auto u = static_cast<unsigned>(i);
     Thread& t = threads[u];
     t.id = static_cast<uint16_t>(i);
     t.index = {u % extent.x, u / extent.x % extent.y, u / (extent.x * extent.y)};
     t.fenced = false;
-    unstarted_[u] = t.id;
-    std::swap(unstarted_[u], unstarted_[random_.below(u + 1)]);
   }
   idle_.clear();
   for (size_t i = fibres_.size(); i-- > 0;) {
     Fibre& f = fibres_[i];
     if (f.context == nullptr) {
-      f.context = make_fcontext(f.stack + kGuardBytes + kStackBytes, kStackBytes, enter);
+      // Tops at different offsets in a page, so that they do not crowd the same cache lines.
+      const size_t shift = i * kColour % 4096;
+      f.context =
+          make_fcontext(f.stack + kGuardBytes + kStackBytes - shift, kStackBytes - shift, enter);
     }
     if (i < static_cast<size_t>(count)) idle_.push_back(&f);
   }
   running_ = &main_;
   worker = this;
-  next();
-  thread = nullptr;
+  to_begin_ = static_cast<uint16_t>(draw());
+  Fibre* first = idle_.back();
+  idle_.pop_back();
+  jump(*first);
   if (!failed_ && exited < count) {
     // Nothing can go on: name one of those that wait.
     thread = nullptr;
@@ -333,7 +307,8 @@ std::string Worker::stuck() const {
     if (!b.waiting.empty()) text += first(b);
   }
   for (int w = 0; w < kMaxWarps && w * kWarp < block_barrier.expected; ++w) {
-    for (const Meeting& m : warps[w].open) {
+    for (size_t i = 0; i < warps[w].open; ++i) {
+      const Meeting& m = warps[w].meetings[i];
       char lanes[96];
       snprintf(lanes, sizeof lanes, " warp %d meets with lanes %08x of %08x, %08x have ended", w,
                m.arrived, m.mask, warps[w].exited);

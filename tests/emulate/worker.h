@@ -6,6 +6,7 @@
 // which warp w has seen what warp v did: an earlier access by v comes before what w does now.
 #pragma once
 
+#include <bit>
 #include <boost/context/detail/fcontext.hpp>
 #include <cstdint>
 #include <string>
@@ -63,8 +64,9 @@ struct Meeting {
 };
 
 struct Warp {
-  std::vector<Meeting> open;
-  unsigned exited;
+  std::vector<Meeting> meetings;  // the first `open` of them; the rest is kept for the next
+  size_t open = 0;
+  unsigned exited = 0;
 };
 
 struct Barrier {
@@ -87,7 +89,10 @@ class Worker {
 
   // ---- called by the fibres ----
   void wait();
-  void make_ready(uint16_t id) { ready_.push_back(id); }
+  void make_ready(uint16_t id) {
+    ready_[id / kWarp] |= 1u << id % kWarp;
+    open_ |= 1u << id / kWarp;
+  }
   /// Reports `what` of the current thread, gives the block up and never returns.
   [[noreturn]] void fail(const std::string& what, cudaError_t status = cudaErrorLaunchFailure);
   [[noreturn]] void fail_access(const void* p, int bytes, bool write, const std::string& what,
@@ -115,6 +120,7 @@ class Worker {
   Barrier block_barrier, named[16];
   std::vector<Thread> threads;
   int exited = 0;
+  uint32_t known_earlier = 0;      // a task found to be ordered before this one
   std::vector<uint32_t> acquired;  // blocks whose writes this one may read (fence and atomic)
 
   // Shared memory: the dynamic one and the thread_local variables of the program.
@@ -131,7 +137,8 @@ class Worker {
   static void enter(boost::context::detail::transfer_t from);
   void run_threads();
   void jump(Fibre& to);
-  void next();
+  int draw();
+  bool begun(int id) const;
   void begin(uint16_t id);
   void finish();
   std::string stuck() const;
@@ -141,13 +148,66 @@ class Worker {
   Fibre* previous_ = nullptr;
   std::vector<Fibre> fibres_;
   std::vector<Fibre*> idle_;
-  std::vector<uint16_t> ready_, unstarted_;
+  // Lanes of each warp that waited and can go on, and that have not begun; warps that have either.
+  uint32_t ready_[kMaxWarps] = {}, unstarted_[kMaxWarps] = {}, open_ = 0;
+  int drawn_warp_ = 0;
+  uint16_t to_begin_ = 0;
   Random random_;
   bool failed_ = false;
 };
 
 /// The worker of this OS thread, while it runs a block.
-extern thread_local Worker* worker __attribute__((tls_model("initial-exec")));
+extern constinit thread_local Worker* worker __attribute__((tls_model("initial-exec")));
+
+// A switch breaks the processor's prediction of every return up to the kernel's own code, so the
+// way there is kept short.
+__attribute__((always_inline)) inline void Worker::jump(Fibre& to) {
+  previous_ = running_;
+  running_ = &to;
+  const auto from = boost::context::detail::jump_fcontext(to.context, nullptr);
+  previous_->context = from.fctx;
+}
+
+// Takes a thread that can go on, -1 where none can. Mostly one of the warp that was at it, so that
+// its stacks stay in the cache.
+inline int Worker::draw() {
+  if (open_ == 0) return -1;
+  const auto random = static_cast<uint32_t>(random_.next() >> 32);
+  const auto pick = [](uint32_t from, uint32_t start) {
+    const int first = static_cast<int>(start & 31);
+    return (std::countr_zero(std::rotr(from, first)) + first) & 31;
+  };
+  if (!(open_ >> drawn_warp_ & 1) || (random & 15) == 0) drawn_warp_ = pick(open_, random >> 4);
+  const int lane = pick(ready_[drawn_warp_] | unstarted_[drawn_warp_], random >> 9);
+  const uint32_t bit = 1u << lane;
+  if (ready_[drawn_warp_] & bit) {
+    ready_[drawn_warp_] &= ~bit;
+  } else {
+    unstarted_[drawn_warp_] &= ~bit;
+    threads[static_cast<size_t>(drawn_warp_ * kWarp + lane)].fibre = nullptr;
+  }
+  if ((ready_[drawn_warp_] | unstarted_[drawn_warp_]) == 0) open_ &= ~(1u << drawn_warp_);
+  return drawn_warp_ * kWarp + lane;
+}
+
+inline bool Worker::begun(int id) const {
+  return threads[static_cast<size_t>(id)].fibre != nullptr;
+}
+
+__attribute__((always_inline)) inline void Worker::wait() {
+  Thread* self = thread;
+  const int id = draw();
+  Fibre* to = &main_;
+  if (id >= 0 && begun(id)) {
+    to = threads[static_cast<size_t>(id)].fibre;
+  } else if (id >= 0) {
+    to_begin_ = static_cast<uint16_t>(id);
+    to = idle_.back();
+    idle_.pop_back();
+  }
+  jump(*to);
+  thread = self;
+}
 
 /// Names of the __shared__ variables, from the program's symbol table: "name + offset", or empty
 /// where an address within the thread_local storage is no such variable.
