@@ -133,10 +133,10 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   args.check("out", op.out, {op.dqkv.dtype}, {n, width});
   args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
-  check_scratch(args, op.scratch,
-                attention_backward_scratch(op.shape, n,
-                                           args.on_cuda() ? 0 : cpu::longest_sequence(op.starts),
-                                           stream.device));
+  check_scratch(
+      args, op.scratch,
+      attention_backward_scratch(op.shape, n, args.on_cuda() ? 0 : cpu::longest_sequence(op.starts),
+                                 stream.device));
   if (args.profiled() && !args.on_cuda())
     args.work(10.0 * attended(op.shape, op.starts),
               2.0 * (tensor_bytes(op.dqkv) + tensor_bytes(op.dout)));
@@ -155,8 +155,7 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
   args.check("keys", op.keys, NIBBLE_FLOATS, {batch, room, cached});
   args.check("values", op.values, {op.keys.dtype}, {batch, room, cached});
   args.check("lengths", op.lengths, {Dtype::kI32}, {batch});
-  check_scratch(args, op.scratch,
-                attention_decode_scratch(op.shape, batch, room, stream.device));
+  check_scratch(args, op.scratch, attention_decode_scratch(op.shape, batch, room, stream.device));
   if (!args.on_cuda()) {
     const int32_t* length = op.lengths.as<int32_t>();
     for (int64_t b = 0; b < batch; ++b)

@@ -3,8 +3,8 @@
 // out's type. On the CPU, bf16 by bf16 goes through oneDNN where the processor multiplies bf16
 // (AVX-512-BF16, AMX; ONEDNN_MAX_CPU_ISA is obeyed). All else is computed in f32: operands are
 // widened while they are packed for the cache, with the same bits on any number of threads.
-// On CUDA cuBLASLt multiplies operands of one type, f32 into f32 and bf16 into either, with its workspace in the stream; the algorithm
-// is chosen once for every shape and kept.
+// On CUDA cuBLASLt multiplies operands of one type, f32 into f32 and bf16 into either, with its
+// workspace in the stream; the algorithm is chosen once for every shape and kept.
 #pragma once
 
 #include "tensor/tensor.h"
