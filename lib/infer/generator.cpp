@@ -86,6 +86,7 @@ struct Generator::State {
     const int64_t n = batch.tokens();
     const BlockRun run{.model = &model,
                        .batch = &batch,
+                       .at = BatchPlace().put(batch, model.config.vocab_size),
                        .rope = &rope,
                        .scratch = &scratch,
                        .attend = attend,

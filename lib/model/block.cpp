@@ -19,15 +19,7 @@ Tensor cut(const Tensor& t, int64_t n) {
 // A scratch buffer seen as (n, width).
 Tensor reshaped(const Tensor& buffer, int64_t n, int64_t width) {
   CHECK(buffer.elements() >= n * width);
-  return make_tensor(buffer.data, buffer.dtype, {n, width});
-}
-
-Tensor parents_of(const Batch& batch) {
-  if (batch.parents.empty()) return {};
-  return view(batch.parents.data(), {static_cast<int64_t>(batch.parents.size())});
-}
-Tensor starts_of(const Batch& batch) {
-  return view(batch.starts.data(), {static_cast<int64_t>(batch.starts.size())});
+  return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
 }
 
 Tensor gradient_or_none(const Table& table, const ParameterSet& parameters) {
@@ -60,7 +52,7 @@ void rotate(const BlockRun& run, const Block& block, const BlockActivations& a) 
   rope({.inout = columns(a.qkv, 0, q + k),
         .cos = run.rope->cos_tensor(),
         .sin = run.rope->sin_tensor(),
-        .positions = view(run.batch->positions.data(), {run.batch->tokens()}),
+        .positions = run.at.positions,
         .head_dim = c.head_dim});
 }
 
@@ -98,13 +90,14 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   int64_t panel = 0, matmul = 0, lora = 0, widest = 0, attention = 0;
   for (const Block& b : model.blocks) {
     const AttentionShape shape = attention_shape(model.config, b.window);
-    attention = std::max(attention, attention_forward_scratch(shape, s.longest));
+    attention = std::max(attention, attention_forward_scratch(shape, s.longest, arena.device()));
     if (s.training)
-      attention = std::max(attention, attention_backward_scratch(shape, n, s.longest));
+      attention =
+          std::max(attention, attention_backward_scratch(shape, n, s.longest, arena.device()));
     for (const LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down}) {
-      panel = std::max(panel, linear_panel_elements(*g, s.compute));
-      matmul =
-          std::max(matmul, linear_matmul_scratch(*g, model.parameters, n, s.compute, s.training));
+      panel = std::max(panel, linear_panel_elements(*g, s.compute, arena.device()));
+      matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, n, s.compute,
+                                                      s.training, arena.device()));
       lora = std::max(lora, g->lora_width(model.parameters));
       if (g->adapted()) widest = std::max(widest, g->in_features());
     }
@@ -112,7 +105,7 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   out.attention = arena.take(Dtype::kF32, {attention});
   out.linear.parameters = &model.parameters;
   out.linear.compute = s.compute;
-  out.linear.panel = arena.take(panel_dtype(s.compute), {panel});
+  out.linear.panel = arena.take(panel_dtype(s.compute, arena.device()), {panel});
   out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
   if (lora > 0) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
   if (s.dropout > 0 && widest > 0) out.linear.dropout_scratch = arena.take(s.compute, {n, widest});
@@ -199,8 +192,8 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
     attention_forward({.out = a.attention,
                        .lse = a.lse,
                        .qkv = a.qkv,
-                       .starts = starts_of(*run.batch),
-                       .parents = parents_of(*run.batch),
+                       .starts = run.at.starts,
+                       .parents = run.at.parents,
                        .shape = attention_shape(model.config, block.window),
                        .scratch = s.attention});
   const Tensor branch = cut(s.branch, n);
@@ -272,13 +265,13 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
                       .out = a.attention,
                       .qkv = a.qkv,
                       .lse = a.lse,
-                      .starts = starts_of(*run.batch),
+                      .starts = run.at.starts,
                       .shape = attention_shape(model.config, block.window),
                       .scratch = s.attention});
   rope({.inout = columns(dqkv, 0, q + k),
         .cos = run.rope->cos_tensor(),
         .sin = run.rope->sin_tensor(),
-        .positions = view(run.batch->positions.data(), {n}),
+        .positions = run.at.positions,
         .head_dim = c.head_dim,
         .rotation = Rotation::kBackward});
   if (c.qk_norm) {

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "kernels/attention.h"
-#include "model/batch.h"
+#include "model/batch_place.h"
 #include "model/rope_table.h"
 #include "model/weights.h"
 #include "tensor/arena.h"
@@ -67,6 +67,7 @@ using AttentionStep = void (*)(void* state, int64_t block, const BlockActivation
 struct BlockRun {
   const Model* model = nullptr;
   const Batch* batch = nullptr;
+  BatchTensors at;  // the batch where the ops read it
   const RopeTable* rope = nullptr;
   const BlockScratch* scratch = nullptr;
   AttentionStep attend = nullptr;  // null: packed attention over the batch

@@ -2,7 +2,6 @@
 #include "model/head.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/profile.h"
 #include "kernels/cross_entropy.h"
@@ -90,7 +89,7 @@ Tensor chunk_logits(const Model& model, HeadWeights& weights, const Tensor& stre
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled) {
   const ModelConfig& c = model.config;
   const int64_t m = chunk_rows(c, labelled), v = c.vocab_size, h = c.hidden_size;
-  const Dtype type = panel_dtype(s.compute);
+  const Dtype type = panel_dtype(s.compute, arena.device());
   HeadBuffers b;
   b.hidden = arena.take(s.compute, {m, h});
   b.normed = arena.take(s.compute, {m, h});
@@ -104,7 +103,9 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
   const bool direct =
       model.head.weight_parameter >= 0 || (model.head.weight && model.head.weight.dtype == type);
   b.panel = arena.take(type, {direct ? 0 : panel_rows(c) * h});
-  const auto shape = [](Dtype t, int64_t r, int64_t k) { return make_tensor(nullptr, t, {r, k}); };
+  const auto shape = [&](Dtype t, int64_t r, int64_t k) {
+    return make_tensor(nullptr, t, {r, k}, arena.device());
+  };
   int64_t scratch = 0;
   for (const Dtype weight : {type, s.compute})
     scratch = std::max(scratch, matmul_scratch_elements({.out = shape(type, m, v),
@@ -125,16 +126,16 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
   return b;
 }
 
-double run_head(const Model& model, const Batch& batch, const HeadRun& run, const HeadBuffers& b) {
+double run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
+                const HeadBuffers& b) {
   const Span span("head and loss");
   const ParameterSet& parameters = model.parameters;
   const Tensor weight = table_weight(model.norm, parameters);
   const float eps = static_cast<float>(model.config.norm_eps);
-  const auto labelled = static_cast<int64_t>(batch.rows.size());
-  const Tensor index = view(batch.rows.data(), {labelled});
-  const Tensor targets = view(batch.targets.data(), {labelled});
+  const Tensor index = batch.rows, targets = batch.targets;
+  const int64_t labelled = index ? index.dim(0) : 0;
+  if (labelled == 0) return 0.0;
   HeadWeights weights(model, b);
-  double sum = 0.0;
   for (int64_t begin = 0; begin < labelled; begin += b.hidden.dim(0)) {
     const int64_t m = std::min(b.hidden.dim(0), labelled - begin);
     const Tensor hidden = rows(b.hidden, 0, m), normed = rows(b.normed, 0, m);
@@ -148,7 +149,6 @@ double run_head(const Model& model, const Batch& batch, const HeadRun& run, cons
                    .logits = logits,
                    .targets = rows(targets, begin, m),
                    .grad_scale = run.grad_scale});
-    for (int64_t i = 0; i < m; ++i) sum += static_cast<double>(losses.as<float>()[i]);
     if (!run.dstream) continue;
 
     const Tensor dnormed = rows(b.dnormed, 0, m), dhidden = rows(b.dhidden, begin, m);
@@ -166,8 +166,7 @@ double run_head(const Model& model, const Batch& batch, const HeadRun& run, cons
               .a_transpose = Transpose::kYes,
               .beta = 1.0f,
               .scratch = b.matmul_scratch});
-    std::memset(dhidden.data, 0,
-                static_cast<size_t>(dhidden.elements()) * dtype_bytes(dhidden.dtype));
+    zero(dhidden);
     rmsnorm_backward({.din = dhidden,
                       .dweight = model.norm.parameter >= 0
                                      ? parameters.gradient(model.norm.parameter)
@@ -179,15 +178,15 @@ double run_head(const Model& model, const Batch& batch, const HeadRun& run, cons
   }
   if (run.dstream)
     scatter_rows({.out = run.dstream, .in = rows(b.dhidden, 0, labelled), .rows = index});
-  return sum;
+  return sum(rows(b.losses, 0, labelled));
 }
 
-void for_logits(const Model& model, const Batch& batch, const Tensor& stream, const HeadBuffers& b,
-                const LogitBody& body) {
+void for_logits(const Model& model, const BatchTensors& batch, const Tensor& stream,
+                const HeadBuffers& b, const LogitBody& body) {
   const Span span("head");
   HeadWeights weights(model, b);
-  const auto all = static_cast<int64_t>(batch.rows.size());
-  const Tensor index = view(batch.rows.data(), {all});
+  const Tensor index = batch.rows;
+  const int64_t all = index ? index.dim(0) : 0;
   for (int64_t first = 0; first < all; first += b.hidden.dim(0)) {
     const int64_t m = std::min(b.hidden.dim(0), all - first);
     body(first, chunk_logits(model, weights, stream, rows(index, first, m), b));

@@ -5,7 +5,6 @@
 
 #include <functional>
 
-#include "model/batch.h"
 #include "model/block.h"
 
 namespace nibble {
@@ -32,13 +31,13 @@ struct HeadRun {
 
 /// Losses of the batch's labelled rows, in order, are left in buffers.losses; their sum is
 /// returned. Gradients of the final norm and the head, where trained, are added to.
-double run_head(const Model& model, const Batch& batch, const HeadRun& run,
+double run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
                 const HeadBuffers& buffers);
 
 /// Calls body(first, logits (m,V) of batch rows [first, first + m)) for all of the batch's rows,
 /// which it may overwrite.
 using LogitBody = std::function<void(int64_t first, const Tensor& logits)>;
-void for_logits(const Model& model, const Batch& batch, const Tensor& stream,
+void for_logits(const Model& model, const BatchTensors& batch, const Tensor& stream,
                 const HeadBuffers& buffers, const LogitBody& body);
 
 /// Logits (M,V) of rows of the stream, for generation. logits is (M,V) in buffers.logits.dtype,

@@ -10,7 +10,8 @@
 namespace nibble {
 namespace {
 
-constexpr int64_t kPanelElements = int64_t{1} << 24;  // 64 MiB of f32
+constexpr int64_t kPanelElements = int64_t{1} << 24;      // 64 MiB of f32
+constexpr int64_t kCudaPanelElements = int64_t{1} << 27;  // 256 MiB of bf16: most groups whole
 constexpr int64_t kMatvecRows = 16;
 
 // A part's rows of the group's outputs.
@@ -77,11 +78,11 @@ bool readable(const Projection& p, const ParameterSet& parameters, Dtype type) {
 template <class Body>
 void for_weight_blocks(const LinearGroup& group, const LinearContext& c, const Body& body) {
   const ParameterSet& parameters = *c.parameters;
-  const Dtype type = panel_dtype(c.compute);
+  const Dtype type = panel_dtype(c.compute, current_stream().device);
   const int64_t in = group.in_features();
   const int64_t room = c.panel ? c.panel.elements() / in : 0;
   const auto panel_rows = [&](int64_t begin, int64_t count) {
-    Tensor t = make_tensor(nullptr, type, {count, in});
+    Tensor t = make_tensor(nullptr, type, {count, in}, c.panel.device);
     t.data =
         static_cast<std::byte*>(c.panel.data) + static_cast<size_t>(begin * in) * dtype_bytes(type);
     return t;
@@ -113,7 +114,7 @@ void for_weight_blocks(const LinearGroup& group, const LinearContext& c, const B
 
 Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
   CHECK(buffer && buffer.elements() >= n * width);
-  return make_tensor(buffer.data, buffer.dtype, {n, width});
+  return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
 }
 
 Dropout mask_of(const Projection& p, const LinearContext& c, const Tensor& out, const Tensor& in) {
@@ -239,17 +240,20 @@ bool LinearGroup::adapted() const {
   return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p.lora_a >= 0; });
 }
 
-Dtype panel_dtype(Dtype compute) {
-  return compute == Dtype::kBf16 && cpu_has_bf16_matmul() ? Dtype::kBf16 : Dtype::kF32;
+Dtype panel_dtype(Dtype compute, Device device) {
+  return compute == Dtype::kBf16 && (device.on_cuda() || cpu_has_bf16_matmul()) ? Dtype::kBf16
+                                                                                : Dtype::kF32;
 }
 
-int64_t linear_panel_elements(const LinearGroup& group, Dtype compute) {
+int64_t linear_panel_elements(const LinearGroup& group, Dtype compute, Device device) {
   const int64_t in = group.in_features();
   const bool direct = std::all_of(group.parts.begin(), group.parts.end(), [&](const auto& p) {
-    return p.weight_parameter >= 0 || (!p.quantized && p.weight.dtype == panel_dtype(compute));
+    return p.weight_parameter >= 0 ||
+           (!p.quantized && p.weight.dtype == panel_dtype(compute, device));
   });
   if (direct) return 0;
-  return std::min(group.out_features(), std::max<int64_t>(1, kPanelElements / in)) * in;
+  const int64_t most = device.on_cuda() ? kCudaPanelElements : kPanelElements;
+  return std::min(group.out_features(), std::max<int64_t>(1, most / in)) * in;
 }
 
 Tensor weight_rows(const Projection& p, const ParameterSet& parameters, int64_t begin,
@@ -363,7 +367,8 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io, const L
 }
 
 int64_t linear_matmul_scratch(const LinearGroup& group, const ParameterSet& parameters, int64_t n,
-                              Dtype compute, bool training) {
+                              Dtype compute, bool training, Device device) {
+  if (device.on_cuda()) return 0;  // the stream has a workspace
   const int64_t in = group.in_features(), out = group.out_features();
   const int64_t width = group.lora_width(parameters);
   const Dtype panel = panel_dtype(compute);

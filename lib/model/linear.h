@@ -53,12 +53,13 @@ struct LinearContext {
   Tensor matmul_scratch;        // f32
 };
 
-/// What the matmul reads weights as on this machine: bf16 where it multiplies it and compute is
-/// bf16, else f32.
-Dtype panel_dtype(Dtype compute);
+/// What the matmul reads weights as: bf16 where compute is bf16 and the device multiplies it, else
+/// f32.
+Dtype panel_dtype(Dtype compute, Device device = current_stream().device);
 /// Elements of panel that a group needs: none where its weights are read as they are, else all of
 /// it up to a bound, then whole rows.
-int64_t linear_panel_elements(const LinearGroup& group, Dtype compute);
+int64_t linear_panel_elements(const LinearGroup& group, Dtype compute,
+                              Device device = current_stream().device);
 
 /// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward.
 struct LinearForward {
@@ -90,6 +91,7 @@ void few_rows(const Projection& projection, const ParameterSet& parameters, cons
 /// f32 elements of matmul scratch for any product that forward or backward of the group makes with
 /// up to n rows.
 int64_t linear_matmul_scratch(const LinearGroup& group, const ParameterSet& parameters, int64_t n,
-                              Dtype compute, bool training);
+                              Dtype compute, bool training,
+                              Device device = current_stream().device);
 
 }  // namespace nibble

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/parameters.h"
 
-#include <cstring>
-
 #include "base/checked.h"
 #include "kernels/elementwise.h"
 
@@ -23,6 +21,11 @@ void ParameterSet::lay_out(Arena& arena, Dtype compute, bool with_gradients) {
   values_ = arena.take(Dtype::kF32, {extent_});
   if (with_gradients) gradients_ = arena.take(Dtype::kF32, {extent_});
   compute_ = compute == Dtype::kF32 ? values_ : arena.take(compute, {extent_});
+  // The gaps are never written again. Memory of the CPU is zero as it comes.
+  if (!arena.measuring() && arena.device().on_cuda()) {
+    zero(values_);
+    if (gradients_) zero(gradients_);
+  }
 }
 
 int64_t ParameterSet::trainable() const {
@@ -45,8 +48,7 @@ void ParameterSet::refresh() const {
 }
 
 void ParameterSet::zero_gradients() const {
-  if (extent_ > 0)
-    std::memset(gradients_.as<float>(), 0, static_cast<size_t>(extent_) * sizeof(float));
+  if (extent_ > 0) zero(gradients_);
 }
 
 std::vector<ParameterRange> ParameterSet::segments(float weight_decay) const {

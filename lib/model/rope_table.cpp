@@ -42,4 +42,16 @@ RopeTable make_rope_table(const RopeConfig& config, int64_t head_dim, int64_t po
   return table;
 }
 
+void place_rope_table(RopeTable& table, Arena& arena) {
+  if (!arena.device().on_cuda()) return;
+  const Tensor cos = arena.take(Dtype::kF32, {table.positions, table.half});
+  const Tensor sin = arena.take(Dtype::kF32, {table.positions, table.half});
+  if (arena.measuring()) return;
+  copy(cos, view(table.cos.data(), {table.positions, table.half}));
+  copy(sin, view(table.sin.data(), {table.positions, table.half}));
+  synchronize();
+  table.device_cos = cos;
+  table.device_sin = sin;
+}
+
 }  // namespace nibble

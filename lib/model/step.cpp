@@ -72,6 +72,7 @@ StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOption
     b.dstream = arena.take(o.compute, {o.tokens, c});
     if (o.neftune_alpha > 0) b.neftune_scales = arena.take(Dtype::kF32, {o.tokens});
   }
+  b.batch = BatchPlace(arena, o.tokens, o.labelled);
   b.head = take_head(arena, model, sizes, o.labelled);
   return b;
 }
@@ -125,17 +126,19 @@ Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw)
   const int64_t n = batch.tokens(), c = model_.config.hidden_size;
   const Tensor start = activations(0, n).h_in;
   embedding_forward({.out = start,
-                     .ids = view(batch.ids.data(), {n}),
+                     .ids = run.at.ids,
                      .table = table_weight(model_.embedding, model_.parameters)});
   if (neftune_alpha > 0) {
-    float* scales = buffers_.neftune_scales.as<float>();
+    // On a device the copy is waited for by run_head, before these numbers change again.
+    neftune_scales_.resize(static_cast<size_t>(n));
     for (int64_t s = 0; s < batch.sequences(); ++s) {
       const int32_t from = batch.starts[static_cast<size_t>(s)];
       const int32_t to = batch.starts[static_cast<size_t>(s) + 1];
       const float scale =
           neftune_alpha / std::sqrt(static_cast<float>(to - from) * static_cast<float>(c));
-      std::fill(scales + from, scales + to, scale);
+      std::fill(neftune_scales_.begin() + from, neftune_scales_.begin() + to, scale);
     }
+    copy(rows(buffers_.neftune_scales, 0, n), view(neftune_scales_.data(), {n}));
     uniform_noise({.inout = start,
                    .scales = rows(buffers_.neftune_scales, 0, n),
                    .seed = draw.seed,
@@ -150,37 +153,45 @@ Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw)
   return stream;
 }
 
-BlockRun Step::plain_run(const Batch& batch) {
+BlockRun Step::run_of(const Batch& batch) const {
   check(batch);
+  return {.model = &model_,
+          .batch = &batch,
+          .at = buffers_.batch.put(batch, model_.config.vocab_size),
+          .rope = &rope_,
+          .scratch = &buffers_.scratch};
+}
+
+BlockRun Step::plain_run(const Batch& batch) {
   buffers_.scratch.linear.dropout = 0.0f;
-  return {.model = &model_, .batch = &batch, .rope = &rope_, .scratch = &buffers_.scratch};
+  return run_of(batch);
 }
 
 double Step::forward(const Batch& batch) {
-  const Tensor stream = forward_stream(plain_run(batch), 0.0f, {});
-  return run_head(model_, batch, {.stream = stream}, buffers_.head);
+  const BlockRun run = plain_run(batch);
+  const Tensor stream = forward_stream(run, 0.0f, {});
+  return run_head(model_, run.at, {.stream = stream}, buffers_.head);
 }
 
 void Step::for_logits(const Batch& batch, const LogitBody& body) {
-  const Tensor stream = forward_stream(plain_run(batch), 0.0f, {});
-  nibble::for_logits(model_, batch, stream, buffers_.head, body);
+  const BlockRun run = plain_run(batch);
+  const Tensor stream = forward_stream(run, 0.0f, {});
+  nibble::for_logits(model_, run.at, stream, buffers_.head, body);
 }
 
 double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
   CHECK(options_.training && batch.parents.empty());
-  check(batch);
   if (batch.rows.empty()) return 0.0;
   LinearContext& linear = buffers_.scratch.linear;
   linear.dropout = options_.dropout;
   linear.seed = draw.seed;
   linear.draw = draw.micro_batch;
-  const BlockRun run{
-      .model = &model_, .batch = &batch, .rope = &rope_, .scratch = &buffers_.scratch};
+  const BlockRun run = run_of(batch);
   const int64_t n = batch.tokens(), layers = model_.config.layers;
   const Tensor stream = forward_stream(run, options_.neftune_alpha, draw);
   const Tensor dstream = rows(buffers_.dstream, 0, n);
   const double loss =
-      run_head(model_, batch, {.stream = stream, .dstream = dstream, .grad_scale = grad_scale},
+      run_head(model_, run.at, {.stream = stream, .dstream = dstream, .grad_scale = grad_scale},
                buffers_.head);
 
   const Span span("backward");
@@ -203,7 +214,7 @@ double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
   if (embedding_trained_)
     embedding_backward({.dtable = model_.parameters.gradient(model_.embedding.parameter),
                         .dout = dstream,
-                        .ids = view(batch.ids.data(), {n})});
+                        .ids = run.at.ids});
   return loss;
 }
 

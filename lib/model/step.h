@@ -35,6 +35,7 @@ struct StepBuffers {
   std::vector<Tensor> checkpoints;      // (N,C) input of every segment but the last
   Tensor dstream;                       // (N,C) gradient of the residual stream
   Tensor neftune_scales;                // (N) f32
+  BatchPlace batch;
   HeadBuffers head;
 };
 
@@ -65,6 +66,7 @@ class Step {
   void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
   BlockActivations activations(int64_t block, int64_t n) const;
   void check(const Batch& batch) const;
+  BlockRun run_of(const Batch& batch) const;
   BlockRun plain_run(const Batch& batch);
   Tensor forward_stream(const BlockRun& run, float neftune_alpha, Draw draw);
 
@@ -73,7 +75,8 @@ class Step {
   const RopeTable& rope_;
   StepBuffers buffers_;
   bool embedding_trained_ = false;
-  int64_t lowest_trained_ = 0;  // first block with anything trained
+  std::vector<float> neftune_scales_;  // on the host
+  int64_t lowest_trained_ = 0;         // first block with anything trained
 };
 
 }  // namespace nibble

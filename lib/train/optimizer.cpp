@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
-#include <cstring>
-
 namespace nibble {
 
 Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena)
@@ -38,8 +36,7 @@ AdamW8bit Optimizer::adamw8bit_op() const {
 }
 
 void Optimizer::reset() {
-  for (const auto& [name, tensor] : state_)
-    std::memset(tensor.data, 0, static_cast<size_t>(tensor.elements()) * dtype_bytes(tensor.dtype));
+  for (const auto& [name, tensor] : state_) zero(tensor);
   if (kind_ == Kind::kAdamW8bit) adamw8bit_reset(adamw8bit_op());
 }
 

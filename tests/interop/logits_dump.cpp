@@ -42,7 +42,11 @@ struct Buffers {
 // The residual stream after the last block.
 Tensor forward(const Model& model, const Batch& batch, const Buffers& buffers) {
   const RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, batch.longest);
-  const BlockRun run{.model = &model, .batch = &batch, .rope = &rope, .scratch = &buffers.scratch};
+  const BlockRun run{.model = &model,
+                     .batch = &batch,
+                     .at = BatchPlace().put(batch, model.config.vocab_size),
+                     .rope = &rope,
+                     .scratch = &buffers.scratch};
   const BlockActivations& a = buffers.activations;
   embedding_forward({.out = a.h_in,
                      .ids = view(batch.ids.data(), {batch.tokens()}),
