@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Perplexity from the natural logarithms of tokens' probabilities that prediction records carry, in
+// the forms in which servers and scorers write them:
+//
+//   "logprobs": [null, -0.7, ...]                    null: a first token that nothing predicts
+//   "logprobs": [{"token": "a", "logprob": -0.7}, ...], or an object whose "content" is that list
+//   "logprobs": {"token_logprobs": [null, -0.7, ...]}
+//   "logprobs": -12.5, "tokens": 20                  their sum and number
+//
+// Perplexity is exp(-sum / tokens), of the whole corpus over all tokens.
+#include <cmath>
+#include <memory>
+
+#include "base/error.h"
+#include "score/metric.h"
+
+namespace nibble {
+namespace {
+
+struct Sum {
+  double log_probability = 0.0, tokens = 0.0;
+};
+
+void add(const Json& item, Sum& sum) {
+  if (item.is_null()) return;
+  const Json& number = item.is_object() ? item.at("logprob") : item;
+  const double value = number.as_number();
+  if (!(value <= 0.0)) throw DataError(cat("a log-probability is ", value, ", above 0"));
+  sum.log_probability += value;
+  sum.tokens += 1.0;
+}
+
+class LogProbabilityMetric : public Metric {
+ public:
+  explicit LogProbabilityMetric(const MetricOptions& options)
+      : field_(options.text("field")), tokens_field_(options.text("tokens")) {}
+
+  std::vector<ScoreName> scores() const override {
+    return {{.name = "perplexity", .less_is_better = true},
+            {.name = "nll_per_token", .less_is_better = true},
+            {.name = "tokens", .decimals = 0, .detail = true}};
+  }
+  MetricNeeds needs() const override {
+    return {.hypothesis = false, .references = false, .empty_list = true, .records = true};
+  }
+  int64_t width() const override { return 2; }
+
+  void measure(const Example& example, std::span<double> row) const override {
+    const Json* list = &example.record.at(field_);
+    Sum sum;
+    if (list->is_number()) {
+      add(*list, sum);
+      sum.tokens = example.record.at(tokens_field_).as_number();
+      if (!(sum.tokens >= 0.0)) throw DataError(cat("\"", tokens_field_, "\" is below 0"));
+    } else {
+      for (const char* name : {"content", "token_logprobs"})
+        if (const Json* inner = list->find(name)) list = inner;
+      for (const Json& item : list->as_array()) add(item, sum);
+    }
+    row[0] = sum.log_probability;
+    row[1] = sum.tokens;
+  }
+
+  void from_sum(std::span<const double> sum, int64_t, std::span<double> scores) const override {
+    scores[1] = -sum[0] / sum[1];  // 0 / 0 is NaN: undefined
+    scores[0] = std::exp(scores[1]);
+    scores[2] = sum[1];
+  }
+
+ private:
+  std::string field_, tokens_field_;
+};
+
+}  // namespace
+
+extern const MetricKind kLogProbabilityMetric;
+const MetricKind kLogProbabilityMetric = {
+    .name = "perplexity",
+    .help = "perplexity from the log-probabilities that predictions carry",
+    .options =
+        {
+            {"field", "logprobs", "the field with tokens' log-probabilities, or their sum"},
+            {"tokens", "tokens", "where the sum is given, the field with their number"},
+        },
+    .make = [](const MetricOptions& options) -> std::unique_ptr<Metric> {
+      return std::make_unique<LogProbabilityMetric>(options);
+    },
+};
+
+}  // namespace nibble

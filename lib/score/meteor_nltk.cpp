@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// METEOR as NLTK has it: words between white space, lowercased, matched as they are, then by stem,
+// then by WordNet's synonyms; the best score over the references (Lavie and Agarwal, 2007).
+//
+//   P R / (0.9 P + 0.1 R) (1 - 0.5 (chunks / matches)^3)
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+#include "score/metric.h"
+#include "score/porter.h"
+#include "score/wordnet.h"
+#include "text/jinja_utf8.h"
+#include "text/unicode.h"
+
+namespace nibble {
+namespace {
+
+struct Word {
+  size_t at;  // its place in the text
+  std::string text;
+};
+using Words = std::vector<Word>;
+using Matches = std::vector<std::pair<size_t, size_t>>;
+
+// As Python's split().
+Words split(std::string_view text) {
+  Words words;
+  size_t start = 0;
+  for (size_t at = 0; at <= text.size();) {
+    const CodePoint p = at < text.size() ? read_utf8(text, at) : CodePoint{' ', 1};
+    const size_t next = at + static_cast<size_t>(p.size);
+    if (is_python_space(p.code)) {
+      if (at > start) words.push_back({words.size(), std::string(text.substr(start, at - start))});
+      start = next;
+    }
+    at = next;
+  }
+  return words;
+}
+
+// From the last word of the hypothesis to the first, each takes the last word of the reference that
+// is left and is in candidates(word). What is matched is taken out of both.
+void match(Words& hypothesis, Words& reference, Matches& matches, auto&& candidates) {
+  StringMap<std::vector<size_t>> places;
+  for (size_t j = 0; j < reference.size(); ++j) places[reference[j].text].push_back(j);
+  std::vector<bool> own_matched(hypothesis.size()), their_matched(reference.size());
+  for (size_t i = hypothesis.size(); i-- > 0;) {
+    std::vector<size_t>* best = nullptr;
+    candidates(hypothesis[i].text, [&](std::string_view candidate) {
+      const auto at = places.find(candidate);
+      if (at == places.end() || at->second.empty()) return;
+      if (best == nullptr || at->second.back() > best->back()) best = &at->second;
+    });
+    if (best == nullptr) continue;
+    matches.emplace_back(hypothesis[i].at, reference[best->back()].at);
+    own_matched[i] = their_matched[best->back()] = true;
+    best->pop_back();
+  }
+  const auto drop = [](Words& words, const std::vector<bool>& matched) {
+    size_t i = 0;
+    std::erase_if(words, [&](const Word&) { return matched[i++]; });
+  };
+  drop(hypothesis, own_matched);
+  drop(reference, their_matched);
+}
+
+class NltkMeteorMetric : public MeanMetric {
+ public:
+  explicit NltkMeteorMetric(const MetricOptions& options)
+      : wordnet_(options.text("wordnet")),
+        alpha_(options.number("alpha", 0.0, 1.0)),
+        beta_(options.number("beta", 0.0, 100.0)),
+        gamma_(options.number("gamma", 0.0, 1.0)) {}
+
+  std::vector<ScoreName> scores() const override { return {{"meteor_nltk"}}; }
+
+  void measure(const Example& example, std::span<double> row) const override {
+    const Words hypothesis = split(jinja::utf8::lower(example.hypothesis));
+    row[0] = 0.0;
+    for (const std::string& reference : example.references)
+      row[0] = std::max(row[0], score(hypothesis, split(jinja::utf8::lower(reference))));
+  }
+
+ private:
+  double score(Words hypothesis, Words reference) const {
+    const auto own = static_cast<double>(hypothesis.size());
+    const auto theirs = static_cast<double>(reference.size());
+    Matches matches;
+    const auto itself = [](const std::string& word, auto&& use) { use(word); };
+    match(hypothesis, reference, matches, itself);
+    for (Words* words : {&hypothesis, &reference})
+      for (Word& word : *words) word.text = porter_stem(word.text);
+    match(hypothesis, reference, matches, itself);
+    // What is left stays stemmed, as NLTK has it.
+    if (!hypothesis.empty() && !reference.empty())
+      match(hypothesis, reference, matches, [&](const std::string& word, auto&& use) {
+        use(word);
+        for (const std::string& synonym : synonyms_of(word)) use(synonym);
+      });
+    if (matches.empty()) return 0.0;
+    const auto count = static_cast<double>(matches.size());
+    const double precision = count / own, recall = count / theirs;
+    const double mean = precision * recall / (alpha_ * precision + (1.0 - alpha_) * recall);
+    std::ranges::sort(matches);
+    double chunks = 1.0;
+    for (size_t i = 1; i < matches.size(); ++i)
+      chunks += matches[i].first != matches[i - 1].first + 1 ||
+                matches[i].second != matches[i - 1].second + 1;
+    return (1.0 - gamma_ * std::pow(chunks / count, beta_)) * mean;
+  }
+
+  const std::vector<std::string>& synonyms_of(const std::string& word) const {
+    {
+      const std::shared_lock lock(mutex_);
+      if (const auto at = synonyms_.find(word); at != synonyms_.end()) return at->second;
+    }
+    std::vector<std::string> found = wordnet_.synonyms(word);
+    std::ranges::sort(found);
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    const std::unique_lock lock(mutex_);
+    return synonyms_.emplace(word, std::move(found)).first->second;
+  }
+
+  WordNet wordnet_;
+  double alpha_, beta_, gamma_;
+  mutable std::shared_mutex mutex_;
+  mutable StringMap<std::vector<std::string>> synonyms_;  // by word; values never move
+};
+
+}  // namespace
+
+extern const MetricKind kNltkMeteorMetric;
+const MetricKind kNltkMeteorMetric = {
+    .name = "meteor-nltk",
+    .help = "METEOR as NLTK's meteor_score, over words between white space",
+    .options =
+        {
+            {"wordnet", "/usr/share/wordnet", "folder of WordNet 3.0's database (wordnet-base)"},
+            {"alpha", "0.9", "weight of precision against recall"},
+            {"beta", "3", "exponent of the penalty on chunks"},
+            {"gamma", "0.5", "weight of that penalty"},
+        },
+    .make = [](const MetricOptions& options) -> std::unique_ptr<Metric> {
+      return std::make_unique<NltkMeteorMetric>(options);
+    },
+};
+
+}  // namespace nibble
