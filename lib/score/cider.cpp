@@ -9,63 +9,23 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <unordered_map>
+#include <numeric>
 
 #include "score/coco_texts.h"
-#include "score/string_map.h"
-#include "text/string_table.h"
-#include "text/unicode.h"
+#include "score/ngrams.h"
+#include "score/words.h"
 
 namespace nibble {
 namespace {
 
 constexpr int kLongest = 4;
 
-// An n-gram is a number: a word's, or that of the n-gram before its last word and that word. Those
-// that no reference has get numbers below zero, of their own in every example.
-class NgramNumbers {
- public:
-  int64_t of(int64_t prefix, int64_t last) const {
-    const auto at = numbers_.find({prefix, last});
-    return at == numbers_.end() ? kNone : at->second;
-  }
-  int64_t add(int64_t prefix, int64_t last) {
-    return numbers_.emplace(std::pair(prefix, last), std::ssize(numbers_)).first->second;
-  }
-  int64_t size() const { return std::ssize(numbers_); }
-  static constexpr int64_t kNone = INT64_MIN;
-
- private:
-  struct Hash {
-    size_t operator()(const std::pair<int64_t, int64_t>& p) const {
-      return mix64(static_cast<uint64_t>(p.first), static_cast<uint64_t>(p.second));
-    }
-  };
-  std::unordered_map<std::pair<int64_t, int64_t>, int64_t, Hash> numbers_;
-};
-
-using WordNumbers = StringMap<int64_t>;
-
-// As Python's split().
-void split(std::string_view text, auto&& use) {
-  for (size_t at = 0, start = 0;;) {
-    const bool end = at >= text.size();
-    const CodePoint p = end ? CodePoint{} : read_utf8(text, at);
-    if (end || is_python_space(p.code)) {
-      if (at > start) use(text.substr(start, at - start));
-      if (end) return;
-      start = at + static_cast<size_t>(p.size);
-    }
-    at += static_cast<size_t>(p.size);
-  }
-}
-
 struct Weighed {
-  int64_t ngram;
+  int32_t ngram;
   double weight;
 };
 struct Vector {
-  std::array<std::vector<Weighed>, kLongest> weights;  // in the order of first occurrence
+  std::array<std::vector<Weighed>, kLongest> weights;  // in the order of n-grams' numbers
   std::array<double, kLongest> norm = {};
   double bigrams = 0.0;  // what counts as the length
 };
@@ -80,105 +40,95 @@ class CiderMetric : public MeanMetric {
   void prepare(std::span<const Example> examples) override {
     texts_.prepare(examples);
     log_examples_ = std::log(static_cast<double>(examples.size()));
-    std::vector<int64_t> last_seen;  // by n-gram: the last example that counted it
-    int64_t number = 0;
-    for (const CocoTexts::Texts& texts : texts_.all()) {
-      for (const std::string& reference : texts.references) {
-        std::vector<int64_t> words;
-        split(reference, [&](std::string_view word) {
-          const auto at = words_.find(word);
-          words.push_back(at != words_.end()
-                              ? at->second
-                              : words_.emplace(word, std::ssize(words_)).first->second);
-        });
+    std::vector<double> examples_with;  // by n-gram
+    std::vector<size_t> last_seen;      // likewise: the last example that was counted
+    std::vector<int32_t> words;
+    for (size_t e = 0; e < texts_.all().size(); ++e) {
+      for (const std::string& reference : texts_.all()[e].references) {
+        words.clear();
+        for_each_word(reference, [&](std::string_view word) { words.push_back(words_.add(word)); });
         for (size_t i = 0; i < words.size(); ++i) {
-          int64_t ngram = -1;
+          int32_t ngram = kNone;
           for (size_t n = 0; n < kLongest && i + n < words.size(); ++n) {
-            ngram = ngrams_.add(ngram, words[i + n]);
-            if (ngram == std::ssize(last_seen)) {
-              last_seen.push_back(-1);
-              examples_with_.push_back(0.0);
+            ngram = ngrams_.add(ngram + 1, words[i + n]);
+            const auto at = static_cast<size_t>(ngram);
+            if (at == last_seen.size()) {
+              last_seen.push_back(texts_.all().size());
+              examples_with.push_back(0.0);
             }
-            if (std::exchange(last_seen[static_cast<size_t>(ngram)], number) != number)
-              examples_with_[static_cast<size_t>(ngram)] += 1.0;
+            if (std::exchange(last_seen[at], e) != e) examples_with[at] += 1.0;
           }
         }
       }
-      ++number;
     }
-    idf_.clear();
-    for (const double count : examples_with_) idf_.push_back(log_examples_ - std::log(count));
+    for (const double count : examples_with) idf_.push_back(log_examples_ - std::log(count));
   }
 
   void measure(const Example& example, std::span<double> row) const override {
     const CocoTexts::Texts texts = texts_.of(example);
     const Vector own = vector_of(texts.hypothesis);
-    double sum = 0.0;
-    std::array<double, kLongest> by_length = {};
+    std::array<double, kLongest> sums = {};
     for (const std::string& reference : texts.references) {
       const Vector theirs = vector_of(reference);
-      for (size_t n = 0; n < kLongest; ++n) by_length[n] += similarity(own, theirs, n);
+      for (size_t n = 0; n < kLongest; ++n) sums[n] += similarity(own, theirs, n);
     }
-    for (const double s : by_length) sum += s;
+    const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
     row[0] = sum / kLongest / static_cast<double>(texts.references.size()) * 10.0;
   }
 
  private:
+  static constexpr int32_t kNone = -1;
+
   Vector vector_of(std::string_view text) const {
-    std::vector<int64_t> words;
-    WordNumbers unknown_words;
-    split(text, [&](std::string_view word) {
-      if (const auto at = words_.find(word); at != words_.end()) {
-        words.push_back(at->second);
-        return;
-      }
-      words.push_back(unknown_words.emplace(word, -2 - std::ssize(unknown_words)).first->second);
+    // Words and n-grams that no reference has are numbered behind those of the references.
+    thread_local WordIds unknown_words;
+    thread_local PairIds unknown;
+    thread_local std::vector<int32_t> words, ngrams;
+    unknown_words.clear();
+    unknown.clear();
+    words.clear();
+    for_each_word(text, [&](std::string_view word) {
+      const int32_t known = words_.find(word);
+      words.push_back(known != kNone ? known : words_.size() + unknown_words.add(word));
     });
-    // (n-gram, where it starts), then counts, then back in the order of the first.
     Vector v;
-    NgramNumbers unknown;
-    std::vector<int64_t> ngrams(words.size(), -1);
-    std::vector<std::pair<int64_t, size_t>> places;
+    ngrams.assign(words.size(), kNone);
     for (size_t n = 0; n < kLongest && n < words.size(); ++n) {
-      places.clear();
-      for (size_t i = 0; i + n < words.size(); ++i) {
-        int64_t& ngram = ngrams[i];
-        const int64_t prefix = ngram, last = words[i + n];
-        ngram = prefix >= -1 && last >= 0 ? ngrams_.of(prefix, last) : NgramNumbers::kNone;
-        if (ngram == NgramNumbers::kNone) ngram = -2 - unknown.add(prefix, last);
-        places.emplace_back(ngram, i);
+      const size_t count = words.size() - n;
+      std::vector<Weighed>& weights = v.weights[n];
+      for (size_t i = 0; i < count; ++i) {
+        const int32_t known = ngrams_.find(ngrams[i] + 1, words[i + n]);
+        ngrams[i] =
+            known != kNone ? known : ngrams_.size() + unknown.add(ngrams[i] + 1, words[i + n]);
+        weights.push_back({ngrams[i], 1.0});
       }
-      std::ranges::sort(places);
-      std::vector<std::pair<size_t, Weighed>> counted;
-      for (size_t i = 0; i < places.size();) {
-        size_t end = i;
-        while (end < places.size() && places[end].first == places[i].first) ++end;
-        const double idf =
-            places[i].first >= 0 ? idf_[static_cast<size_t>(places[i].first)] : log_examples_;
-        counted.push_back(
-            {places[i].second, {places[i].first, static_cast<double>(end - i) * idf}});
-        i = end;
+      std::ranges::sort(weights, {}, &Weighed::ngram);
+      size_t kept = 0;
+      for (const Weighed& w : weights) {
+        if (kept > 0 && weights[kept - 1].ngram == w.ngram)
+          weights[kept - 1].weight += 1.0;
+        else
+          weights[kept++] = w;
       }
-      std::ranges::sort(counted, {}, [](const auto& c) { return c.first; });
-      for (const auto& [place, weighed] : counted) {
-        v.weights[n].push_back(weighed);
-        v.norm[n] += weighed.weight * weighed.weight;
-      }
+      weights.resize(kept);
+      for (Weighed& w : weights)
+        w.weight *= w.ngram < ngrams_.size() ? idf_[static_cast<size_t>(w.ngram)] : log_examples_;
+      for (const Weighed& w : weights) v.norm[n] += w.weight * w.weight;
       v.norm[n] = std::sqrt(v.norm[n]);
-      if (n == 1) v.bigrams = static_cast<double>(places.size());
+      if (n == 1) v.bigrams = static_cast<double>(count);
     }
     return v;
   }
 
+  // Both sides' n-grams are in the order of their numbers.
   double similarity(const Vector& own, const Vector& theirs, size_t n) const {
-    std::vector<Weighed> sorted = theirs.weights[n];
-    std::ranges::sort(sorted, {}, &Weighed::ngram);
     double sum = 0.0;
+    auto at = theirs.weights[n].begin();
     for (const Weighed& w : own.weights[n]) {
-      if (w.ngram < 0) continue;
-      const auto at = std::ranges::lower_bound(sorted, w.ngram, {}, &Weighed::ngram);
-      if (at == sorted.end() || at->ngram != w.ngram) continue;
-      sum += (clipped_ ? std::min(w.weight, at->weight) : w.weight) * at->weight;
+      while (at != theirs.weights[n].end() && at->ngram < w.ngram) ++at;
+      if (at == theirs.weights[n].end() || w.ngram >= ngrams_.size()) break;
+      if (at->ngram == w.ngram)
+        sum += (clipped_ ? std::min(w.weight, at->weight) : w.weight) * at->weight;
     }
     if (own.norm[n] != 0.0 && theirs.norm[n] != 0.0) sum /= own.norm[n] * theirs.norm[n];
     if (!clipped_) return sum;
@@ -190,9 +140,9 @@ class CiderMetric : public MeanMetric {
   CocoTexts texts_;
   bool clipped_;
   double log_examples_ = 0.0;
-  WordNumbers words_;
-  NgramNumbers ngrams_;
-  std::vector<double> examples_with_, idf_;  // by n-gram
+  WordIds words_;
+  PairIds ngrams_;           // of an n-gram's number, or -1, and a word's
+  std::vector<double> idf_;  // by n-gram of the references
 };
 
 template <bool kClipped>

@@ -5,16 +5,17 @@
 
 #include "score/coco_texts.h"
 #include "score/lcs.h"
+#include "score/ngrams.h"
 
 namespace nibble {
 namespace {
 
 // As Python's split(" "): no text is one empty token.
-void split(std::string_view text, std::vector<std::string_view>& tokens) {
-  tokens.clear();
+void number(std::string_view text, WordIds& words, std::vector<int32_t>& numbers) {
+  numbers.clear();
   for (;;) {
     const size_t space = text.find(' ');
-    tokens.push_back(text.substr(0, space));
+    numbers.push_back(words.add(text.substr(0, space)));
     if (space == text.npos) return;
     text.remove_prefix(space + 1);
   }
@@ -29,14 +30,18 @@ class CocoRougeMetric : public MeanMetric {
   void prepare(std::span<const Example> examples) override { texts_.prepare(examples); }
   void measure(const Example& example, std::span<double> row) const override {
     const CocoTexts::Texts texts = texts_.of(example);
-    std::vector<std::string_view> own, theirs;
-    split(texts.hypothesis, own);
+    thread_local WordIds words;
+    thread_local LcsReference common;
+    thread_local std::vector<int32_t> own, theirs;
+    words.clear();
+    number(texts.hypothesis, words, own);
     double precision = 0.0, recall = 0.0;
     for (const std::string& reference : texts.references) {
-      split(reference, theirs);
-      const auto common = static_cast<double>(common_subsequence<std::string_view>(theirs, own));
-      precision = std::max(precision, common / static_cast<double>(own.size()));
-      recall = std::max(recall, common / static_cast<double>(theirs.size()));
+      number(reference, words, theirs);
+      common.set(theirs, words.size());
+      const auto length = static_cast<double>(common.length(own));
+      precision = std::max(precision, length / static_cast<double>(own.size()));
+      recall = std::max(recall, length / static_cast<double>(theirs.size()));
     }
     constexpr double kBeta = 1.2;
     row[0] = precision != 0.0 && recall != 0.0

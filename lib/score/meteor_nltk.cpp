@@ -12,8 +12,8 @@
 #include "score/metric.h"
 #include "score/porter.h"
 #include "score/wordnet.h"
+#include "score/words.h"
 #include "text/jinja_utf8.h"
-#include "text/unicode.h"
 
 namespace nibble {
 namespace {
@@ -25,19 +25,11 @@ struct Word {
 using Words = std::vector<Word>;
 using Matches = std::vector<std::pair<size_t, size_t>>;
 
-// As Python's split().
 Words split(std::string_view text) {
   Words words;
-  size_t start = 0;
-  for (size_t at = 0; at <= text.size();) {
-    const CodePoint p = at < text.size() ? read_utf8(text, at) : CodePoint{' ', 1};
-    const size_t next = at + static_cast<size_t>(p.size);
-    if (is_python_space(p.code)) {
-      if (at > start) words.push_back({words.size(), std::string(text.substr(start, at - start))});
-      start = next;
-    }
-    at = next;
-  }
+  for_each_word(text, [&](std::string_view word) {
+    words.push_back({words.size(), std::string(word)});
+  });
   return words;
 }
 

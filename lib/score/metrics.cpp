@@ -9,19 +9,33 @@ namespace nibble {
 
 extern const MetricKind kRougeMetric, kBleuMetric, kNltkBleuMetric, kMtevalMetric, kChrfMetric,
     kChrfWordsMetric, kTerMetric, kDistinctMetric, kSelfBleuMetric, kLengthMetric;
+extern const MetricKind kNltkMeteorMetric, kMeteor15Metric, kCocoRougeMetric, kCiderMetric,
+    kCiderPlainMetric, kSquadMetric, kSquad2Metric, kGsm8kMetric, kClassificationMetric,
+    kCorrelationMetric, kLogProbabilityMetric;
 
 std::span<const MetricKind* const> metric_kinds() {
   static constexpr const MetricKind* kKinds[] = {
-      &kRougeMetric,      //
-      &kBleuMetric,       //
-      &kNltkBleuMetric,   //
-      &kMtevalMetric,     //
-      &kChrfMetric,       //
-      &kChrfWordsMetric,  //
-      &kTerMetric,        //
-      &kDistinctMetric,   //
-      &kSelfBleuMetric,   //
-      &kLengthMetric,     //
+      &kRougeMetric,           //
+      &kBleuMetric,            //
+      &kNltkBleuMetric,        //
+      &kMtevalMetric,          //
+      &kChrfMetric,            //
+      &kChrfWordsMetric,       //
+      &kTerMetric,             //
+      &kNltkMeteorMetric,      //
+      &kMeteor15Metric,        //
+      &kCocoRougeMetric,       //
+      &kCiderMetric,           //
+      &kCiderPlainMetric,      //
+      &kSquadMetric,           //
+      &kSquad2Metric,          //
+      &kGsm8kMetric,           //
+      &kClassificationMetric,  //
+      &kCorrelationMetric,     //
+      &kLogProbabilityMetric,  //
+      &kDistinctMetric,        //
+      &kSelfBleuMetric,        //
+      &kLengthMetric,          //
   };
   return kKinds;
 }
