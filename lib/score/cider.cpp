@@ -37,7 +37,7 @@ class CiderMetric : public MeanMetric {
   std::vector<ScoreName> scores() const override { return {{clipped_ ? "cider" : "cider_plain"}}; }
   MetricNeeds needs() const override { return {.all_first = true}; }
 
-  void prepare(std::span<const Example> examples) override {
+  void prepare(std::span<const ScoreExample> examples) override {
     texts_.prepare(examples);
     log_examples_ = std::log(static_cast<double>(examples.size()));
     std::vector<double> examples_with;  // by n-gram
@@ -64,7 +64,7 @@ class CiderMetric : public MeanMetric {
     for (const double count : examples_with) idf_.push_back(log_examples_ - std::log(count));
   }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const CocoTexts::Texts texts = texts_.of(example);
     const Vector own = vector_of(texts.hypothesis);
     std::array<double, kLongest> sums = {};

@@ -38,7 +38,7 @@ class ClassificationMetric : public Metric {
   int64_t width() const override { return 2; }
   bool adds_up() const override { return false; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const std::string_view predicted = python_strip(example.hypothesis);
     std::string_view actual = python_strip(example.references.front());
     for (const std::string& reference : example.references)

@@ -27,8 +27,8 @@ class CocoRougeMetric : public MeanMetric {
 
   std::vector<ScoreName> scores() const override { return {{"rouge_l"}}; }
   MetricNeeds needs() const override { return {.all_first = true}; }
-  void prepare(std::span<const Example> examples) override { texts_.prepare(examples); }
-  void measure(const Example& example, std::span<double> row) const override {
+  void prepare(std::span<const ScoreExample> examples) override { texts_.prepare(examples); }
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const CocoTexts::Texts texts = texts_.of(example);
     thread_local WordIds words;
     thread_local LcsReference common;

@@ -7,7 +7,7 @@ namespace nibble {
 
 CocoTexts::CocoTexts(const MetricOptions& options) : tokenize_(options.text("tokenize") == "ptb") {}
 
-void CocoTexts::prepare(std::span<const Example> examples) {
+void CocoTexts::prepare(std::span<const ScoreExample> examples) {
   first_ = examples.data();
   texts_.clear();
   texts_.resize(examples.size());
@@ -18,11 +18,11 @@ void CocoTexts::prepare(std::span<const Example> examples) {
   }
   PtbTokenizer tokenizer;
   std::vector<std::string_view> captions;
-  for (const Example& example : examples) captions.push_back(example.hypothesis);
+  for (const ScoreExample& example : examples) captions.push_back(example.hypothesis);
   std::vector<std::string> tokens = tokenizer.captions(captions);
   for (size_t i = 0; i < examples.size(); ++i) texts_[i].hypothesis = std::move(tokens[i]);
   captions.clear();
-  for (const Example& example : examples)
+  for (const ScoreExample& example : examples)
     captions.insert(captions.end(), example.references.begin(), example.references.end());
   tokens = tokenizer.captions(captions);
   auto next = tokens.begin();
@@ -33,8 +33,8 @@ void CocoTexts::prepare(std::span<const Example> examples) {
   }
 }
 
-CocoTexts::Texts CocoTexts::of(const Example& example) const {
-  const std::less<const Example*> before;
+CocoTexts::Texts CocoTexts::of(const ScoreExample& example) const {
+  const std::less<const ScoreExample*> before;
   if (first_ != nullptr && !before(&example, first_) && before(&example, first_ + texts_.size()))
     return texts_[static_cast<size_t>(&example - first_)];
   if (!tokenize_) return {example.hypothesis, example.references};

@@ -26,14 +26,14 @@ class CocoTexts {
   explicit CocoTexts(const MetricOptions& options);
 
   /// Tokenises all of a corpus.
-  void prepare(std::span<const Example> examples);
+  void prepare(std::span<const ScoreExample> examples);
   std::span<const Texts> all() const { return texts_; }
   /// The texts of an example: from prepare() where it is one of those, else tokenised by itself.
-  Texts of(const Example& example) const;
+  Texts of(const ScoreExample& example) const;
 
  private:
   bool tokenize_ = true;
-  const Example* first_ = nullptr;
+  const ScoreExample* first_ = nullptr;
   std::vector<Texts> texts_;
 };
 

@@ -66,7 +66,7 @@ class CorrelationMetric : public Metric {
   int64_t width() const override { return 2; }
   bool adds_up() const override { return false; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     if (example.references.size() != 1)
       throw DataError(cat("correlation takes one reference, found ", example.references.size()));
     row[0] = parse(example.hypothesis, "prediction");

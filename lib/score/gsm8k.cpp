@@ -27,7 +27,7 @@ class Gsm8kMetric : public MeanMetric {
   std::vector<ScoreName> scores() const override {
     return {{"strict_match"}, {"flexible_extract"}};
   }
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const std::string strict = gsm8k_comparable(gsm8k_strict_answer(example.hypothesis));
     const std::string flexible = gsm8k_comparable(gsm8k_flexible_answer(example.hypothesis));
     row[0] = row[1] = 0.0;

@@ -45,7 +45,7 @@ class LogProbabilityMetric : public Metric {
   }
   int64_t width() const override { return 2; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Json* list = &example.record.at(field_);
     Sum sum;
     if (list->is_number()) {

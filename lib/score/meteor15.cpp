@@ -77,7 +77,7 @@ class Meteor15Metric : public Metric {
   MetricNeeds needs() const override { return {.all_first = true}; }
   int64_t width() const override { return kFields; }
 
-  void prepare(std::span<const Example> examples) override {
+  void prepare(std::span<const ScoreExample> examples) override {
     texts_.prepare(examples);
     for (const CocoTexts::Texts& texts : texts_.all()) {
       learn(texts.hypothesis);
@@ -90,7 +90,7 @@ class Meteor15Metric : public Metric {
     });
   }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const CocoTexts::Texts texts = texts_.of(example);
     std::vector<std::unique_ptr<MeteorWord>> unknown;
     const MeteorWords hypothesis = words_of(texts.hypothesis, unknown);

@@ -69,7 +69,7 @@ class NltkMeteorMetric : public MeanMetric {
 
   std::vector<ScoreName> scores() const override { return {{"meteor_nltk"}}; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Words hypothesis = split(jinja::utf8::lower(example.hypothesis));
     row[0] = 0.0;
     for (const std::string& reference : example.references)

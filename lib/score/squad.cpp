@@ -76,7 +76,7 @@ double f1_of(const Tokens& own, const Tokens& theirs) {
 class SquadMetric : public MeanMetric {
  public:
   std::vector<ScoreName> scores() const override { return {{"exact_match", 2}, {"f1", 2}}; }
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Tokens own = tokens_of(example.hypothesis);
     row[0] = row[1] = 0.0;
     for (const std::string& reference : example.references) {
@@ -100,7 +100,7 @@ class Squad2Metric : public Metric {
   // Exact, F1 and questions; of those with an answer, then of those without.
   int64_t width() const override { return 6; }
 
-  void measure(const Example& example, std::span<double> row) const override {
+  void measure(const ScoreExample& example, std::span<double> row) const override {
     const Tokens own = tokens_of(example.hypothesis);
     std::ranges::fill(row, 0.0);
     bool answer = false;

@@ -18,10 +18,10 @@ const Json& golden() {
   return json;
 }
 
-std::vector<Example> golden_examples() {
-  std::vector<Example> examples;
+std::vector<ScoreExample> golden_examples() {
+  std::vector<ScoreExample> examples;
   for (const Json& item : golden().at("examples").as_array()) {
-    Example& example = examples.emplace_back();
+    ScoreExample& example = examples.emplace_back();
     example.hypothesis = item.at("hypothesis").as_string();
     for (const Json& reference : item.at("references").as_array())
       example.references.push_back(reference.as_string());
@@ -41,7 +41,7 @@ TEST(Captions, AreTokenisedAsTheJarDoes) {
 }
 
 TEST(Captions, ScoreAsTheirScorersDo) {
-  const std::vector<Example> examples = golden_examples();
+  const std::vector<ScoreExample> examples = golden_examples();
   for (const auto& [name, want] : golden().at("scores").as_object()) {
     std::string spec = name;
     for (size_t at; (at = spec.find("{meteor}")) != spec.npos;)

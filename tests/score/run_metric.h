@@ -15,7 +15,7 @@ struct Measured {
   std::vector<std::vector<double>> each;
 };
 
-inline Measured measure(std::string_view spec, const std::vector<Example>& examples) {
+inline Measured measure(std::string_view spec, const std::vector<ScoreExample>& examples) {
   const std::unique_ptr<Metric> metric = make_metric(spec);
   if (metric->needs().all_first) metric->prepare(examples);
   const auto width = static_cast<size_t>(metric->width());
