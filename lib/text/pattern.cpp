@@ -47,8 +47,14 @@ struct Pattern::Compiled {
   ~Compiled() { pcre2_code_free(code); }
 };
 
-Pattern::Pattern(std::string_view oniguruma) : compiled_(std::make_unique<Compiled>()) {
-  const std::string translated = translate_pattern(oniguruma);
+Pattern::Pattern(std::string_view oniguruma) : Pattern(oniguruma, translate_pattern(oniguruma)) {}
+
+Pattern Pattern::perl(std::string_view source) {
+  return Pattern(source, std::string(source));
+}
+
+Pattern::Pattern(std::string_view source, const std::string& translated)
+    : compiled_(std::make_unique<Compiled>()) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   struct FreeCompileContext {
@@ -58,12 +64,12 @@ Pattern::Pattern(std::string_view oniguruma) : compiled_(std::make_unique<Compil
       pcre2_compile_context_create(nullptr));
   if (!context) throw MemoryError("out of memory for a regular expression");
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);  // what a dot does not match
-  compiled_->source = oniguruma;
+  compiled_->source = source;
   compiled_->code = pcre2_compile(
       reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
       PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context.get());
   if (compiled_->code == nullptr)
-    throw DataError(cat("the regular expression ", oniguruma, " is wrong: ", pcre2_text(error)));
+    throw DataError(cat("the regular expression ", source, " is wrong: ", pcre2_text(error)));
   // Without a JIT (some hardened kernels) the interpreter does the same, slower.
   compiled_->jit = pcre2_jit_compile(compiled_->code, PCRE2_JIT_COMPLETE) == 0;
 }
@@ -84,7 +90,7 @@ std::optional<Match> Pattern::find(std::string_view text, size_t from) const {
                     matcher.data.get(), matcher.context.get());
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0)
-    throw DataError(cat("the tokenizer's regular expression ", compiled_->source,
+    throw DataError(cat("the regular expression ", compiled_->source,
                         " gave up on a text: ", pcre2_text(found)));
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(matcher.data.get());
   return Match{ends[0], ends[1]};

@@ -21,6 +21,8 @@ class Pattern {
   /// Throws UnavailableError naming a construct that is not supported, DataError where the pattern
   /// is none at all.
   explicit Pattern(std::string_view oniguruma);
+  /// In PCRE2's own syntax (Perl's), as it stands. Throws DataError.
+  static Pattern perl(std::string_view source);
   ~Pattern();
   Pattern(Pattern&&) noexcept;
   Pattern& operator=(Pattern&&) noexcept;
@@ -31,6 +33,7 @@ class Pattern {
 
  private:
   struct Compiled;
+  Pattern(std::string_view source, const std::string& translated);
   std::unique_ptr<Compiled> compiled_;
 };
 

@@ -46,6 +46,12 @@ clean.jsonl nibble-dedup -q records.jsonl --near -o $DISK/clean.jsonl
 removed.zst nibble-dedup -q records.jsonl --novelty=0.5 --removed=$DISK/removed.zst -o made
 END
       ;;
+    nibble-filter) cat <<END
+- nibble-filter -q --threads=2 records.jsonl --where=prompt
+kept.jsonl nibble-filter -q records.jsonl --min-words=1 -o $DISK/kept.jsonl
+removed.zst nibble-filter -q records.jsonl --max-words=1 --removed=$DISK/removed.zst -o made
+END
+      ;;
     nibble-mix) cat <<END
 - nibble-mix -q --threads=2 records.jsonl prompts.jsonl
 mix.jsonl nibble-mix -q records.jsonl prompts.jsonl -o $DISK/mix.jsonl
@@ -171,6 +177,11 @@ END
 lines records.jsonl nibble-dedup -q --near @ -o out/x
 lines records.jsonl nibble-dedup -q --against=@ records.jsonl -o out/x
 lines records.jsonl nibble-dedup -q --known=@ prompts.jsonl -o out/x
+END
+      ;;
+    nibble-filter) cat <<END
+lines records.jsonl nibble-filter -q --where=prompt @ -o out/x
+folder model nibble-filter -q records.jsonl --max-tokens=99 --model=@ -o out/x
 END
       ;;
     nibble-mix) echo "lines records.jsonl nibble-mix -q --weights=1 @ -o out/x" ;;
