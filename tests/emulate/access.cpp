@@ -294,6 +294,16 @@ void access(const void* p, int bytes, Access kind) {
   other_access(*w, p, bytes, kind);
 }
 
+void log_access(const void* p, int bytes, Access kind, const void* site) {
+  Worker& w = *worker;
+  if (w.thread == nullptr) return;
+  const bool global = heap.holds(p);
+  if (!global && !in_shared(w, p)) return;
+  w.log[w.thread->id].push_back({reinterpret_cast<uint64_t>(site), reinterpret_cast<uint64_t>(p),
+                                 static_cast<uint8_t>(bytes), kind != Access::kRead,
+                                 global ? Space::kGlobal : Space::kShared});
+}
+
 void begin_flight(void* p, int bytes) {
   Worker& w = *worker;
   if (!checks_on()) return;
@@ -317,26 +327,31 @@ void end_flight(void* p, int bytes) {
 using nibble::emulate::Access;
 using nibble::emulate::access;
 
+static __attribute__((always_inline)) inline void seen(const void* p, int bytes, Access kind) {
+  nibble::emulate::note_access(p, bytes, kind, __builtin_return_address(0));
+  access(p, bytes, kind);
+}
+
 extern "C" {
 
 #define NIBBLE_ACCESS(bytes)                    \
   void __tsan_read##bytes(void* p) {            \
-    access(p, bytes, Access::kRead);            \
+    seen(p, bytes, Access::kRead);              \
   }                                             \
   void __tsan_write##bytes(void* p) {           \
-    access(p, bytes, Access::kWrite);           \
+    seen(p, bytes, Access::kWrite);             \
   }                                             \
   void __tsan_unaligned_read##bytes(void* p) {  \
-    access(p, bytes, Access::kRead);            \
+    seen(p, bytes, Access::kRead);              \
   }                                             \
   void __tsan_unaligned_write##bytes(void* p) { \
-    access(p, bytes, Access::kWrite);           \
+    seen(p, bytes, Access::kWrite);             \
   }                                             \
   void __tsan_volatile_read##bytes(void* p) {   \
-    access(p, bytes, Access::kRead);            \
+    seen(p, bytes, Access::kRead);              \
   }                                             \
   void __tsan_volatile_write##bytes(void* p) {  \
-    access(p, bytes, Access::kWrite);           \
+    seen(p, bytes, Access::kWrite);             \
   }
 NIBBLE_ACCESS(1)
 NIBBLE_ACCESS(2)

@@ -12,6 +12,12 @@ enum class Access { kRead, kWrite, kAtomic };
 /// where it is a fault.
 void access(const void* p, int bytes, Access kind);
 
+/// Keeps an access for the counters, where they count; `site` is who asked for it.
+void log_access(const void* p, int bytes, Access kind, const void* site);
+inline void note_access(const void* p, int bytes, Access kind, const void* site) {
+  if (worker != nullptr && !worker->log.empty()) log_access(p, bytes, kind, site);
+}
+
 /// True where `p` is in the block's shared memory.
 inline bool in_shared(const Worker& w, const void* p) {
   const auto* address = static_cast<const char*>(p);

@@ -34,15 +34,18 @@ void* dynamic_shared() {
 }
 
 namespace {
+// The site of a wide access is its caller's.
 template <class T>
-T checked_load(const void* p) {
+__attribute__((always_inline)) inline T checked_load(const void* p) {
+  note_access(p, sizeof(T), Access::kRead, __builtin_return_address(0));
   access(p, sizeof(T), Access::kRead);
   T value;
   memcpy(&value, p, sizeof value);
   return value;
 }
 template <class T>
-void checked_store(void* p, T value) {
+__attribute__((always_inline)) inline void checked_store(void* p, T value) {
+  note_access(p, sizeof(T), Access::kWrite, __builtin_return_address(0));
   access(p, sizeof(T), Access::kWrite);
   memcpy(p, &value, sizeof value);
 }
@@ -80,8 +83,10 @@ void cp_async(void* shared, const void* global, int bytes, bool valid) {
       w.fail_access(global, bytes, false, "cp.async reads only global memory",
                     cudaErrorIllegalAddress);
     }
+    note_access(global, bytes, Access::kRead, __builtin_return_address(0));
     access(global, bytes, Access::kRead);
   }
+  note_access(shared, bytes, Access::kWrite, __builtin_return_address(0));
   begin_flight(shared, bytes);
   w.thread->copies.push_back(
       {static_cast<char*>(shared), static_cast<const char*>(global), bytes, valid});
@@ -176,7 +181,8 @@ void order_blocks(const void* p) {
 }
 
 template <class T, class Bits, class F>
-T update(T* p, F f) {
+__attribute__((always_inline)) inline T update(T* p, F f) {
+  note_access(p, sizeof(T), Access::kAtomic, __builtin_return_address(0));
   access(p, sizeof(T), Access::kAtomic);
   auto* bits = reinterpret_cast<Bits*>(p);
   order_blocks(p);
@@ -188,7 +194,7 @@ T update(T* p, F f) {
 }
 
 template <class T>
-T integer(Atomic op, T* p, T a, T b) {
+__attribute__((always_inline)) inline T integer(Atomic op, T* p, T a, T b) {
   using Bits = std::make_unsigned_t<T>;
   return update<T, Bits>(p, [&](T old) -> T {
     const auto x = static_cast<Bits>(old), y = static_cast<Bits>(a);

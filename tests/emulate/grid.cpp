@@ -22,6 +22,7 @@ constexpr uint64_t kShareFrom = 1024;
 struct Blocks {
   Job* job;
   uint64_t count, first, stride;
+  std::vector<uint64_t> sample;  // the blocks that run while counting
   std::atomic<uint64_t> next = 0;
 };
 
@@ -32,12 +33,17 @@ void run_share(Blocks& blocks) {
   const dim3 grid = job.launch.grid;
   for (;;) {
     const uint64_t i = blocks.next.fetch_add(1);
-    if (i >= blocks.count || job.failed) return;
-    const uint64_t number = (blocks.first + i * blocks.stride) % blocks.count;
+    if (i >= (blocks.sample.empty() ? blocks.count : blocks.sample.size()) || job.failed) return;
+    const uint64_t number = blocks.sample.empty()
+                                ? (blocks.first + i * blocks.stride) % blocks.count
+                                : blocks.sample[i];
     const uint3 index = {static_cast<unsigned>(number % grid.x),
                          static_cast<unsigned>(number / grid.x % grid.y),
                          static_cast<unsigned>(number / grid.x / grid.y)};
-    own->run_block(job, index, static_cast<uint32_t>(number));
+    if (!own->run_block(job, index, static_cast<uint32_t>(number)) || !counting()) continue;
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    count_block(counts_of(job.launch.kernel, job.launch.name), own->log);
   }
 }
 
@@ -131,6 +137,13 @@ void run_job(Job& job) {
   while (std::gcd(++blocks.stride, blocks.count) != 1) {
   }
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
+  if (counting()) {
+    blocks.sample = choose_sample(blocks.count, grid.x, job.seed);
+    Counts& counts = counts_of(job.launch.kernel, job.launch.name);
+    ++counts.launches;
+    counts.blocks += static_cast<int64_t>(blocks.count);
+    counts.threads = static_cast<int64_t>(threads);
+  }
   if (blocks.count > 1 && blocks.count * threads >= kShareFrom) {
     pool.run(blocks);
   } else {

@@ -171,6 +171,7 @@ void ldmatrix(uint32_t* r, const void* shared_row, int matrices, bool transposed
                   cudaErrorIllegalAddress);
   }
   if (w.lane_of() < matrices * 8) {
+    note_access(shared_row, 16, Access::kRead, __builtin_return_address(0));
     access(shared_row, 16, Access::kRead);
   } else if (row % 16 != 0) {
     w.fail_access(shared_row, 16, false, "misaligned", cudaErrorMisalignedAddress);

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker.h"
 
-#include <elf.h>
-#include <fcntl.h>
 #include <link.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "program.h"
 
 namespace nibble::emulate {
 
@@ -25,11 +23,6 @@ using boost::context::detail::transfer_t;
 constexpr size_t kStackBytes = size_t{64} << 10, kGuardBytes = 4096, kColour = 448;
 // When a block starts later than this, time begins anew.
 constexpr uint32_t kMaxTime = 1u << 27;
-
-struct Symbol {
-  size_t offset, bytes;
-  std::string name;
-};
 
 // The __shared__ variables: thread_local and local to a function, which mangling begins with _ZZ.
 struct Statics {
@@ -53,35 +46,18 @@ struct Statics {
     owner.assign(bytes, 0);
     for (size_t i = 0; i < symbols.size(); ++i) {
       const Symbol& s = symbols[i];
-      if (s.offset > bytes || s.bytes > bytes - s.offset) continue;
-      std::fill_n(owner.begin() + static_cast<ptrdiff_t>(s.offset), s.bytes,
+      if (s.value > bytes || s.bytes > bytes - s.value) continue;
+      std::fill_n(owner.begin() + static_cast<ptrdiff_t>(s.value), s.bytes,
                   static_cast<uint16_t>(i + 1));
     }
   }
 
   void read_symbols() {
-    const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    struct stat info {};
-    if (fd < 0 || fstat(fd, &info) != 0) return;
-    const auto size = static_cast<size_t>(info.st_size);
-    void* map = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (map == MAP_FAILED) return;
-    const char* file = static_cast<const char*>(map);
-    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(file);
-    const auto* sections = reinterpret_cast<const Elf64_Shdr*>(file + header->e_shoff);
-    for (int i = 0; i < header->e_shnum; ++i) {
-      if (sections[i].sh_type != SHT_SYMTAB) continue;
-      const auto* all = reinterpret_cast<const Elf64_Sym*>(file + sections[i].sh_offset);
-      const char* names = file + sections[sections[i].sh_link].sh_offset;
-      for (size_t j = 0; j < sections[i].sh_size / sizeof *all; ++j) {
-        if (ELF64_ST_TYPE(all[j].st_info) != STT_TLS || all[j].st_size == 0) continue;
-        const char* name = names + all[j].st_name;
-        if (strncmp(name, "_ZZ", 3) != 0 || symbols.size() == UINT16_MAX - 1) continue;
-        symbols.push_back({all[j].st_value, all[j].st_size, short_name(name)});
-      }
+    for (const Symbol& s : program_symbols()) {
+      if (!s.thread_local_storage || s.name.rfind("_ZZ", 0) != 0) continue;
+      if (symbols.size() == UINT16_MAX - 1) break;
+      symbols.push_back({s.value, s.bytes, true, short_name(s.name)});
     }
-    munmap(map, size);
   }
 
   // _ZZ <function> E <length> <name>: the part after the last E that a length begins.
@@ -131,7 +107,7 @@ std::string describe_static(size_t offset) {
   const uint16_t owner = offset < all.owner.size() ? all.owner[offset] : 0;
   if (owner == 0) return "";
   const Symbol& s = all.symbols[owner - 1u];
-  return "shared " + s.name + " + " + std::to_string(offset - s.offset) + " of " +
+  return "shared " + s.name + " + " + std::to_string(offset - s.value) + " of " +
          std::to_string(s.bytes);
 }
 
@@ -248,6 +224,8 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
     t.index = {u % extent.x, u / extent.x % extent.y, u / (extent.x * extent.y)};
     t.fenced = false;
   }
+  log.clear();
+  if (counting()) log.resize(static_cast<size_t>(count));
   idle_.clear();
   for (size_t i = fibres_.size(); i-- > 0;) {
     Fibre& f = fibres_[i];

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "counters.h"
 #include "launch_job.h"
 #include "memory.h"
 #include "report.h"
@@ -122,6 +123,8 @@ class Worker {
   int exited = 0;
   uint32_t known_earlier = 0;      // a task found to be ordered before this one
   std::vector<uint32_t> acquired;  // blocks whose writes this one may read (fence and atomic)
+
+  std::vector<std::vector<LoggedAccess>> log;  // of each thread, while counting
 
   // Shared memory: the dynamic one and the thread_local variables of the program.
   char* dynamic = nullptr;

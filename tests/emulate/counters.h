@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a kernel's accesses cost the device: the 32-byte sectors of global memory that each request
+// of a warp moves, and the passes that a request of shared memory takes through its 32 banks of 4
+// bytes (CUDA C++ Programming Guide, device memory accesses and shared memory banks). A request is
+// the same instruction, the same time round, over the lanes of a warp. A kernel's blocks are
+// counted by sample: first, last, along the diagonal, random.
+//
+// NIBBLE_EMULATE_COUNT=FILE counts, runs the sample alone (NIBBLE_EMULATE_SAMPLE=N blocks, default
+// 8; a smaller grid whole) and writes FILE at the end, one JSON object a line for each kernel.
+// Since other blocks do not run, memory is not checked then.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nibble::emulate {
+
+struct Counts {
+  std::string op, kernel;
+  int64_t launches = 0, blocks = 0, counted_blocks = 0, threads = 0;
+  int64_t global_requests = 0, global_sectors = 0;
+  int64_t coalesced_sectors = 0;  // as many as each request's bytes would fill
+  int64_t least_sectors = 0;  // as many as the bytes that a block reads, and those it writes, fill
+  int64_t shared_requests = 0, shared_passes = 0, least_passes = 0;
+  uint64_t worst_site =
+      0;  // where shared memory took the most passes over the least, as in the file
+  int64_t worst_site_excess = 0;
+};
+
+bool counting();
+/// At most this many blocks of a grid run.
+uint64_t sampled_blocks();
+
+/// Those of a grid of `count` blocks, `width` a row, that are counted.
+std::vector<uint64_t> choose_sample(uint64_t count, uint64_t width, uint64_t random);
+
+enum class Space : uint8_t { kGlobal, kShared };
+struct LoggedAccess {
+  uint64_t site, address;
+  uint8_t bytes;
+  bool write;
+  Space space;
+};
+
+/// Adds a block: each thread's accesses in its order.
+void count_block(Counts& counts, const std::vector<std::vector<LoggedAccess>>& threads);
+
+/// The counts of a kernel, which the program writes at its end.
+Counts& counts_of(const void* kernel, const char* op);
+
+}  // namespace nibble::emulate
