@@ -21,14 +21,15 @@ namespace {
 
 using namespace nibble;
 
+constexpr int64_t kAll = 1'000'000'000'000'000'000;
+
 struct Options {
   std::vector<std::string> files, show, sweep;
   std::string out, to = "auto", x = "step", scale = "auto", metric, title, completions;
   std::string glyphs = "auto", color = "auto";
-  std::optional<std::string> skip_bad;
   std::optional<double> smooth;
   bool follow = false;
-  int64_t width = 0, height = 0, samples = 8;
+  int64_t width = 0, height = 0, samples = 8, skip_bad = 0;
 };
 
 void declare(OptionTable& t, Options& o) {
@@ -58,8 +59,9 @@ void declare(OptionTable& t, Options& o) {
   t.add("glyphs", "SET", o.glyphs, "what terminal curves are made of")
       .choices({"auto", "braille", "blocks", "ascii"});
   t.add("color", "WHEN", o.color, "colours in text").choices({"auto", "always", "never"});
-  t.add("skip-bad", "N", o.skip_bad, "leave out records that cannot be read, at most N; bare: all")
-      .optional_value("all");
+  t.add("skip-bad", "N", o.skip_bad, "leave out records that cannot be read, N at most")
+      .range(0, kAll)
+      .optional_value(std::to_string(kAll));
 }
 
 // svg, png, html, table, terminal or tensorboard.
@@ -101,6 +103,7 @@ std::string as_text(const Figure& figure, const Options& o) {
   if (o.height > 0) text.rows = static_cast<int>(o.height);
   if (o.color == "never") text.colours = Colours::kNone;
   if (o.color == "always" && text.colours == Colours::kNone) text.colours = Colours::k256;
+  text.marks = o.glyphs == "auto";
   if (o.glyphs != "auto")
     text.glyphs = o.glyphs == "braille"  ? Glyphs::kBraille
                   : o.glyphs == "blocks" ? Glyphs::kBlocks
@@ -168,8 +171,8 @@ void run(const Options& o, ToolContext& context) {
     throw UsageError("--to=tensorboard writes a folder, once: give -o DIR/ and no --follow");
   if (!o.completions.empty() && form != "html")
     throw UsageError("--completions are shown in a report; give -o FILE.html");
-  ReadOptions read = {.warn = [&](const std::string& text) { context.warn(text); }};
-  if (o.skip_bad) read.skip_bad = *o.skip_bad == "all" ? INT64_MAX : parse_count(*o.skip_bad).value;
+  const ReadOptions read = {.skip_bad = o.skip_bad,
+                            .warn = [&](const std::string& text) { context.warn(text); }};
   refuse_to_replace(o.out, o.files);
   if (o.follow) return follow(expand_patterns(o.files), o, form, read, context);
   // Before the work, so that an output that cannot be made is told at once.

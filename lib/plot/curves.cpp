@@ -185,7 +185,7 @@ void thin_out(Line& line, size_t most) {
   const size_t count = std::min(line.x.size(), line.y.size());
   const size_t buckets = std::max<size_t>(most / 2, 1);
   if (count <= 2 * buckets) return;
-  std::vector<double> x, y;
+  std::vector<double> x = {line.x[0]}, y = {line.y[0]};  // it begins and ends where it did
   for (size_t b = 0; b < buckets; ++b) {
     const size_t begin = b * count / buckets, end = (b + 1) * count / buckets;
     size_t low = begin, high = begin;
@@ -208,7 +208,6 @@ void thin_out(Line& line, size_t most) {
       y.push_back(std::nan(""));
     }
   }
-  // It ends where it ended.
   x.push_back(line.x[count - 1]);
   y.push_back(line.y[count - 1]);
   line.x = std::move(x);

@@ -11,13 +11,8 @@ FollowedRuns::FollowedRuns(const std::vector<std::string>& paths, ReadOptions op
     : options_(std::move(options)) {
   for (const std::string& path : paths) {
     if (path == "-") throw UsageError("--follow: standard input cannot be followed; name the file");
-    // A run's folder may be there before its metrics are.
-    std::error_code error;
-    const fs::path file =
-        fs::is_directory(path, error) ? fs::path(path) / "metrics.jsonl" : fs::path(path);
-    RunMetrics run;
-    run.path = file.string();
-    all_.push_back({.tail = Tail(file.string()), .run = std::move(run)});
+    all_.push_back(One{.tail = Tail(path), .run = {}});
+    all_.back().run.path = path;
   }
 }
 
@@ -35,6 +30,12 @@ void FollowedRuns::add(One& one, const std::string& line) {
 bool FollowedRuns::look() {
   bool any = false;
   for (One& one : all_) {
+    // A run's folder may come after this began, and its metrics after it.
+    std::error_code error;
+    if (one.lines == 0 && fs::is_directory(one.run.path, error)) {
+      one.run.path = (fs::path(one.run.path) / "metrics.jsonl").string();
+      one.tail = Tail(one.run.path);
+    }
     const Tail::News news = one.tail.look();
     if (news.anew) {
       const std::string path = one.run.path;

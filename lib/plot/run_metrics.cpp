@@ -30,7 +30,7 @@ Json parse_line(std::string_view line, const std::string& place) {
   } catch (const DataError&) {
     if (holds_not_a_number(line))
       throw DataError(cat(place, ": NaN or Infinity is no number", kRemedy));
-    throw DataError(cat(place, ": not a JSON object, is the line cut short?", kRemedy));
+    throw DataError(cat(place, ": not a JSON object (cut short?)", kRemedy));
   }
 }
 
@@ -97,13 +97,9 @@ std::string RunMetrics::option(std::string_view wanted) const {
 }
 
 uint64_t RunMetrics::planned_bytes() const {
-  const Json* plan = run.find("plan");
-  uint64_t sum = 0;
-  if (plan && plan->is_object())
-    for (const auto& [item, bytes] : plan->as_object())
-      if (bytes.is_integer() && bytes.as_number() >= 0 && bytes.as_number() < 0x1p56)
-        sum += static_cast<uint64_t>(bytes.as_integer());
-  return sum;
+  const Curve* told = find("planned_rss");
+  const double bytes = told && !told->values.empty() ? told->values.back() : 0.0;
+  return bytes > 0 && bytes < 0x1p56 ? static_cast<uint64_t>(bytes) : 0;
 }
 
 bool RunMetrics::finished() const {

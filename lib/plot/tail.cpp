@@ -30,6 +30,15 @@ Tail::Tail(Tail&& other) noexcept
       half_(std::move(other.half_)),
       last_(std::move(other.last_)) {}
 
+Tail& Tail::operator=(Tail&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(offset_, other.offset_);
+  std::swap(half_, other.half_);
+  std::swap(last_, other.last_);
+  return *this;
+}
+
 bool Tail::reopen() {
   const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {

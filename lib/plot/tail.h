@@ -16,7 +16,7 @@ class Tail {
   explicit Tail(std::string path) : path_(std::move(path)) {}
   ~Tail();
   Tail(Tail&& other) noexcept;
-  Tail& operator=(Tail&&) = delete;
+  Tail& operator=(Tail&& other) noexcept;
 
   struct News {
     bool anew = false;               // what was read before is no longer so

@@ -113,11 +113,12 @@ TextOptions standard_output_options() {
 }
 
 std::string draw_text(const Figure& figure, const TextOptions& options) {
-  PanelSpace space = {.columns = std::clamp(options.columns, 30, 400),
-                      .canvas_rows = kUsual,
-                      .glyphs = options.glyphs,
-                      .colours = options.colours,
-                      .marks = options.colours == Colours::kNone && has_several_colours(figure)};
+  PanelSpace space = {
+      .columns = std::clamp(options.columns, 30, 400),
+      .canvas_rows = kUsual,
+      .glyphs = options.glyphs,
+      .colours = options.colours,
+      .marks = options.marks && options.colours == Colours::kNone && has_several_colours(figure)};
   std::string text = draw_all(figure, space);
   if (options.rows <= 0) return text;
   // As high as fits: every row of a canvas costs one for each row of panels.

@@ -18,6 +18,7 @@ struct TextOptions {
   int rows = 0;  // to fit into; 0: as many as it takes
   Glyphs glyphs = Glyphs::kBraille;
   Colours colours = Colours::kNone;
+  bool marks = true;  // without colours, several series are drawn in marks of their own, not dots
 };
 
 /// What standard output shows: its size and colours where it is a terminal (NO_COLOR, TERM and
