@@ -113,6 +113,7 @@ void declare(OptionTable& t, Options& o) {
 TrainOptions resolve(const Options& o, const ToolContext& context) {
   TrainOptions r = o.train;
   r.seed = context.seed;
+  r.device = parse_device(context.device);
   if (o.recompute != "auto") r.recompute = parse_recompute(o.recompute);
   r.compute = o.compute == "bf16" ? Dtype::kBf16 : Dtype::kF32;
   r.lora.bias = o.bias == "all"         ? LoraBias::kAll

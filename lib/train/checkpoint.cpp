@@ -66,11 +66,14 @@ void refuse_other(const std::string& name, const Json* then, const Json& now) {
 }
 
 // Piece by piece, so that the file is never whole in memory beside its copy.
-void copy_mapped(const StoredTensor& from, std::byte* to) {
+void copy_mapped(const StoredTensor& from, const Tensor& to) {
   constexpr size_t kPiece = size_t{8} << 20;
   for (size_t at = 0; at < from.bytes.size(); at += kPiece) {
     const size_t bytes = std::min(kPiece, from.bytes.size() - at);
-    std::memcpy(to + at, from.bytes.data() + at, bytes);
+    const auto count = static_cast<int64_t>(bytes);
+    copy(make_tensor(static_cast<std::byte*>(to.data) + at, Dtype::kU8, {count}, to.device),
+         make_tensor(const_cast<std::byte*>(from.bytes.data()) + at, Dtype::kU8, {count}));
+    synchronize();
     from.file->forget(from.offset + at, bytes);
   }
 }
@@ -93,8 +96,11 @@ void save_checkpoint(const fs::path& out, const TrainerState& state, const Json&
   TensorWriter writer(folder.working(), std::move(infos), {{"format", "nibble"}}, SIZE_MAX,
                       std::string(kTensorStem));
   for (const auto& [name, t] : tensors)
-    if (t.elements() > 0)
-      writer.write(t.data, static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype));
+    if (t.elements() > 0) {
+      std::unique_ptr<std::byte[]> staging;
+      const auto bytes = host_bytes(t, staging);
+      writer.write(bytes.data(), bytes.size());
+    }
   writer.finish();
   Json json = Json::object({{"step", state.step},
                             {"micro_batches", state.micro_batches},
@@ -143,7 +149,7 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
     if (stored.info.dtype != t.dtype || stored.info.bytes != bytes)
       throw DataError(cat(checkpoint.string(), ": tensor \"", name,
                           "\" does not fit this run; resume with the options of the first run"));
-    copy_mapped(stored, static_cast<std::byte*>(t.data));
+    copy_mapped(stored, t);
   }
   parameters.refresh();
   return s;

@@ -64,7 +64,8 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
     result.tokens += batches[i].tokens();
     result.trained += static_cast<int64_t>(batches[i].rows.size());
   }
-  model.parameters.zero_gradients();
+  const ParameterSet& parameters = working().parameters;
+  parameters.zero_gradients();
   if (result.trained == 0) return result;
   const float scale = 1.0f / static_cast<float>(result.trained);
   double loss = 0.0;
@@ -78,7 +79,7 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
         {.seed = options.seed, .micro_batch = static_cast<uint64_t>(at.micro_batches) + i});
   }
   result.loss = loss / static_cast<double>(result.trained);
-  result.gradient_norm = l2_norm(model.parameters.gradients());
+  result.gradient_norm = l2_norm(parameters.gradients());
   return result;
 }
 
@@ -137,6 +138,7 @@ bool TrainingRun::State::evaluation_due(int64_t done) const {
 }
 
 void TrainingRun::State::run(const TrainReport& report) {
+  const StreamScope scope(stream.get());
   const auto enough = [&] {
     if (options.patience == 0 || at.evaluations_since_best < options.patience) return false;
     report.say(cat("no better for ", options.patience, " evaluations; stopping early"));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "model/device_model.h"
 #include "text/extend_tokenizer.h"
 #include "train/run.h"
 #include "train/run_folder.h"
@@ -42,8 +43,16 @@ struct TrainingRun::State {
   void go_on_from(const fs::path& checkpoint, const TrainReport& report);
   bool evaluation_due(int64_t step) const;
 
+  /// The model that is computed with: the folder's own, or its twin on the device.
+  const Model& working() const { return twin ? *twin : model; }
+  /// From the folder's model to its twin and back, where there is one.
+  void upload() const;
+  void download() const;
+
   TrainOptions options;
+  OwnedStream stream;
   Model model;
+  std::optional<Model> twin;
   std::optional<ExtendedTokenizer> extended;  // with --add-tokens
   ShardReader train_shard;
   std::optional<ShardReader> valid_shard;
@@ -53,7 +62,8 @@ struct TrainingRun::State {
   StepOptions step_options;
   RopeTable rope;
   MemoryPlan plan;
-  Arena parameter_arena, optimizer_arena, step_arena;
+  Arena host_arena;  // the folder's model's trained values, where a twin computes
+  Arena parameter_arena, optimizer_arena, step_arena, rope_arena;
   std::optional<Optimizer> optimizer;
   std::optional<Step> step;
   std::optional<RunFolder> held;  // OUT

@@ -14,6 +14,7 @@ namespace nibble {
 
 struct TrainOptions {
   std::string model, data, out;
+  Device device;  // what computes
   // what
   std::string method = "lora";  // lora, full
   LoraConfig lora;

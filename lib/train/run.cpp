@@ -11,6 +11,7 @@
 #include "io/memory.h"
 #include "model/adapter.h"
 #include "model/add_tokens.h"
+#include "tensor/cuda.h"
 #include "text/copy_tokenizer.h"
 #include "train/loop_state.h"
 
@@ -45,6 +46,16 @@ void check_targets(const Model& model, const std::vector<std::string>& targets) 
     if (!matches && target != "all-linear")
       throw UsageError(cat("--targets: ", quote(target), " names no linear layer of the model"));
   }
+}
+
+// What there is to plan in, and what of it is free.
+struct Room {
+  uint64_t all, free;
+};
+Room room_of(Device device) {
+  if (!device.on_cuda()) return {memory_total(), memory_available()};
+  const cuda::DeviceFacts facts = cuda::device_facts(device.index);
+  return {facts.memory, facts.free};
 }
 
 }  // namespace
@@ -107,7 +118,8 @@ TrainJob TrainingRun::State::job() const {
                              .beta1 = o.beta1,
                              .beta2 = o.beta2,
                              .epsilon = o.epsilon,
-                             .momentum = o.momentum}};
+                             .momentum = o.momentum},
+               .device = o.device.kind};
   add_shard(job, train_shard);
   if (valid_shard) add_shard(job, *valid_shard);
   return job;
@@ -117,26 +129,61 @@ void TrainingRun::State::lay_out() {
   TrainJob wanted = job();
   // Where no limit is given, what is free decides how much is made again, and all there is, what
   // cannot run at all.
-  const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : memory_total();
+  const Room room = room_of(options.device);
+  const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : room.all;
   if (!options.recompute)
     wanted.recompute = choose_recompute(
-        model, wanted, options.memory_limit > 0 ? options.memory_limit : memory_available());
+        model, wanted, options.memory_limit > 0 ? options.memory_limit : room.free);
   plan = plan_training(model, wanted);
   if (plan.total() > limit)
     throw MemoryError(refusal(model, wanted, plan, limit, options.memory_limit > 0));
   step_options = wanted.step_options();
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
 
-  Arena parameters_plan, optimizer_plan, step_plan;
-  model.parameters.lay_out(parameters_plan, options.compute, true);
-  take_optimizer_state(optimizer_plan, wanted.optimizer, model.parameters);
-  take_step_buffers(step_plan, model, step_options);
-  parameter_arena = Arena(parameters_plan.peak());
-  model.parameters.lay_out(parameter_arena, options.compute, true);
-  optimizer_arena = Arena(optimizer_plan.peak());
-  optimizer.emplace(wanted.optimizer, model.parameters, optimizer_arena);
-  step_arena = Arena(step_plan.peak());
-  step.emplace(model, step_options, rope, step_arena);
+  if (options.device.on_cuda()) {
+    stream = OwnedStream(options.device);
+    const StreamScope scope(stream.get());
+    twin = copy_model(model, options.device);
+    Arena measure;
+    model.parameters.lay_out(measure, Dtype::kF32, false);
+    host_arena = Arena(measure.peak());
+    model.parameters.lay_out(host_arena, Dtype::kF32, false);
+  }
+  Model& computed = twin ? *twin : model;
+  const StreamScope scope(stream.get());
+  // Each part twice over one path: measured, then taken.
+  const auto take = [this](Arena& arena, const auto& part) {
+    Arena measure(options.device);
+    part(measure);
+    arena = Arena(measure.peak(), options.device);
+    part(arena);
+  };
+  take(parameter_arena, [&](Arena& a) { computed.parameters.lay_out(a, options.compute, true); });
+  take(rope_arena, [&](Arena& a) { place_rope_table(rope, a); });
+  take(optimizer_arena, [&](Arena& a) {
+    if (a.measuring())
+      take_optimizer_state(a, wanted.optimizer, computed.parameters);
+    else
+      optimizer.emplace(wanted.optimizer, computed.parameters, a);
+  });
+  take(step_arena, [&](Arena& a) {
+    if (a.measuring())
+      take_step_buffers(a, computed, step_options);
+    else
+      step.emplace(computed, step_options, rope, a);
+  });
+}
+
+void TrainingRun::State::upload() const {
+  if (!twin) return model.parameters.refresh();
+  const StreamScope scope(stream.get());
+  upload_parameters(model.parameters, twin->parameters);
+}
+
+void TrainingRun::State::download() const {
+  if (!twin) return;
+  const StreamScope scope(stream.get());
+  download_parameters(twin->parameters, model.parameters);
 }
 
 TrainingRun::TrainingRun(const TrainOptions& options) : state_(std::make_unique<State>(options)) {}

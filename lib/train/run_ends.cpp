@@ -86,6 +86,8 @@ Json TrainingRun::State::run_record() const {
 }
 
 void TrainingRun::State::save_model(const fs::path& to) const {
+  download();
+  const StreamScope on_cpu(Stream{});
   if (options.method == "full")
     save_full_model(to, model, options.model, model.config.dtype);
   else
@@ -97,7 +99,8 @@ void TrainingRun::State::save_model(const fs::path& to) const {
 }
 
 void TrainingRun::State::go_on_from(const fs::path& checkpoint, const TrainReport& report) {
-  at = load_checkpoint(checkpoint, agreed, model.parameters, *optimizer);
+  const StreamScope scope(stream.get());
+  at = load_checkpoint(checkpoint, agreed, working().parameters, *optimizer);
   saved_step = at.step;
   report.say(cat("going on from ", checkpoint.string(), ", step ", at.step, " of ", total_steps));
   if (at.threads != threads() || at.cpu != simd_target_name())
@@ -117,7 +120,7 @@ void TrainingRun::State::start(const TrainReport& report) {
   agreed = settings();
   init_trained(model, options.lora, options.seed);
   if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
-  model.parameters.refresh();
+  upload();
   // All weights are copies now: the mapped ones need not stay in memory.
   if (options.method == "full")
     for (const auto& [name, t] : model.store->tensors()) t.file->forget(t.offset, t.bytes.size());
@@ -140,7 +143,7 @@ void TrainingRun::State::save(const TrainReport&) {
   const Span span("checkpoint");
   at.threads = threads();
   at.cpu = simd_target_name();
-  save_checkpoint(options.out, at, agreed, model.parameters, *optimizer,
+  save_checkpoint(options.out, at, agreed, working().parameters, *optimizer,
                   [&](const fs::path& to) { save_model(to); });
   saved_step = at.step;
   prune_checkpoints(options.out, options.keep, options.keep_best ? at.best_step : 0);
@@ -149,7 +152,8 @@ void TrainingRun::State::save(const TrainReport&) {
 void TrainingRun::State::finish(const TrainReport& report) {
   const fs::path out = options.out;
   if (options.keep_best && at.best_step > 0 && at.best_step != at.step) {
-    load_checkpoint(out / checkpoint_name(at.best_step), agreed, model.parameters, *optimizer);
+    const StreamScope scope(stream.get());
+    load_checkpoint(out / checkpoint_name(at.best_step), agreed, working().parameters, *optimizer);
     report.say(cat("keeping step ", at.best_step, ", validation loss ", fixed(at.best_loss, 4)));
   }
   // Beside the checkpoints, and there only when it is whole; what makes it an adapter or a model

@@ -1,0 +1,27 @@
+# nibble-train on the emulated GPU: the CPU's losses in fp32, the same bits for every way to save
+# memory and after a resume, and an adapter that the CPU's tools read.
+PATH=$EMULATED:$PATH
+tiny_data 60 64
+nibble-quantize -q model -o nf4
+on="-q --threads=1 --model=nf4 --data=train.nbp --batch-size=2 --accumulate=2 --steps=4"
+numbers() { grep -o '"loss": *[^,]*' "$1/metrics.jsonl" | tr -dc '0-9.\n'; }
+
+nibble-train $on --compute=f32 -o cpu
+nibble-train $on --compute=f32 --device=cuda -o gpu
+paste <(numbers cpu) <(numbers gpu) |
+  awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5 * $1) exit 1 } END { exit NR != 4 }' ||
+  fail "losses differ: $(numbers cpu) and $(numbers gpu)"
+
+# In bf16, dropout and noise on: every policy, and a run cut in two.
+options="$on --device=cuda --dropout=0.1 --neftune=5 --optimizer=adamw-8bit --save-every=2"
+nibble-train $options --recompute=none -o whole
+for policy in norm layer sqrt; do
+  nibble-train $options --recompute=$policy -o $policy
+  cmp whole/adapter_model.safetensors $policy/adapter_model.safetensors
+done
+cp -r whole cut
+rm -r cut/checkpoint-000004 cut/adapter_*
+nibble-train $options --recompute=none -o cut --resume
+cmp whole/adapter_model.safetensors cut/adapter_model.safetensors
+nibble-train $on --device=cuda --method=full --model=model -o full
+nibble-merge -q --model=model --adapter=whole -o merged
