@@ -6,10 +6,13 @@
 //   nibble-fit model-nf4 --gpu=rtx4090 --batch-size=8 --length=2048
 #include "base/threads.h"
 #include "cli/tool.h"
+#include "fit/figures.h"
 #include "fit/machine.h"
 #include "fit/read_model.h"
 #include "fit/render.h"
 #include "kernels/machine_rates.h"
+#include "plot/image.h"
+#include "plot/text_drawing.h"
 
 namespace {
 
@@ -18,6 +21,7 @@ using namespace nibble;
 struct Options {
   std::string model, params, task = "train", quantized, device = "cpu", gpu, gpus, find, data;
   std::string recompute = "auto", compute = "bf16", bias = "none";
+  std::optional<std::string> plot;
   Size memory_limit, least_memory, most_memory;
   bool list_gpus = false;
   int threads = 0;
@@ -48,6 +52,8 @@ void declare(OptionTable& t, Options& o) {
   t.group("What is asked");
   t.add("find", "WHAT", o.find, "the largest that fits")
       .choices({"batch", "sequence", "rank", "model"});
+  t.add("plot", "FILE", o.plot, "draw memory by item and what fits where: .svg, .png, else here")
+      .optional_value("-");
   t.add("tokens", "N", o.tokens, "tokens of the data: predicts the run's time");
   t.add("epochs", "N", o.epochs, "passes over the data").range(0, 1e6);
   t.add("price", "X", o.price, "of an hour: predicts the run's cost").range(0, 1e9);
@@ -154,6 +160,21 @@ Target target_of(const Options& o, const Question& q, const ToolContext& context
   return t;
 }
 
+// Whether it went into a file, so that standard output is still free.
+bool draw(const Figure& figure, const std::string& file) {
+  if (file == "-") {
+    write_stdout(draw_text(figure, standard_output_options()));
+    return false;
+  }
+  const bool png = file.ends_with(".png");
+  if (!png && !file.ends_with(".svg"))
+    throw UsageError(cat("--plot=", file, ": a file of .svg or .png is drawn"));
+  AtomicFile out(file);
+  out.write(draw_image(figure, {.format = png ? ImageFormat::kPng : ImageFormat::kSvg}));
+  out.commit();
+  return true;
+}
+
 Exit run(const Options& o, ToolContext& context) {
   set_threads(o.threads);
   if (o.list_gpus) {
@@ -173,6 +194,8 @@ Exit run(const Options& o, ToolContext& context) {
   const Answer a = answer(q, model, target, {tokens * o.epochs, o.price});
   const Extras extras = find_extras(q, target, o.find);
   const Json document = answer_json(q, target, a, extras);
+  if (o.plot && !draw(draw_answer(q, target, a, gpu_catalogue(o.gpus)), *o.plot))
+    return a.fits ? Exit::kDone : Exit::kNo;
   write_stdout(context.json ? document.dump() + "\n" : render_answer(document));
   return a.fits ? Exit::kDone : Exit::kNo;
 }

@@ -15,4 +15,7 @@ uint64_t memory_total();
 /// What of it is free now, page cache included.
 uint64_t memory_available();
 
+/// Gives back to the system what the heap holds and nobody uses, after much was freed.
+void release_free_memory();
+
 }  // namespace nibble

@@ -64,16 +64,16 @@ TrainingRun::State::State(const TrainOptions& o)
     : options(o), model(load_model(o.model)), train_shard(o.data) {
   if (!o.validation.empty()) valid_shard.emplace(o.validation);
   // New tokens come first: embedding and head grow, and the data is made of the longer vocabulary.
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::string fingerprint;
   if (!o.add_tokens.empty()) {
     extended.emplace(o.model, read_token_list(o.add_tokens));
     add_tokens(model, options.lora, extended->tokenizer());
+    fingerprint = extended->tokenizer().fingerprint;
   } else {
     const bool own = !o.adapter.empty() && has_tokenizer(o.adapter);
-    tokenizer = load_tokenizer(own ? o.adapter : o.model);
+    fingerprint = load_tokenizer(own ? o.adapter : o.model)->fingerprint;
   }
-  const std::string fingerprint =
-      extended ? extended->tokenizer().fingerprint : tokenizer->fingerprint;
+  release_free_memory();  // a large vocabulary leaves tens of MiB behind
   if (o.method == "full") {
     attach_full(model);
   } else if (!o.adapter.empty()) {
