@@ -129,6 +129,7 @@ END
 - nibble-fit -q model --length=64 --memory-limit=1GiB
 - nibble-fit -q model --length=64 --memory-limit=1GiB --json
 - nibble-fit -q --list-gpus
+fit.svg nibble-fit -q model --length=64 --plot=$DISK/fit.svg
 END
       ;;
     nibble-score) cat <<END
@@ -241,6 +242,12 @@ END
     nibble-score) cat <<END
 lines records.jsonl nibble-score $on --metric=length @ -o out/x
 lines records.jsonl nibble-score $on --metric=bleu --references=@ records.jsonl -o out/x
+END
+      ;;
+    nibble-fit) cat <<END
+folder model nibble-fit -q @ --length=64
+file model/config.json nibble-fit -q @ --length=64
+file train.nbp nibble-fit -q model --data=@
 END
       ;;
     nibble-inspect) cat <<END

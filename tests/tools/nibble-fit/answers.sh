@@ -1,6 +1,6 @@
 # What it answers: exit codes, every kind of input, ways that are true, and nibble-train's agreement.
 tiny_data
-number() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" <<<"$2"; }
+number() { grep -o "\"$1\": *[0-9]*" <<<"$2" | sed -n '1s/.*: *//p'; }  # the first of that name
 ask() { nibble-fit --length=64 --json "$@" || [ $? = 1 ]; }
 
 # Fits or not.
@@ -36,13 +36,14 @@ expect 71 nibble-train -q --threads=1 --model=model --data=train.nbp --steps=1 -
 one_line err
 
 # nibble-train plans the same, and takes the way to recompute that fits.
+nibble-init -q --tokenizer="$tiny_model" --layers=9 --hidden-size=64 --heads=4 -o deep
 data="--data=train.nbp --batch-size=8"
 for recompute in none norm sqrt layer; do
-  nibble-train --threads=1 --model=model $data --steps=1 --recompute=$recompute -o out-$recompute 2>/dev/null
+  nibble-train --threads=1 --model=deep $data --steps=1 --recompute=$recompute -o out-$recompute 2>/dev/null
   planned=$(sed -n 's/.*"planned_rss": \([0-9]*\).*/\1/p' out-$recompute/metrics.jsonl)
-  fit=$(number total "$(nibble-fit model --threads=1 $data --recompute=$recompute --json)")
+  fit=$(number total "$(nibble-fit deep --threads=1 $data --recompute=$recompute --json)")
   [ "$planned" = "$fit" ] || fail "$recompute: nibble-train plans $planned bytes, nibble-fit $fit"
-  nibble-train --threads=1 --model=model $data --steps=1 --memory-limit=$planned -o auto-$recompute 2>err
+  nibble-train --threads=1 --model=deep $data --steps=1 --memory-limit=$planned -o auto-$recompute 2>err
   grep -q "with --recompute=$recompute\$" err || fail "wanted $recompute: $(grep recompute err)"
   cmp out-none/adapter_model.safetensors auto-$recompute/adapter_model.safetensors
 done
@@ -52,7 +53,7 @@ for what in batch sequence rank; do
   n=$(number largest_$what "$(ask model --find=$what --memory-limit=40MiB --recompute=none)")
   option=$(sed 's/batch/batch-size/; s/sequence/length/' <<<$what)
   nibble-fit model --length=64 --recompute=none --memory-limit=40MiB --$option="$n" >out || fail "$what $n does not fit"
-  [ "$what $n" = "sequence 512" ] ||
+  [ "$what $n" = "sequence 2048" ] ||
     expect 1 nibble-fit model --length=64 --recompute=none --memory-limit=40MiB --$option=$((n + 1)) >out
 done
 ask alone.json --find=model --gpu=h200 --quantized=nf4 | grep -q '"name": *"Qwen3-8B"'

@@ -19,7 +19,7 @@ for option in batch-size rank length accumulate context; do
   for value in 0 -1 1.5 x 99999999999999999999; do fault 64 "--$option" model --$option=$value; done
 done
 fault 64 "--batch-size=65536 of 65536 tokens each" --params=7B --batch-size=65536 --length=65536
-fault 64 "--length=4096: the model's context is 512" model --length=4096
+fault 64 "--length=4096: the model's context is 2048" model --length=4096
 fault 64 "--memory-limit" model --memory-limit=-1GiB
 fault 64 "--memory-limit" model --memory-limit=lots
 fault 64 "--gpu" model --gpu=voodoo2

@@ -24,7 +24,7 @@ point() {  # point MODEL_OPTIONS LENGTH BATCH TRAIN_OPTIONS [QUANTIZE_OPTIONS]
   local planned peak fit
   read -r peak planned < <(sed -n '$s/.*"peak_rss": \([0-9]*\), "planned_rss": \([0-9]*\).*/\1 \2/p' out/metrics.jsonl)
   fit=$(nibble-fit $model --threads=2 --data=train.nbp --batch-size="$batch" $4 --json --memory-limit=64GiB |
-    sed -n 's/.*"total": *\([0-9]*\).*/\1/p')
+    grep -o '"fits": [a-z]*, "total": *[0-9]*' | sed 's/.*: *//')
   [ "$fit" = "$planned" ] || fail "nibble-fit plans $fit bytes, nibble-train $planned: $*"
   awk -v planned="$planned" -v peak="$peak" -v what="$*" 'BEGIN {
     difference = peak - planned; allowed = 0.03 * planned
