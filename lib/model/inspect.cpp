@@ -2,7 +2,6 @@
 #include "model/inspect.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 #include "base/quote.h"
@@ -170,25 +169,6 @@ void show_folder(const fs::path& path, const std::string& name,
   show_rows(dense_rows(*t), sink);
 }
 
-void show_shard(const fs::path& path, const std::string& name,
-                const std::function<void(std::string_view)>& sink) {
-  ShardReader shard(path);
-  int64_t i = -1;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), i);
-  if (error != std::errc() || end != name.data() + name.size() || i < 0 || i >= shard.rows())
-    nothing_named(path, name);
-  PackedRow row;
-  shard.read(i, row);
-  Json::Array labels;
-  for (size_t t = 0; t < row.tokens.size(); ++t)
-    labels.emplace_back(row.trained[t] ? int64_t{row.tokens[t]} : int64_t{-100});
-  sink(Json::object({{"input_ids", Json::Array(row.tokens.begin(), row.tokens.end())},
-                     {"labels", std::move(labels)},
-                     {"starts", Json::Array(row.starts.begin(), row.starts.end())}})
-           .dump() +
-       "\n");
-}
-
 }  // namespace
 
 Json inspect(const fs::path& path, const InspectOptions& options) {
@@ -217,9 +197,8 @@ void show(const fs::path& path, const std::string& name,
     case Kind::kGguf:
       return show_gguf(path, name, sink);
     case Kind::kShard:
-      return show_shard(path, name, sink);
     case Kind::kLines:
-      throw DataError(cat(path.string(), ": --show is for tensors, metadata and rows of shards"));
+      throw DataError(cat(path.string(), ": holds neither tensors nor metadata to show"));
     default:
       return show_folder(path, name, sink);
   }

@@ -29,8 +29,8 @@ Json inspect(const fs::path& path, const InspectOptions& options);
 /// The document as text, a line a fact.
 std::string render_inspection(const Json& document);
 
-/// Writes one thing whole to `sink`: the values of the tensor, the value of the metadata key, or
-/// the row of a packed shard (its number) of that name. DataError where there is none.
+/// Writes one thing whole to `sink`: the values of the tensor, or the value of the metadata key, of
+/// that name. DataError where there is none.
 void show(const fs::path& path, const std::string& name,
           const std::function<void(std::string_view)>& sink);
 

@@ -145,7 +145,9 @@ END
 - nibble-inspect --stats model/model.safetensors
 - nibble-inspect --verify train.nbp rows.jsonl
 - nibble-inspect --show=model.norm.weight model
-- nibble-inspect --show=0 train.nbp
+- nibble-inspect --show=2 --model=model train.nbp
+- nibble-inspect --show=2 --json train.nbp
+- nibble-inspect --stats --model=model train.nbp
 END
       ;;
     nibble-plot) cat <<END

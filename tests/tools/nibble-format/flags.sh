@@ -22,4 +22,4 @@ one_line err
 grep -q 'talk.jsonl:1: messages\[1\]: "weight" is 0.5; a turn is trained on (1) or not (0)' err
 # ShareGPT's turns have them too.
 echo '{"conversations":[{"from":"human","value":"a","weight":1},{"from":"gpt","value":"b","weight":0}]}' |
-  format -q | grep -qF '{"label":true,"text":"a<|im_end|>"}'
+  format -q | grep -F '{"label":true,"text":"a<|im_end|>"}' >/dev/null

@@ -20,7 +20,7 @@ for label in '"label":true' '"kto_tag":"desirable"' '"label":"True"'; do
   echo "{\"prompt\":\"p\",\"completion\":\"c\",$label}"
 done >rated.jsonl
 nibble-format -q rated.jsonl
-echo '{"instruction":"p","output":"c","kto_tag":false}' | nibble-format -q --template=alpaca | grep -q '}\],"label":false}$'
+echo '{"instruction":"p","output":"c","kto_tag":false}' | nibble-format -q --template=alpaca | grep '}\],"label":false}$' >/dev/null
 
 # Through tokenize and back nothing changes; TRL's names stand in the rows.
 tokenize() { nibble-tokenize -q --model="$tiny_model" "$@"; }

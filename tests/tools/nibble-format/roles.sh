@@ -26,6 +26,6 @@ for order in 'user user assistant' 'assistant user' 'user assistant assistant' '
   [ "$(grep -o 'x<|im_end|>' out | wc -l)" = "$(wc -w <<<"$order")" ]
 done
 # Roles that the template names, or that are to be learnt, are no slip.
-talk user critic | format --train-on=roles:critic | grep -qF '{"label":true,"text":"x<|im_end|>"}'
+talk user critic | format --train-on=roles:critic | grep -F '{"label":true,"text":"x<|im_end|>"}' >/dev/null
 echo "{% for m in messages %}{{ '[critic]' if m.role == 'critic' else '[' + m.role + ']' }}{{ m.content }}{% endfor %}" >own.jinja
-talk user critic assistant | nibble-format -q --template=own.jinja --any-order | grep -qF '[user]x[critic]x'
+talk user critic assistant | nibble-format -q --template=own.jinja --any-order | grep -F '[user]x[critic]x' >/dev/null

@@ -18,8 +18,8 @@ cp rows.tsv rows.data
 format --from=tsv rows.data | cmp - want
 format --from=alpaca rows.csv | cmp - want
 printf 'Question,Reply\nq,a\n' >faq.csv
-format faq.csv --fields=question:Question,answer:Reply | grep -qF 'user\nq<|im_end|>'
-printf 'prompt,completion,label\np,c,False\n' | format | grep -q '"label":false}$'
+format faq.csv --fields=question:Question,answer:Reply | grep -F 'user\nq<|im_end|>' >/dev/null
+printf 'prompt,completion,label\np,c,False\n' | format | grep '"label":false}$' >/dev/null
 
 # A row that cannot be read is named, and can be skipped; a table that is none is not.
 printf 'instruction,output\na,b\nonly one\n"c" d,e\nf,g\n' >bad.csv

@@ -20,7 +20,7 @@ nibble-format -q --template=own.jinja sharegpt.jsonl >want
 nibble-format -q --template=own.jinja messages.jsonl | cmp - want
 # The parts of a content are joined; those that are no text are refused.
 echo '{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":"c"}]}' |
-  nibble-format -q --template=own.jinja | grep -qF '<user>ab<end>'
+  nibble-format -q --template=own.jinja | grep -F '<user>ab<end>' >/dev/null
 echo '{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]}' >image.jsonl
 expect 65 nibble-format -q --template=own.jinja image.jsonl 2>err
 one_line err

@@ -20,7 +20,9 @@ check 65 "x.safetensors" x.safetensors
 : >x.nbp
 check 65 "x.nbp" x.nbp
 : >x.jsonl
-check 65 "--show is for" --show=a x.jsonl
+check 64 "--show=a: of training data the first examples are shown" --show=a x.jsonl
+nibble-init -q --tokenizer="$tiny_model" --layers=1 --hidden-size=32 --heads=2 -o model
+check 65 'holds nothing named "3"; run nibble-inspect without --show for the names' --show model
 expect 1 nibble-inspect --verify x.safetensors >out
 grep -q "^fault: x.safetensors" out
 echo '{}' >ok.jsonl
