@@ -88,19 +88,20 @@ std::string read_all(const std::string& path) {
   return text;
 }
 
-std::unique_ptr<Session> open_session(const Options& o, Dtype compute) {
+std::unique_ptr<Session> open_session(const Options& o, Dtype compute, Device device) {
   if (o.model.empty()) throw UsageError("--model is required; see --help");
   auto session = load_session(o.model, o.adapter, compute);
   quantize_head(*session, o.head);
+  move_to_device(*session, compute, device);
   const int64_t most = session->model.config.max_position;
   if (o.length != 0 && (o.length < 2 || o.length > most))
     throw UsageError(cat("--length=", o.length, " is outside 2 to the model's context, ", most));
   return session;
 }
 
-Json measure(const Options& o) {
+Json measure(const Options& o, Device device) {
   const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
-  const auto session = open_session(o, compute);
+  const auto session = open_session(o, compute, device);
   const int64_t most = session->model.config.max_position;
   PerplexityOptions options{.context = o.length > 0 ? o.length : std::min<int64_t>(1024, most),
                             .batch_size = o.batch_size,
@@ -123,6 +124,9 @@ std::string time_left(std::chrono::steady_clock::time_point begin, int64_t done,
 }
 
 Json run_tasks(const Options& o, ToolContext& context) {
+  // Questions that begin alike are read as a tree, which the CUDA half does not do.
+  if (parse_device(context.device).on_cuda())
+    throw UnavailableError("--device=cuda: benchmarks run on the CPU; use --device=cpu");
   std::vector<TaskRun> runs;
   const std::optional<FewShotOrder> order =
       o.few_shot_order.empty() ? std::nullopt
@@ -137,7 +141,7 @@ Json run_tasks(const Options& o, ToolContext& context) {
   EvaluateOptions options{.batch_tokens = o.batch_size * 1024,
                           .batch_size = o.batch_size,
                           .compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16};
-  const auto session = open_session(o, options.compute);
+  const auto session = open_session(o, options.compute, {});
   options.context = o.length > 0 ? o.length : session->model.config.max_position;
 
   Json head = log_head(runs, context.seed, options);
@@ -209,7 +213,7 @@ void run(const Options& o, ToolContext& context) {
     report = run_tasks(o, context);
     lines = report_table(report);
   } else {
-    report = measure(o);
+    report = measure(o, parse_device(context.device));
     for (const auto& [name, value] : report.as_object())
       lines.push_back(cat(name, "\t", value.dump()));
   }

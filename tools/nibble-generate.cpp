@@ -71,6 +71,8 @@ class Completer {
         session_(load_session(o.model, o.adapter, o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16)),
         prompter_(*session_->tokenizer, session_->model.config, o.template_name, o.raw, o.model) {
     quantize_head(*session_, o.head);
+    move_to_device(*session_, o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16,
+                   parse_device(context.device));
     for (const std::string& s : o.stop) stops_.push_back(unescape(s));
   }
 

@@ -12,27 +12,41 @@ namespace {
 class Scorer {
  public:
   Scorer(const Model& model, int64_t tokens, int64_t longest, Dtype compute)
-      : rope_(make_rope_table(model.config.rope, model.config.head_dim, longest)) {
+      : device_(model.embedding.weight.device),
+        stream_(device_),
+        rope_(make_rope_table(model.config.rope, model.config.head_dim, longest)) {
     const StepOptions options = {.tokens = tokens,
                                  .longest = longest,
                                  .labelled = tokens,
                                  .compute = compute,
                                  .training = false};
-    Arena plan;
+    const StreamScope scope(stream_.get());
+    Arena plan(device_), rope_plan(device_);
     take_step_buffers(plan, model, options);
-    arena_ = Arena(plan.peak());
+    place_rope_table(rope_, rope_plan);
+    rope_arena_ = Arena(rope_plan.peak(), device_);
+    place_rope_table(rope_, rope_arena_);
+    arena_ = Arena(plan.peak(), device_);
     step_.emplace(model, options, rope_, arena_);
   }
 
   std::span<const float> losses(const Batch& batch) {
     if (batch.rows.empty()) return {};
+    const StreamScope scope(stream_.get());
     step_->forward(batch);
-    return {step_->losses().as<float>(), batch.rows.size()};
+    losses_.resize(batch.rows.size());
+    const auto count = static_cast<int64_t>(losses_.size());
+    copy(view(losses_.data(), {count}), rows(step_->losses(), 0, count));
+    synchronize();
+    return losses_;
   }
 
  private:
+  Device device_;
+  OwnedStream stream_;
   RopeTable rope_;
-  Arena arena_;
+  Arena arena_, rope_arena_;
+  std::vector<float> losses_;
   std::optional<Step> step_;
 };
 

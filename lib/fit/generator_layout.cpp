@@ -26,11 +26,12 @@ GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model, const 
   b.scratch = take_block_scratch(arena, model, sizes, NormRecompute::kNo);
   b.activations = take_activations(arena, model, sizes, NormRecompute::kNo, b.scratch);
   b.head = take_head(arena, model, sizes, s.batch_size);
+  b.batch = BatchPlace(arena, most, s.batch_size);
   int64_t need = 0;
   for (int64_t l = 0; l < model.config.layers; ++l)
     need = std::max(
         need, attention_decode_scratch(attention_shape(model.config, model.config.window_of(l)),
-                                       s.batch_size, s.context));
+                                       s.batch_size, s.context, arena.device()));
   b.decode_scratch = arena.take(Dtype::kF32, {need});
   b.sample_logits = arena.take(Dtype::kF32, {model.config.vocab_size});
   return b;
@@ -47,7 +48,7 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   MemoryPlan plan;
   plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)", weight_bytes(model));
   ParameterSet parameters = model.parameters;
-  Arena adapter, arena;
+  Arena adapter(Device{device}), arena(Device{device});
   parameters.lay_out(adapter, s.compute, false);
   plan.add("adapter", adapter.peak());
   const GeneratorBuffers b = take_generator_buffers(arena, model, s);

@@ -29,6 +29,7 @@ struct GeneratorBuffers {
   BlockScratch scratch;
   BlockActivations activations;
   HeadBuffers head;
+  BatchPlace batch;
   Tensor decode_scratch, sample_logits;
 };
 GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model,

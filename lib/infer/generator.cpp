@@ -27,28 +27,39 @@ struct Sequence {
 struct Generator::State {
   const Model& model;
   GeneratorOptions options;
+  Device device;  // where the model lies
+  OwnedStream queue;
   RopeTable rope;
-  Arena arena;
+  Arena arena, rope_arena;
   std::optional<Cache> cache;
   BlockScratch scratch;
   BlockActivations activations;
   HeadBuffers head;
+  BatchPlace place;
   Tensor decode_scratch, sample_logits;
+  std::vector<float> host_logits;
   Sampler sampler;
   Batch batch;
+  BatchTensors at;                 // the batch where ops read it
+  std::vector<uint8_t> untrained;  // zeros
   std::vector<Sequence> active;
-  std::vector<int32_t> lengths, last_rows;
 
   State(const Model& m, const GeneratorOptions& o)
       : model(m),
         options(o),
+        device(m.embedding.weight.device),
+        queue(device),
         rope(make_rope_table(m.config.rope, m.config.head_dim, o.context)),
         sampler(o.sampling, m.config.vocab_size) {
     const GeneratorSizes sizes = {
         .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
-    Arena plan;
+    const StreamScope scope(queue.get());
+    Arena plan(device), rope_plan(device);
     take_generator_buffers(plan, model, sizes);
-    arena = Arena(plan.peak());
+    place_rope_table(rope, rope_plan);
+    arena = Arena(plan.peak(), device);
+    rope_arena = Arena(rope_plan.peak(), device);
+    place_rope_table(rope, rope_arena);
     GeneratorBuffers b = take_generator_buffers(arena, model, sizes);
     cache.emplace(std::move(b.cache), model.config, o.context);
     scratch = std::move(b.scratch);
@@ -56,9 +67,12 @@ struct Generator::State {
     head = b.head;
     decode_scratch = b.decode_scratch;
     sample_logits = b.sample_logits;
+    place = b.batch;
+    host_logits.resize(static_cast<size_t>(model.config.vocab_size));
     // Held at their most, so that no token allocates.
     active.reserve(static_cast<size_t>(options.batch_size));
-    lengths.reserve(static_cast<size_t>(options.batch_size));
+    batch.lengths.reserve(static_cast<size_t>(options.batch_size));
+    batch.rows.reserve(static_cast<size_t>(options.batch_size));
   }
 
   AttentionShape shape(int64_t block) const {
@@ -70,12 +84,12 @@ struct Generator::State {
     const ModelConfig& c = model.config;
     const auto rows_now = static_cast<int64_t>(active.size());
     for (int64_t slot = 0; slot < rows_now; ++slot)
-      cache->store(block, slot, lengths[static_cast<size_t>(slot)] - 1, a.qkv, slot, 1);
+      cache->store(block, slot, batch.lengths[static_cast<size_t>(slot)] - 1, a.qkv, slot, 1);
     attention_decode({.out = a.attention,
                       .q = columns(a.qkv, 0, c.heads * c.head_dim),
                       .keys = rows(cache->keys(block), 0, rows_now),
                       .values = rows(cache->values(block), 0, rows_now),
-                      .lengths = view(lengths.data(), {rows_now}),
+                      .lengths = at.lengths,
                       .shape = shape(block),
                       .scratch = decode_scratch});
   }
@@ -84,18 +98,18 @@ struct Generator::State {
   template <class AfterBlock>
   Tensor forward(AttentionStep attend, const AfterBlock& after) {
     const int64_t n = batch.tokens();
+    at = place.put(batch, model.config.vocab_size);
     const BlockRun run{.model = &model,
                        .batch = &batch,
-                       .at = BatchPlace().put(batch, model.config.vocab_size),
+                       .at = at,
                        .rope = &rope,
                        .scratch = &scratch,
                        .attend = attend,
                        .attend_state = this};
     const BlockActivations a = first_rows(activations, n);
     const Tensor delta = rows(scratch.delta, 0, n);
-    embedding_forward({.out = a.h_in,
-                       .ids = view(batch.ids.data(), {n}),
-                       .table = table_weight(model.embedding, model.parameters)});
+    embedding_forward(
+        {.out = a.h_in, .ids = at.ids, .table = table_weight(model.embedding, model.parameters)});
     for (int64_t l = 0; l < model.config.layers; ++l) {
       block_forward(run, l, l == 0 ? a.h_in : a.h_mid, l == 0 ? Tensor{} : delta, a);
       after(l, a);
@@ -109,15 +123,15 @@ struct Generator::State {
   // Reads waiting prompts into free slots, as many as fit; returns how many.
   size_t admit(std::span<const std::vector<int32_t>> prompts, size_t next) {
     batch.clear();
-    last_rows.clear();
     const size_t first = active.size();
     while (next < prompts.size() && active.size() < static_cast<size_t>(options.batch_size)) {
       const std::vector<int32_t>& prompt = prompts[next];
       CHECK(!prompt.empty() && static_cast<int64_t>(prompt.size()) < options.context);
       const auto tokens = static_cast<int64_t>(prompt.size());
       if (batch.tokens() > 0 && batch.tokens() + tokens > kPromptTokens) break;
-      batch.append(prompt, {});
-      last_rows.push_back(static_cast<int32_t>(batch.tokens() - 1));
+      untrained.assign(prompt.size(), 0);
+      batch.append(prompt, untrained);
+      batch.rows.push_back(static_cast<int32_t>(batch.tokens() - 1));
       Sequence sequence{.index = next++, .prompt = prompt.size(), .tokens = prompt};
       sequence.tokens.reserve(prompt.size() + static_cast<size_t>(options.max_tokens));
       active.push_back(std::move(sequence));
@@ -139,14 +153,12 @@ struct Generator::State {
   void step() {
     const Span span("decode");
     batch.clear();
-    lengths.clear();
-    last_rows.clear();
     for (const Sequence& s : active) {
       batch.ids.push_back(s.tokens.back());
       const auto position = static_cast<int32_t>(s.tokens.size()) - 1;
       batch.positions.push_back(position);
-      lengths.push_back(position + 1);
-      last_rows.push_back(static_cast<int32_t>(last_rows.size()));
+      batch.lengths.push_back(position + 1);
+      batch.rows.push_back(static_cast<int32_t>(batch.rows.size()));
     }
     const Tensor stream = forward(
         [](void* self, int64_t block, const BlockActivations& a) {
@@ -156,27 +168,37 @@ struct Generator::State {
     choose(stream, 0);
   }
 
-  // Samples for active[first...] from the rows of the stream named by last_rows.
+  // Samples for active[first...] from the rows of the stream named by batch.rows.
   void choose(const Tensor& stream, size_t first) {
     const Span span("choose token");
     const auto chunk = static_cast<size_t>(head.hidden.dim(0));
-    float* row = sample_logits.as<float>();
-    const auto vocabulary = static_cast<size_t>(model.config.vocab_size);
-    for (size_t begin = 0; begin < last_rows.size(); begin += chunk) {
-      const size_t count = std::min(chunk, last_rows.size() - begin);
+    for (size_t begin = 0; begin < batch.rows.size(); begin += chunk) {
+      const size_t count = std::min(chunk, batch.rows.size() - begin);
       const Tensor logits = head_logits(
-          model, stream, view(last_rows.data() + begin, {static_cast<int64_t>(count)}), head);
+          model, stream, rows(at.rows, static_cast<int64_t>(begin), static_cast<int64_t>(count)),
+          head);
       for (size_t i = 0; i < count; ++i) {
         Sequence& s = active[first + begin + i];
-        cast({.out = view(row, {1, model.config.vocab_size}),
-              .in = rows(logits, static_cast<int64_t>(i), 1)});
+        const std::span<float> row = fetch(rows(logits, static_cast<int64_t>(i), 1));
         // The largest of numbers of which one is NaN is any of them: an answer, but no one's.
-        if (!std::all_of(row, row + vocabulary, [](float x) { return std::isfinite(x); }))
+        if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); }))
           throw DataError(cat(model.store->path().string(), ": the logits are not finite",
                               "; look for NaN with nibble-inspect --stats"));
-        s.tokens.push_back(sampler.next({row, vocabulary}, s.tokens, base + s.index));
+        s.tokens.push_back(sampler.next(row, s.tokens, base + s.index));
       }
     }
+  }
+
+  // A row of logits (1,V) as floats on the host.
+  std::span<float> fetch(const Tensor& logits) {
+    Tensor row = sample_logits;
+    row.rank = 2;
+    row.shape = {1, model.config.vocab_size};
+    row.row_stride = model.config.vocab_size;
+    cast({.out = row, .in = logits});
+    copy(view(host_logits.data(), {model.config.vocab_size}), sample_logits);
+    synchronize();
+    return host_logits;
   }
 
   // Takes finished sequences out, the last slots moving into the gaps.
@@ -220,6 +242,7 @@ size_t Generator::planned_bytes() const {
 void Generator::run(std::span<const std::vector<int32_t>> prompts, uint64_t first_index,
                     const OnToken& on_token, const OnDone& on_done) {
   State& s = *state_;
+  const StreamScope scope(s.queue.get());
   s.base = first_index;
   s.active.clear();
   size_t next = 0;

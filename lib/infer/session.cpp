@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/adapter.h"
+#include "model/device_model.h"
 #include "text/copy_tokenizer.h"
 
 namespace nibble {
@@ -41,6 +42,20 @@ void quantize_head(Session& session, std::string_view type) {
   quantize(head.name, head.weight, {.type = wanted}, session.head);
   head.quantized = session.head.matrix();
   head.weight = {};
+}
+
+void move_to_device(Session& session, Dtype compute, Device device) {
+  if (!device.on_cuda()) return;
+  const OwnedStream stream(device);
+  const StreamScope scope(stream.get());
+  Model twin = copy_model(session.model, device);
+  Arena plan(device);
+  twin.parameters.lay_out(plan, compute, false);
+  session.device_parameters = Arena(plan.peak(), device);
+  twin.parameters.lay_out(session.device_parameters, compute, false);
+  upload_parameters(session.model.parameters, twin.parameters);
+  synchronize();
+  session.model = std::move(twin);
 }
 
 bool cut_at_stop(std::string& text, std::span<const std::string> stops) {

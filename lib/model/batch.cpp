@@ -8,7 +8,7 @@
 namespace nibble {
 
 void Batch::clear() {
-  for (auto* v : {&ids, &positions, &starts, &parents, &rows, &targets}) v->clear();
+  for (auto* v : {&ids, &positions, &starts, &parents, &rows, &targets, &lengths}) v->clear();
   longest = 0;
 }
 

@@ -19,6 +19,7 @@ struct Batch {
   std::vector<int32_t> parents;    // (S) what a sequence goes on from, or -1; empty: no tree
   std::vector<int32_t> rows;       // (M) tokens whose successor is trained on, increasing
   std::vector<int32_t> targets;    // (M) that successor's id
+  std::vector<int32_t> lengths;    // (N) while decoding: positions of the cache that each reads
   int64_t longest = 0;             // of the sequences, with what they go on from
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }

@@ -15,8 +15,8 @@ Tensor view_of(const std::vector<int32_t>& v) {
 
 BatchPlace::BatchPlace(Arena& arena, int64_t tokens, int64_t labelled) {
   if (!arena.device().on_cuda()) return;
-  // Ids, positions, at most a sequence a token, rows and targets.
-  room_ = arena.take(Dtype::kI32, {3 * tokens + 1 + 2 * labelled});
+  // Ids, positions, at most a sequence a token, lengths, rows and targets.
+  room_ = arena.take(Dtype::kI32, {4 * tokens + 1 + 2 * labelled});
   if (!arena.measuring())
     staging_ = std::make_shared<HostMemory>(static_cast<size_t>(room_.elements()) * sizeof(int32_t),
                                             arena.device());
@@ -34,7 +34,8 @@ BatchTensors BatchPlace::put(const Batch& batch, int64_t vocabulary) const {
             .starts = view_of(batch.starts),
             .parents = view_of(batch.parents),
             .rows = view_of(batch.rows),
-            .targets = view_of(batch.targets)};
+            .targets = view_of(batch.targets),
+            .lengths = view_of(batch.lengths)};
   CHECK(batch.parents.empty());
   auto* const host = reinterpret_cast<int32_t*>(staging_->data());
   int64_t used = 0;
@@ -51,7 +52,8 @@ BatchTensors BatchPlace::put(const Batch& batch, int64_t vocabulary) const {
                                 .starts = put(batch.starts),
                                 .parents = {},
                                 .rows = put(batch.rows),
-                                .targets = put(batch.targets)};
+                                .targets = put(batch.targets),
+                                .lengths = put(batch.lengths)};
   copy(nibble::rows(room_, 0, used), view(host, {used}));
   return tensors;
 }

@@ -14,6 +14,7 @@ struct BatchTensors {
   Tensor starts;          // (S+1)
   Tensor parents;         // (S), absent without a tree
   Tensor rows, targets;   // (M)
+  Tensor lengths;         // (N), absent but while decoding
 };
 
 class BatchPlace {
