@@ -391,7 +391,7 @@ using namespace nibble::emulate;
 
 extern "C" {
 
-const char* cublasGetStatusName(cublasStatus_t status) {
+const char* cublasLtGetStatusName(cublasStatus_t status) {
   switch (status) {
     case CUBLAS_STATUS_SUCCESS:
       return "CUBLAS_STATUS_SUCCESS";
@@ -416,8 +416,8 @@ const char* cublasGetStatusName(cublasStatus_t status) {
   }
   return "unknown";
 }
-const char* cublasGetStatusString(cublasStatus_t status) {
-  return cublasGetStatusName(status);
+const char* cublasLtGetStatusString(cublasStatus_t status) {
+  return cublasLtGetStatusName(status);
 }
 size_t cublasLtGetVersion() {
   return 130000;
