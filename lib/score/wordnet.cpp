@@ -67,6 +67,7 @@ std::string_view line_at(std::string_view text, size_t at) {
 // The line of a lemma, by bisection: lines are in the order of their bytes, those of the licence,
 // which begin with spaces, first.
 std::optional<std::string_view> find_line(std::string_view text, std::string_view lemma) {
+  if (lemma.empty()) return std::nullopt;
   size_t low = 0, high = text.size();  // the line starts in [low, high)
   while (low < high) {
     const size_t middle = low + (high - low) / 2;

@@ -19,7 +19,7 @@ from sklearn import metrics
 import lm_eval.tasks
 from nltk_wordnet import wordnet_reader
 
-WORDS = """the a an cat cats dog dogs ran run running quickly quick car automobile happy glad big large
+WORDS = """s es the a an cat cats dog dogs ran run running quickly quick car automobile happy glad big large
 children child kid went go goes better good house home physician doctor The CAT, doctors. buy purchased
 mice mouse Paris paris don't well-known 42 x² café CAFÉ Straße an- _a_ (the) "an" a1 thé the-end
 東京 猫が σοφός İstanbul Ǆ \u0301a a\u0301 ١٢ Ⅻ""".split()

@@ -138,7 +138,7 @@ TEST(WordNet, FindsTheSynonymsOfInflectedWords) {
   EXPECT_EQ(wordnet.synonyms("cats"), all);
   EXPECT_EQ(wordnet.synonyms("felines"), all);
   EXPECT_EQ(wordnet.synonyms("guys"), (std::vector<std::string>{"guy", "Cat"}));
-  for (const char* none : {"", " ", "1", "ca", "catt", "dog", "zebra", "xs"})
+  for (const char* none : {"", " ", "1", "ca", "catt", "dog", "zebra", "s", "es", "er"})
     EXPECT_TRUE(wordnet.synonyms(none).empty()) << none;
 }
 
