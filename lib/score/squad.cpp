@@ -4,10 +4,12 @@
 // references. In v2.0 a question may have no answer: no reference, or only empty ones; then only an
 // empty prediction is right, and both kinds of questions are also scored apart.
 #include <algorithm>
-#include <limits>
+#include <array>
+#include <deque>
 #include <memory>
 
 #include "score/metric.h"
+#include "score/ngrams.h"
 #include "text/jinja_utf8.h"
 #include "text/unicode.h"
 
@@ -16,73 +18,142 @@ namespace {
 
 namespace utf8 = jinja::utf8;
 
-bool is_punctuation(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
-         (c >= '{' && c <= '~');
+enum class Kind : uint8_t { kWord, kSpace, kOther, kPunctuation };
+
+// What a character is to Python: kWord is what \w means.
+Kind kind_of(char32_t code) {
+  if (is_python_space(code)) return Kind::kSpace;
+  const bool word =
+      code != kInvalidCode && (utf8::is_alpha(code) || utf8::is_decimal(code) ||
+                               utf8::is_digit(code) || utf8::is_numeric(code) || code == '_');
+  return word ? Kind::kWord : Kind::kOther;
 }
 
-// What \w means in Python.
-bool is_word(char32_t code) {
-  return code != kInvalidCode && (utf8::is_alpha(code) || utf8::is_decimal(code) ||
-                                  utf8::is_digit(code) || utf8::is_numeric(code) || code == '_');
-}
+struct AsciiKinds {
+  std::array<Kind, 128> kinds;
+  AsciiKinds() {
+    for (char c = 0; c < 127; ++c)
+      kinds[static_cast<size_t>(c)] = kind_of(static_cast<char32_t>(c));
+    kinds[127] = Kind::kOther;
+    for (const char c : std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"))
+      kinds[static_cast<size_t>(c)] = Kind::kPunctuation;
+  }
+};
 
-using Tokens = std::vector<std::string>;
+// The tokens of texts as numbers: equal ones are equal tokens, until clear().
+class Tokenizer {
+ public:
+  void clear() {
+    ids_.clear();
+    used_ = 0;
+  }
 
-Tokens tokens_of(std::string_view text) {
-  std::string lowered = utf8::lower(text);
-  std::erase_if(lowered, is_punctuation);
-  // Articles are whole words; what stands around one is split by it.
-  Tokens tokens(1);
-  std::string word;
-  const auto end_word = [&] {
-    if (word == "a" || word == "an" || word == "the")
-      tokens.emplace_back();
-    else
-      tokens.back() += word;
-    word.clear();
-  };
-  for (size_t at = 0; at < lowered.size();) {
-    const CodePoint p = read_utf8(lowered, at);
-    const std::string_view bytes(&lowered[at], static_cast<size_t>(p.size));
-    at += bytes.size();
-    if (is_word(p.code)) {
-      word += bytes;
-      continue;
+  void number(std::string_view text, std::vector<int32_t>& numbers) {
+    numbers.clear();
+    // Views of the words that are numbered point into the texts kept here.
+    if (used_ == texts_.size()) texts_.emplace_back();
+    std::string& out = texts_[used_++];
+    out.clear();
+    out.reserve(text.size() + 8);
+    const bool ascii = std::ranges::all_of(text, [](char c) { return (c & 0x80) == 0; });
+    const std::string lowered = ascii ? std::string() : utf8::lower(text);
+    if (!ascii) text = lowered;
+    out.reserve(text.size());
+    size_t token = 0, word = 0;  // where in `out` the token and the run of letters begin
+    const auto end_token = [&](size_t end) {
+      if (end > token)
+        numbers.push_back(ids_.add(std::string_view(out).substr(token, end - token)));
+      token = out.size();
+    };
+    // An article is a whole run of letters; it splits what stands around it.
+    const auto end_word = [&] {
+      const std::string_view run = std::string_view(out).substr(word);
+      if (run == "a" || run == "an" || run == "the") {
+        end_token(word);
+        token = out.size();
+      }
+      word = out.size();
+    };
+    for (size_t at = 0; at < text.size();) {
+      const auto byte = static_cast<unsigned char>(text[at]);
+      size_t size = 1;
+      Kind kind;
+      if (byte < 0x80) {
+        static const AsciiKinds kAscii;
+        kind = kAscii.kinds[byte];
+      } else {
+        const CodePoint p = read_utf8(text, at);
+        size = static_cast<size_t>(p.size);
+        kind = kind_of(p.code);
+      }
+      if (kind == Kind::kWord || kind == Kind::kOther) {
+        if (kind == Kind::kOther) end_word();
+        if (ascii && byte >= 'A' && byte <= 'Z')
+          out += static_cast<char>(byte | 0x20);
+        else
+          out += text.substr(at, size);
+        if (kind == Kind::kOther) word = out.size();
+      } else if (kind == Kind::kSpace) {
+        end_word();
+        end_token(out.size());
+        word = out.size();
+      }
+      at += size;
     }
     end_word();
-    if (is_python_space(p.code))
-      tokens.emplace_back();
-    else
-      tokens.back() += bytes;
+    end_token(out.size());
   }
-  end_word();
-  std::erase_if(tokens, [](const std::string& token) { return token.empty(); });
-  return tokens;
-}
 
-double f1_of(const Tokens& own, const Tokens& theirs) {
-  Tokens a = own, b = theirs, common;
-  std::ranges::sort(a);
-  std::ranges::sort(b);
-  std::ranges::set_intersection(a, b, std::back_inserter(common));
-  if (common.empty()) return 0.0;
-  const auto count = static_cast<double>(common.size());
-  const double precision = count / static_cast<double>(a.size());
-  const double recall = count / static_cast<double>(b.size());
-  return 2.0 * precision * recall / (precision + recall);
-}
+  int32_t words() const { return ids_.size(); }
+
+ private:
+  WordIds ids_;
+  std::deque<std::string> texts_;
+  size_t used_ = 0;
+};
+
+// A hypothesis beside one reference after another.
+class Comparison {
+ public:
+  explicit Comparison(std::string_view hypothesis) : tokenizer_(scratch()) {
+    tokenizer_.clear();
+    tokenizer_.number(hypothesis, own_);
+  }
+  void read(std::string_view reference) { tokenizer_.number(reference, theirs_); }
+
+  bool own_empty() const { return own_.empty(); }
+  bool reference_empty() const { return theirs_.empty(); }
+  bool exact() const { return own_ == theirs_; }
+  double f1() {
+    counts_.assign(static_cast<size_t>(tokenizer_.words()), 0);
+    for (const int32_t token : own_) ++counts_[static_cast<size_t>(token)];
+    double common = 0.0;
+    for (const int32_t token : theirs_) common += counts_[static_cast<size_t>(token)]-- > 0;
+    if (common == 0.0) return 0.0;
+    const double precision = common / static_cast<double>(own_.size());
+    const double recall = common / static_cast<double>(theirs_.size());
+    return 2.0 * precision * recall / (precision + recall);
+  }
+
+ private:
+  static Tokenizer& scratch() {
+    thread_local Tokenizer tokenizer;
+    return tokenizer;
+  }
+  Tokenizer& tokenizer_;
+  std::vector<int32_t> own_, theirs_, counts_;
+};
 
 class SquadMetric : public MeanMetric {
  public:
   std::vector<ScoreName> scores() const override { return {{"exact_match", 2}, {"f1", 2}}; }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Tokens own = tokens_of(example.hypothesis);
+    Comparison comparison(example.hypothesis);
     row[0] = row[1] = 0.0;
     for (const std::string& reference : example.references) {
-      const Tokens theirs = tokens_of(reference);
-      if (own == theirs) row[0] = 100.0;
-      row[1] = std::max(row[1], 100.0 * f1_of(own, theirs));
+      comparison.read(reference);
+      if (comparison.exact()) row[0] = 100.0;
+      row[1] = std::max(row[1], 100.0 * comparison.f1());
     }
   }
 };
@@ -101,18 +172,18 @@ class Squad2Metric : public Metric {
   int64_t width() const override { return 6; }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Tokens own = tokens_of(example.hypothesis);
+    Comparison comparison(example.hypothesis);
     std::ranges::fill(row, 0.0);
     bool answer = false;
     double exact = 0.0, f1 = 0.0;
     for (const std::string& reference : example.references) {
-      const Tokens theirs = tokens_of(reference);
-      if (theirs.empty()) continue;
+      comparison.read(reference);
+      if (comparison.reference_empty()) continue;
       answer = true;
-      if (own == theirs) exact = 100.0;
-      f1 = std::max(f1, 100.0 * f1_of(own, theirs));
+      if (comparison.exact()) exact = 100.0;
+      f1 = std::max(f1, 100.0 * comparison.f1());
     }
-    if (!answer) exact = f1 = own.empty() ? 100.0 : 0.0;
+    if (!answer) exact = f1 = comparison.own_empty() ? 100.0 : 0.0;
     const size_t kind = answer ? 0 : 3;
     row[kind] = exact;
     row[kind + 1] = f1;
