@@ -29,16 +29,19 @@ Kind kind_of(char32_t code) {
   return word ? Kind::kWord : Kind::kOther;
 }
 
-struct AsciiKinds {
+struct Ascii {
   std::array<Kind, 128> kinds;
-  AsciiKinds() {
-    for (char c = 0; c < 127; ++c)
-      kinds[static_cast<size_t>(c)] = kind_of(static_cast<char32_t>(c));
-    kinds[127] = Kind::kOther;
+  std::array<char, 128> lower;
+  Ascii() {
+    for (size_t c = 0; c < 128; ++c) {
+      kinds[c] = kind_of(static_cast<char32_t>(c));
+      lower[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
     for (const char c : std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"))
       kinds[static_cast<size_t>(c)] = Kind::kPunctuation;
   }
 };
+const Ascii kAscii;
 
 // The tokens of texts as numbers: equal ones are equal tokens, until clear().
 class Tokenizer {
@@ -53,55 +56,54 @@ class Tokenizer {
     // Views of the words that are numbered point into the texts kept here.
     if (used_ == texts_.size()) texts_.emplace_back();
     std::string& out = texts_[used_++];
-    out.clear();
-    out.reserve(text.size() + 8);
     const bool ascii = std::ranges::all_of(text, [](char c) { return (c & 0x80) == 0; });
     const std::string lowered = ascii ? std::string() : utf8::lower(text);
     if (!ascii) text = lowered;
-    out.reserve(text.size());
-    size_t token = 0, word = 0;  // where in `out` the token and the run of letters begin
+    out.resize(text.size());
+    char* const to = out.data();
+    size_t size = 0;             // of what is written
+    size_t token = 0, word = 0;  // where in it the token and the run of letters begin
     const auto end_token = [&](size_t end) {
-      if (end > token)
-        numbers.push_back(ids_.add(std::string_view(out).substr(token, end - token)));
-      token = out.size();
+      if (end > token) numbers.push_back(ids_.add({to + token, end - token}));
+      token = size;
     };
     // An article is a whole run of letters; it splits what stands around it.
     const auto end_word = [&] {
-      const std::string_view run = std::string_view(out).substr(word);
-      if (run == "a" || run == "an" || run == "the") {
-        end_token(word);
-        token = out.size();
+      if (size - word - 1 < 3) {
+        const std::string_view run(to + word, size - word);
+        if (run == "a" || run == "an" || run == "the") end_token(word);
       }
-      word = out.size();
+      word = size;
     };
     for (size_t at = 0; at < text.size();) {
       const auto byte = static_cast<unsigned char>(text[at]);
-      size_t size = 1;
-      Kind kind;
       if (byte < 0x80) {
-        static const AsciiKinds kAscii;
-        kind = kAscii.kinds[byte];
-      } else {
-        const CodePoint p = read_utf8(text, at);
-        size = static_cast<size_t>(p.size);
-        kind = kind_of(p.code);
-      }
-      if (kind == Kind::kWord || kind == Kind::kOther) {
-        if (kind == Kind::kOther) end_word();
-        if (ascii && byte >= 'A' && byte <= 'Z')
-          out += static_cast<char>(byte | 0x20);
-        else
-          out += text.substr(at, size);
-        if (kind == Kind::kOther) word = out.size();
-      } else if (kind == Kind::kSpace) {
+        const Kind kind = kAscii.kinds[byte];
+        ++at;
+        if (kind == Kind::kPunctuation) continue;
+        if (kind == Kind::kWord) {
+          to[size++] = kAscii.lower[byte];
+          continue;
+        }
         end_word();
-        end_token(out.size());
-        word = out.size();
+        if (kind == Kind::kSpace)
+          end_token(size);
+        else
+          to[size++] = static_cast<char>(byte);
+        word = size;
+        continue;
       }
-      at += size;
+      const CodePoint p = read_utf8(text, at);
+      const Kind kind = kind_of(p.code);
+      if (kind != Kind::kWord) end_word();
+      if (kind == Kind::kSpace) end_token(size);
+      for (int i = 0; i < p.size && kind != Kind::kSpace; ++i)
+        to[size++] = text[at + static_cast<size_t>(i)];
+      if (kind != Kind::kWord) word = size;
+      at += static_cast<size_t>(p.size);
     }
     end_word();
-    end_token(out.size());
+    end_token(size);
   }
 
   int32_t words() const { return ids_.size(); }
@@ -115,7 +117,7 @@ class Tokenizer {
 // A hypothesis beside one reference after another.
 class Comparison {
  public:
-  explicit Comparison(std::string_view hypothesis) : tokenizer_(scratch()) {
+  void begin(std::string_view hypothesis) {
     tokenizer_.clear();
     tokenizer_.number(hypothesis, own_);
   }
@@ -136,19 +138,21 @@ class Comparison {
   }
 
  private:
-  static Tokenizer& scratch() {
-    thread_local Tokenizer tokenizer;
-    return tokenizer;
-  }
-  Tokenizer& tokenizer_;
+  Tokenizer tokenizer_;
   std::vector<int32_t> own_, theirs_, counts_;
 };
+
+Comparison& begin_comparison(std::string_view hypothesis) {
+  thread_local Comparison comparison;
+  comparison.begin(hypothesis);
+  return comparison;
+}
 
 class SquadMetric : public MeanMetric {
  public:
   std::vector<ScoreName> scores() const override { return {{"exact_match", 2}, {"f1", 2}}; }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    Comparison comparison(example.hypothesis);
+    Comparison& comparison = begin_comparison(example.hypothesis);
     row[0] = row[1] = 0.0;
     for (const std::string& reference : example.references) {
       comparison.read(reference);
@@ -172,7 +176,7 @@ class Squad2Metric : public Metric {
   int64_t width() const override { return 6; }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    Comparison comparison(example.hypothesis);
+    Comparison& comparison = begin_comparison(example.hypothesis);
     std::ranges::fill(row, 0.0);
     bool answer = false;
     double exact = 0.0, f1 = 0.0;
