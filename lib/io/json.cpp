@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace nibble {
 namespace {
@@ -267,7 +268,12 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 Json parse_json(std::string_view text, const std::string& place) {
-  thread_local simdjson::dom::parser parser;
+  // A parser keeps room for the largest document it has seen, 14 bytes a byte: one that read a
+  // tokenizer is not kept.
+  constexpr size_t kKept = size_t{1} << 20;
+  thread_local simdjson::dom::parser kept;
+  std::optional<simdjson::dom::parser> own;
+  simdjson::dom::parser& parser = text.size() <= kKept ? kept : own.emplace();
   simdjson::dom::element root;
   const simdjson::padded_string padded(text);
   auto error = parser.parse(padded).get(root);
