@@ -71,23 +71,27 @@ class FormReader {
   FormReader(Table& form, Table& top) : form_(form), top_(top) {}
 
   void one(std::string_view key, std::optional<jinja::Template>& out) {
-    if (const auto [table, n] = find(key); n)
-      out.emplace(table->text_of(key, *n), table->place_of(*n));
+    if (const auto [table, n] = find(key); n) out = make(*table, key, *n);
   }
   void list(std::string_view key, ListTemplate& out) {
     const auto [table, n] = find(key);
     if (!n) return;
     if (const toml::array* items = n->as_array()) {
-      for (const toml::node& item : *items)
-        out.items.emplace_back(table->text_of(key, item), table->place_of(item));
+      for (const toml::node& item : *items) out.items.push_back(make(*table, key, item));
     } else {
-      out.items.emplace_back(table->text_of(key, *n), table->place_of(*n));
+      out.items.push_back(make(*table, key, *n));
       out.json = true;
     }
     if (out.items.empty()) table->fail(*n, cat("\"", key, "\" is empty"));
   }
 
  private:
+  // Jinja takes one line end off a template's end, which here means what it says.
+  static jinja::Template make(const Table& table, std::string_view key, const toml::node& n) {
+    std::string text = table.text_of(key, n);
+    if (text.ends_with('\n')) text += '\n';
+    return jinja::Template(text, table.place_of(n));
+  }
   std::pair<Table*, const toml::node*> find(std::string_view key) {
     const toml::node* everywhere = top_.find(key);
     if (const toml::node* own = form_.find(key)) return {&form_, own};

@@ -28,19 +28,25 @@ const Json* member_at(const Json& record, std::string_view path) {
   return at && !at->is_null() ? at : nullptr;
 }
 
-// The records inside a record: the innermost objects, each with what its parents have.
+// The records inside a record: the innermost objects, each with what its parents have, whose
+// members of the same names are those of "outer".
 void unfold(const Json& record, std::span<const std::string> path, std::vector<Json>& out) {
-  const Json* list = path.empty() ? nullptr : record.find(path.front());
-  if (path.empty() || !list) {
-    if (path.empty()) out.push_back(record);
+  if (path.empty()) {
+    out.push_back(record);
     return;
   }
-  for (const Json& item : list->as_array()) {
-    Json merged = record;
-    merged.erase(path.front());
+  const Json* list = record.find(path.front());
+  if (!list) return;
+  Json parent = record;
+  parent.erase(path.front());
+  const auto enter = [&](const Json& item) {
+    Json merged = parent;
+    merged.set("outer", parent);
     for (const auto& [name, value] : item.as_object()) merged.set(name, value);
     unfold(merged, path.subspan(1), out);
-  }
+  };
+  if (list->is_object()) return enter(*list);
+  for (const Json& item : list->as_array()) enter(item);
 }
 
 std::string names_of(const Json& record) {

@@ -56,10 +56,16 @@ int64_t code_points(std::string_view text) {
 
 }  // namespace
 
-std::unique_ptr<Metric> make_task_metric(std::string_view spec) {
-  if (std::ranges::count(kChoiceMetrics, spec)) return std::make_unique<RecordMean>(spec);
-  if (spec == "perplexity") return std::make_unique<TargetPerplexity>();
-  return make_metric(spec);
+TaskMetric make_task_metric(std::string_view spec) {
+  if (std::ranges::count(kChoiceMetrics, spec)) return {std::make_unique<RecordMean>(spec), {}};
+  if (spec == "perplexity") return {std::make_unique<TargetPerplexity>(), {}};
+  const size_t slash = std::min(spec.rfind('/'), spec.size());
+  TaskMetric out = {make_metric(spec.substr(0, slash)), {}};
+  if (slash == spec.size()) return out;
+  out.only = spec.substr(slash + 1);
+  for (const ScoreName& name : out.metric->scores())
+    if (name.name == out.only) return out;
+  throw UsageError(cat("--metric=", spec, ": it has no score \"", out.only, "\""));
 }
 
 std::string metric_fault(std::string_view spec, TaskKind kind) {

@@ -12,10 +12,16 @@
 
 namespace nibble {
 
+/// A metric of a task, or one score of it: "squad", "rouge:stemmer=yes", "classification/mcc".
+struct TaskMetric {
+  std::unique_ptr<Metric> metric;
+  std::string only;  // the score; empty: all but details
+};
+
 /// "acc", "acc_norm", "acc_bytes" (the right choice is likeliest; by character; by byte), "mc2"
 /// (probability of the right ones among all), "perplexity" (of continuations), or a metric as
-/// nibble-score takes it. Throws UsageError.
-std::unique_ptr<Metric> make_task_metric(std::string_view spec);
+/// nibble-score takes it, each with "/SCORE" for one of its scores. Throws UsageError.
+TaskMetric make_task_metric(std::string_view spec);
 
 /// Why a task of that kind cannot have that metric; empty where it can.
 std::string metric_fault(std::string_view spec, TaskKind kind);

@@ -17,7 +17,9 @@ using Picks = std::vector<int32_t>;
 class Measured {
  public:
   Measured(const std::string& spec, const std::vector<Json>& records)
-      : metric_(make_task_metric(spec)), names_(metric_->scores()) {
+      : Measured(make_task_metric(spec), records) {}
+  Measured(TaskMetric metric, const std::vector<Json>& records)
+      : metric_(std::move(metric.metric)), only_(metric.only), names_(metric_->scores()) {
     std::vector<ScoreExample> examples;
     for (const Json& record : records) examples.push_back(scored_example(record));
     if (metric_->needs().all_first) metric_->prepare(examples);
@@ -31,6 +33,9 @@ class Measured {
   }
 
   const std::vector<ScoreName>& names() const { return names_; }
+  bool shown(size_t score) const {
+    return only_.empty() ? !names_[score].detail : names_[score].name == only_;
+  }
   std::vector<double> scores(std::span<const int32_t> picks) const {
     std::vector<double> out(names_.size());
     metric_->from_rows({numbers_, metric_->width()}, picks, out);
@@ -76,6 +81,7 @@ class Measured {
 
  private:
   std::unique_ptr<Metric> metric_;
+  std::string only_;
   std::vector<ScoreName> names_;
   std::vector<double> numbers_;
 };
@@ -86,7 +92,8 @@ Json number(double x) {
 
 // "acc", or "rouge.rouge1_f" where the metric has several scores or another name.
 std::string full_name(const std::string& spec, const std::vector<ScoreName>& names, size_t i) {
-  if (names.size() == 1 && names[0].name == spec) return spec;
+  if ((names.size() == 1 && names[0].name == spec) || spec.find('/') != std::string::npos)
+    return names[i].name;
   return cat(std::string_view(spec).substr(0, spec.find(':')), ".", names[i].name);
 }
 
@@ -103,7 +110,7 @@ Json metrics_json(const Json& settings, const std::vector<Measured>& all, const 
   for (size_t m = 0; m < all.size(); ++m) {
     const auto values = all[m].scores(picks), errors = all[m].errors(picks, o);
     for (size_t i = 0; i < values.size(); ++i) {
-      if (all[m].names()[i].detail) continue;
+      if (!all[m].shown(i)) continue;
       out.set(full_name(settings.at("metrics").as_array()[m].as_string(), all[m].names(), i),
               Json::object({{"value", number(values[i])}, {"error", number(errors[i])}}));
     }
@@ -247,7 +254,7 @@ Json compare_logs(const std::string& before, const std::string& after, const Rep
     Json metrics = Json::object();
     for (size_t m = 0; m < first.size(); ++m)
       for (size_t i = 0; i < first[m].names().size(); ++i)
-        if (!first[m].names()[i].detail)
+        if (first[m].shown(i))
           metrics.set(
               full_name(settings.at("metrics").as_array()[m].as_string(), first[m].names(), i),
               compare_metric(first[m], second[m], i, x.size(), o));
