@@ -111,7 +111,8 @@ std::vector<int64_t> answers_of(const TaskExample& e, const std::vector<std::str
   std::vector<std::string> names = {answer};
   if (answer.starts_with('[')) {
     names.clear();
-    for (const Json& item : parse_json(answer, "answer").as_array()) names.push_back(text_of(item));
+    const Json list = parse_json(answer, "answer");
+    for (const Json& item : list.as_array()) names.push_back(text_of(item));
   }
   std::vector<int64_t> out;
   for (const std::string& name : names) {

@@ -117,7 +117,7 @@ TEST(Tasks, PromptsAreThoseOfThePapers) {
             "The sun came out therefore~ the snow melted.");
   EXPECT_EQ(examples_of("record", "hub.jsonl")[0].prompts[0],
             "Ann Lee won the race in Oslo.\n\n  - Ann Lee was first.\n  - The race was in Oslo.\n");
-  EXPECT_EQ(text(examples_of("record", "hub.jsonl")[0], 0).substr(79),
+  EXPECT_EQ(text(examples_of("record", "hub.jsonl")[0], 0).substr(80),
             "~  - Many cheered Ann Lee in Oslo");
   EXPECT_EQ(
       examples_of("wsc", "hub.jsonl")[0].prompts[0],

@@ -17,34 +17,34 @@ THEIRS = pathlib.Path(lm_eval.__file__).parent / "tasks"
 # A logit of some 32, summed in f32 through 30 layers, a token.
 PER_TOKEN = 30 * 32 * 2.0**-23
 
-# nibble's task: lm-eval's file, the fixture, the split that its records are.
+# nibble's task: lm-eval's file, the fixture.
 TASKS = {
-    "arc_easy": ("arc/arc_easy.yaml", "hub.jsonl", "test"),
-    "arc_challenge": ("arc/arc_easy.yaml", "hub.jsonl", "test"),
-    "boolq": ("super_glue/boolq/default.yaml", "hub.jsonl", "validation"),
-    "piqa": ("piqa/piqa.yaml", "hub.jsonl", "validation"),
-    "hellaswag": ("hellaswag/hellaswag.yaml", "publisher.jsonl", "validation"),
-    "winogrande": ("winogrande/default.yaml", "publisher.jsonl", "validation"),
-    "openbookqa": ("openbookqa/openbookqa.yaml", "hub.jsonl", "test"),
-    "sciq": ("sciq/sciq.yaml", "hub.jsonl", "test"),
-    "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", "hub.jsonl", "validation"),
-    "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", "hub.jsonl", "validation"),
-    "lambada": ("lambada/lambada_openai.yaml", "hub.jsonl", "test"),
-    "cola": ("glue/cola/default.yaml", "hub.jsonl", "validation"),
-    "sst2": ("glue/sst2/default.yaml", "hub.jsonl", "validation"),
-    "mrpc": ("glue/mrpc/default.yaml", "hub.jsonl", "validation"),
-    "qqp": ("glue/qqp/default.yaml", "hub.jsonl", "validation"),
-    "qnli": ("glue/qnli/default.yaml", "hub.jsonl", "validation"),
-    "rte": ("glue/rte/default.yaml", "hub.jsonl", "validation"),
-    "wnli": ("glue/wnli/default.yaml", "hub.jsonl", "validation"),
-    "mnli": ("glue/mnli/default.yaml", "hub.jsonl", "validation_matched"),
-    "cb": ("super_glue/cb/default.yaml", "hub.jsonl", "validation"),
-    "sglue_rte": ("super_glue/rte/default.yaml", "hub.jsonl", "validation"),
-    "copa": ("super_glue/copa/default.yaml", "hub.jsonl", "validation"),
-    "multirc": ("super_glue/multirc/default.yaml", "hub.jsonl", "validation"),
-    "record": ("super_glue/record/default.yaml", "hub.jsonl", "validation"),
-    "wic": ("super_glue/wic/default.yaml", "hub.jsonl", "validation"),
-    "wsc": ("super_glue/wsc/default.yaml", "hub.jsonl", "validation"),
+    "arc_easy": ("arc/arc_easy.yaml", "hub.jsonl"),
+    "arc_challenge": ("arc/arc_easy.yaml", "hub.jsonl"),
+    "boolq": ("super_glue/boolq/default.yaml", "hub.jsonl"),
+    "piqa": ("piqa/piqa.yaml", "hub.jsonl"),
+    "hellaswag": ("hellaswag/hellaswag.yaml", "publisher.jsonl"),
+    "winogrande": ("winogrande/default.yaml", "publisher.jsonl"),
+    "openbookqa": ("openbookqa/openbookqa.yaml", "hub.jsonl"),
+    "sciq": ("sciq/sciq.yaml", "hub.jsonl"),
+    "truthfulqa_mc1": ("truthfulqa/truthfulqa_mc1.yaml", "hub.jsonl"),
+    "truthfulqa_mc2": ("truthfulqa/truthfulqa_mc2.yaml", "hub.jsonl"),
+    "lambada": ("lambada/lambada_openai.yaml", "hub.jsonl"),
+    "cola": ("glue/cola/default.yaml", "hub.jsonl"),
+    "sst2": ("glue/sst2/default.yaml", "hub.jsonl"),
+    "mrpc": ("glue/mrpc/default.yaml", "hub.jsonl"),
+    "qqp": ("glue/qqp/default.yaml", "hub.jsonl"),
+    "qnli": ("glue/qnli/default.yaml", "hub.jsonl"),
+    "rte": ("glue/rte/default.yaml", "hub.jsonl"),
+    "wnli": ("glue/wnli/default.yaml", "hub.jsonl"),
+    "mnli": ("glue/mnli/default.yaml", "hub.jsonl"),
+    "cb": ("super_glue/cb/default.yaml", "hub.jsonl"),
+    "sglue_rte": ("super_glue/rte/default.yaml", "hub.jsonl"),
+    "copa": ("super_glue/copa/default.yaml", "hub.jsonl"),
+    "multirc": ("super_glue/multirc/default.yaml", "hub.jsonl"),
+    "record": ("super_glue/record/default.yaml", "hub.jsonl"),
+    "wic": ("super_glue/wic/default.yaml", "hub.jsonl"),
+    "wsc": ("super_glue/wsc/default.yaml", "hub.jsonl"),
 }
 # lm-eval's names of scores, where nibble's differ.
 NAMES = {"mc2": "acc", "f1_macro": "f1", "exact_match": "em"}
@@ -76,6 +76,14 @@ def lm(smollm2):
     from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=str(smollm2), dtype="float32", batch_size=8, device="cpu")
+
+
+def splits(test, train=None):
+    """The files of a task, whatever its file calls its splits."""
+    names = dict.fromkeys(("test", "validation", "validation_matched"), test)
+    names["train"] = names["dev"] = train or test
+    files = ", ".join(f"{name}: {file}" for name, file in names.items())
+    return f"dataset_kwargs: {{data_files: {{{files}}}}}\n"
 
 
 def theirs(lm, folder, name, limit=None, shots=None):
@@ -122,11 +130,10 @@ def assert_same(result, report, records):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task(task, lm, smollm2, tmp_path):
-    source, fixture, split = TASKS[task]
+    source, fixture = TASKS[task]
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS / source}\ntask: interop_{task}\ndataset_path: json\n"
-        f"dataset_name: null\ntraining_split: null\nfewshot_split: null\n"
-        f"dataset_kwargs: {{data_files: {{{split}: {FIXTURES / task / fixture}}}}}\n")
+        f"dataset_name: null\n{splits(FIXTURES / task / fixture)}")
     result = theirs(lm, tmp_path, f"interop_{task}", shots=0)
     assert_same(result, *ours(smollm2, task, tmp_path, f"--data={FIXTURES / task / fixture}"))
 
@@ -141,7 +148,7 @@ def test_mmlu(subject, lm, smollm2, tmp_path):
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS}/mmlu/default/_default_template_yaml\ntask: interop_mmlu\n"
         "dataset_path: json\ndataset_name: null\n"
-        f"dataset_kwargs: {{data_files: {{test: {tmp_path}/hub.jsonl, dev: {tmp_path}/hub_dev.jsonl}}}}\n"
+        f"{splits(tmp_path / 'hub.jsonl', tmp_path / 'hub_dev.jsonl')}"
         'description: "The following are multiple choice questions (with answers) about '
         f'{subject.replace("_", " ")}.\\n\\n"\n')
     result = theirs(lm, tmp_path, "interop_mmlu", shots=5)
@@ -153,8 +160,7 @@ def test_few_shots(lm, smollm2, tmp_path):
     data = FIXTURES / "sciq" / "hub.jsonl"
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS}/sciq/sciq.yaml\ntask: interop_sciq\ndataset_path: json\n"
-        f"dataset_kwargs: {{data_files: {{test: {data}, train: {data}}}}}\n"
-        "validation_split: null\nfewshot_config: {sampler: first_n}\n")
+        f"{splits(data)}fewshot_config: {sampler: first_n}\n")
     result = theirs(lm, tmp_path, "interop_sciq", shots=2)
     assert_same(result, *ours(smollm2, "sciq", tmp_path, f"--data={data}",
                               f"--few-shot-data={data}", "--few-shot=2", "--few-shot-order=first"))
@@ -165,7 +171,7 @@ def test_gsm8k(lm, smollm2, tmp_path):
     data = FIXTURES / "gsm8k" / "publisher.jsonl"
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS}/gsm8k/gsm8k.yaml\ntask: interop_gsm8k\ndataset_path: json\n"
-        f"dataset_name: null\ndataset_kwargs: {{data_files: {{test: {data}, train: {data}}}}}\n"
+        f"dataset_name: null\n{splits(data)}"
         "fewshot_config: {sampler: first_n}\n"
         'generation_kwargs: {until: ["Question:", "</s>", "<|im_end|>"], do_sample: false, '
         "temperature: 0.0, max_gen_toks: 48}\n")
@@ -200,7 +206,6 @@ def test_real_piqa(lm, smollm2, tmp_path):
         for line, label in zip(lines, labels)))
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS}/piqa/piqa.yaml\ntask: interop_piqa\ndataset_path: json\n"
-        f"dataset_name: null\ntraining_split: null\n"
-        f"dataset_kwargs: {{data_files: {{validation: {tmp_path}/piqa.jsonl}}}}\n")
+        f"dataset_name: null\n{splits(tmp_path / 'piqa.jsonl')}")
     result = theirs(lm, tmp_path, "interop_piqa", shots=0)
     assert_same(result, *ours(smollm2, "piqa", tmp_path, f"--data={DATA}/benchmarks", "--limit=40"))

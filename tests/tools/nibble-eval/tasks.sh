@@ -67,8 +67,7 @@ nibble-train -q --threads=1 --model=model --data=train.nbp --modules-to-save=lm_
 eval_ -q --task=arc --data=many --adapter=adapter --log=after >out
 nibble-eval -q --compare before after --json >json
 grep -q '"arc_easy": {"examples": 2, "metrics": {"acc": {"before": ' json
-expect 65 nibble-eval -q --compare before log 2>err
-expect 65 nibble-eval -q --compare before short 2>err
+expect 65 nibble-eval -q --compare before shots 2>err
 one_line err
 expect 64 nibble-eval -q --compare before 2>err
 grep -q "takes two logs" err

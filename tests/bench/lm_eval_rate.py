@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Times lm-eval and nibble-eval on the same questions, all cores: lm_eval_rate.py MODEL/ DATA/ TASK
+LIMIT [BATCH...], TASK being hellaswag, piqa, sciq, arc_easy or another whose records nibble and
+lm-eval read alike, DATA/ its file TASK.jsonl. lm-eval's time is that of its evaluation, the model
+loaded and warm, the best of f32 and bf16 and of the batch sizes; nibble's that of its whole command.
+Prints one JSON object. Needs NIBBLE_BIN, and the environment that scripts/interop makes."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+import lm_eval
+import torch
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+
+SOURCES = {
+    "arc_easy": "arc/arc_easy.yaml",
+    "hellaswag": "hellaswag/hellaswag.yaml",
+    "piqa": "piqa/piqa.yaml",
+    "sciq": "sciq/sciq.yaml",
+}
+
+
+def theirs(model, task, data, limit, batches, folder):
+    yaml = pathlib.Path(lm_eval.__file__).parent / "tasks" / SOURCES[task]
+    splits = ", ".join(f"{s}: {data}/{task}.jsonl" for s in ("train", "validation", "test"))
+    (folder / "task.yaml").write_text(
+        f"include: {yaml}\ntask: timed\ndataset_path: json\ndataset_name: null\n"
+        f"dataset_kwargs: {{data_files: {{{splits}}}}}\n")
+    manager = TaskManager(include_path=str(folder))
+    times = {}
+    for dtype in ("float32", "bfloat16"):
+        for batch in batches:
+            lm = HFLM(pretrained=model, dtype=dtype, batch_size=batch, device="cpu")
+            lm_eval.simple_evaluate(model=lm, tasks=["timed"], limit=2, task_manager=manager,
+                                    bootstrap_iters=0)
+            start = time.perf_counter()
+            result = lm_eval.simple_evaluate(model=lm, tasks=["timed"], limit=limit,
+                                             task_manager=manager, bootstrap_iters=0)
+            times[f"{dtype}, batch {batch}"] = time.perf_counter() - start
+    return times, result["results"]["timed"]["acc,none"]
+
+
+def ours(model, task, data, limit):
+    command = [f"{os.environ['NIBBLE_BIN']}/nibble-eval", f"--model={model}", f"--task={task}",
+               f"--data={data}/{task}.jsonl", f"--limit={limit}", "--json", "-q", "--samples=10"]
+    times = {}
+    for compute in ("f32", "bf16"):
+        rounds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            done = subprocess.run([*command, f"--compute={compute}"], check=True,
+                                  capture_output=True, text=True)
+            rounds.append(time.perf_counter() - start)
+        times[compute] = sorted(rounds)[1]
+    return times, json.loads(done.stdout)["tasks"][task]["metrics"]["acc"]["value"]
+
+
+def main(model, data, task, limit, *batches):
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    own, accuracy = ours(model, task, data, int(limit))
+    with tempfile.TemporaryDirectory() as folder:
+        other, their_accuracy = theirs(model, task, data, int(limit), [int(b) for b in batches or (8,)],
+                                       pathlib.Path(folder))
+    print(json.dumps({"task": task, "questions": int(limit), "nibble_s": own, "lm_eval_s": other,
+                      "acc": [accuracy, their_accuracy],
+                      "ratio": min(other.values()) / min(own.values())}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
