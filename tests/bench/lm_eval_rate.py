@@ -35,7 +35,7 @@ def theirs(model, task, data, limit, batches, folder):
     (folder / "task.yaml").write_text(
         f"include: {yaml}\ntask: timed\ndataset_path: json\ndataset_name: null\n"
         f"dataset_kwargs: {{data_files: {{{splits}}}}}\n")
-    manager = TaskManager(include_path=str(folder))
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
     times = {}
     for dtype in ("float32", "bfloat16"):
         for batch in batches:

@@ -91,7 +91,7 @@ def theirs(lm, folder, name, limit=None, shots=None):
 
     return lm_eval.simple_evaluate(
         model=lm, tasks=[name], limit=limit, num_fewshot=shots, log_samples=True,
-        bootstrap_iters=0, task_manager=TaskManager(include_path=str(folder)))
+        bootstrap_iters=0, task_manager=TaskManager(include_path=str(folder), include_defaults=False))
 
 
 def ours(smollm2, task, folder, *options):
