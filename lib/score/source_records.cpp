@@ -63,10 +63,12 @@ std::vector<std::string> texts_of(element value, std::string_view name) {
 // The last answer of a conversation, where the record is one that does not hold it in the field of
 // the prediction.
 bool answer_of(element record, std::string_view prediction, std::vector<std::string>& texts) {
-  const Fields fields(record, own_names());
+  // Turns may end with a "completion" beside them: the prediction is not to be their answer.
+  const FieldNames names = {{"completion", prediction == "completion" ? "" : "completion"}};
+  const Fields fields(record, names);
   const Form* form = find_form(fields);
   if (!form || form == &kTextForm || (form == &kAlpacaForm && prediction == "output") ||
-      (form == &kPromptForm && (prediction == "completion" || !fields.has("completion"))))
+      (form == &kPromptForm && !fields.has("completion")))
     return false;
   Conversation conversation;
   read_conversation(*form, fields, conversation);

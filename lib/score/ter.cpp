@@ -80,6 +80,12 @@ void tokenize(const TerRules& rules, std::string_view line, std::string& out) {
         never);
 }
 
+std::string joined_words(std::string_view text) {
+  std::string out;
+  for_each_word(text, [&](std::string_view word) { out += cat(out.empty() ? "" : " ", word); });
+  return out;
+}
+
 class TerMetric : public Metric {
  public:
   explicit TerMetric(TerRules rules) : rules_(rules) {}
@@ -106,7 +112,10 @@ class TerMetric : public Metric {
     int64_t fewest = std::numeric_limits<int64_t>::max();
     double length = 0.0;
     for (size_t i = 0; i < example.references.size(); ++i) {
-      read(example.references[i], texts[i], reference);
+      // sacrebleu normalises references twice, which is not always the same as once.
+      std::string once;
+      if (rules_.normalized) tokenize(rules_, example.references[i], once);
+      read(rules_.normalized ? joined_words(once) : example.references[i], texts[i], reference);
       fewest = std::min(fewest, ter_edits(hypothesis, reference));
       length += static_cast<double>(reference.size());
     }

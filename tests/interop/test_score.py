@@ -15,7 +15,8 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
 from common import DATA, run
-from nibble_score import ALPHABETS, random_corpus, score_texts
+from nibble_score import score_texts
+from random_corpus import ALPHABETS, random_corpus
 
 CLOSE = dict(rel=1e-9, abs=1e-9)
 
