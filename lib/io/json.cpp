@@ -221,8 +221,14 @@ void Json::append_to(std::string& out, int indent, int depth) const {
 
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
+  const auto is_plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
   out += '"';
   for (size_t i = 0; i < text.size();) {
+    const auto begin = text.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto end = std::find_if_not(begin, text.end(), is_plain);
+    out.append(begin, end);
+    i += static_cast<size_t>(end - begin);
+    if (i == text.size()) break;
     const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x80) {
@@ -255,13 +261,9 @@ void append_json_string(std::string& out, std::string_view text) {
         out += "\\t";
         break;
       default:
-        if (byte >= 0x20 && byte != 0x7f) {
-          out += c;
-        } else {
-          out += "\\u00";
-          out += kHex[byte >> 4];
-          out += kHex[byte & 15];
-        }
+        out += "\\u00";
+        out += kHex[byte >> 4];
+        out += kHex[byte & 15];
     }
   }
   out += '"';

@@ -51,7 +51,7 @@ void space_pairs(std::string& text, std::string& spare, Fits fits, bool left, bo
 // What kind of character it is, as far as intl's rules see.
 enum class Sort : uint8_t { kOther, kNumber, kPunctuation, kSymbol };
 
-Sort sort_of(char32_t code) {
+Sort sort_by_category(char32_t code) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
@@ -73,6 +73,15 @@ Sort sort_of(char32_t code) {
     default:
       return Sort::kOther;
   }
+}
+
+Sort sort_of(char32_t code) {
+  static const auto kAscii = [] {
+    std::array<Sort, 128> sorts{};
+    for (char32_t c = 0; c < 128; ++c) sorts[c] = sort_by_category(c);
+    return sorts;
+  }();
+  return code < 128 ? kAscii[code] : sort_by_category(code);
 }
 
 struct Character {

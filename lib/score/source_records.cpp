@@ -28,16 +28,12 @@ bool find(element record, std::string_view name, element& value) {
   return record.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
 }
 
-// A table's columns in lower case.
-std::string with_lower_names(element row) {
-  std::string out = "{";
-  for (const auto [name, value] : simdjson::dom::object(row)) {
-    if (out.size() > 1) out += ',';
-    append_json_string(out, jinja::utf8::lower(name));
-    out += ':';
-    out += simdjson::minify(value);
-  }
-  return out + "}";
+// What a table calls the column of that name in any case; empty where it has none.
+std::string column_of(element row, std::string_view name) {
+  const std::string wanted = jinja::utf8::lower(name);
+  for (const auto [column, value] : simdjson::dom::object(row))
+    if (jinja::utf8::lower(column) == wanted) return std::string(column);
+  return {};
 }
 
 std::string text_of(element value, std::string_view name) {
@@ -81,19 +77,10 @@ bool answer_of(element record, std::string_view prediction, std::vector<std::str
 class RecordSource : public ItemSource {
  public:
   RecordSource(RecordReader reader, std::string name, SourceOptions options, bool table)
-      : reader_(std::move(reader)),
-        options_(std::move(options)),
-        name_(std::move(name)),
-        table_(table) {
-    if (!table_) return;
-    for (std::string* given : {&options_.field, &options_.match, &options_.reference_field})
-      *given = jinja::utf8::lower(*given);
-    // The first row shows what the table can be matched by.
+      : reader_(std::move(reader)), options_(std::move(options)), name_(std::move(name)) {
+    if (!table) return;
     has_row_ = read_row();
-    element member;
-    if (has_row_ && options_.match.empty())
-      for (const std::string_view key : kKeyNames)
-        if (options_.match.empty() && find(parse_record(row_), key, member)) options_.match = key;
+    if (has_row_) name_columns(parse_record(row_));
   }
 
   bool next(Item& item) override {
@@ -108,18 +95,33 @@ class RecordSource : public ItemSource {
     }
     return true;
   }
-  std::string key_name() const override { return options_.match; }
+  std::string key_name() const override { return jinja::utf8::lower(options_.match); }
   const std::string& name() const override { return name_; }
   std::string place() const override { return place_; }
 
  private:
+  // The first row of a table shows what its columns are called.
+  void name_columns(element row) {
+    for (std::string* given : {&options_.field, &options_.match, &options_.reference_field})
+      if (const std::string column = column_of(row, *given); !column.empty()) *given = column;
+    for (const std::string_view key : kKeyNames)
+      if (options_.match.empty()) options_.match = column_of(row, key);
+    for (const std::string_view name : usual_names())
+      if (options_.field.empty()) options_.field = column_of(row, name);
+  }
+
+  std::span<const std::string_view> usual_names() const {
+    return options_.references ? std::span<const std::string_view>(kReferenceNames)
+                               : std::span<const std::string_view>(kPredictionNames);
+  }
+
   bool read_row() {
     Record record;
     if (!reader_.next(record)) return false;
     place_ = place_of(record);
     line_ = record.line;
     if (record.faulty) throw DataError(cat(place_, ": ", record.text));
-    row_ = table_ ? with_lower_names(parse_record(record.text)) : std::string(record.text);
+    row_ = record.text;
     row_.reserve(row_.size() + simdjson::SIMDJSON_PADDING);
     return true;
   }
@@ -183,7 +185,7 @@ class RecordSource : public ItemSource {
   RecordReader reader_;
   SourceOptions options_;
   std::string name_, place_, row_;
-  bool table_, has_row_ = false;  // has_row_: row_ was read ahead
+  bool has_row_ = false;  // has_row_: row_ was read ahead
   int64_t line_ = 0;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/unicode.h"
 
+#include <cstring>
+
 namespace nibble {
 namespace {
 
@@ -72,6 +74,14 @@ void append_utf8(std::string& out, char32_t code) {
 
 bool is_utf8(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
+    uint64_t eight = 0;
+    if (at + sizeof eight <= text.size()) {
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {  // all ASCII
+        at += sizeof eight;
+        continue;
+      }
+    }
     const CodePoint p = read_utf8(text, at);
     if (p.code == kInvalidCode) return false;
     at += static_cast<size_t>(p.size);
