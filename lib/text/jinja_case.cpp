@@ -49,24 +49,50 @@ utf8proc_category_t category(char32_t code) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(code));
 }
 
+// Unicode's Cased, but for modifier letters, which are ignored before it is asked.
 bool is_cased(char32_t code) {
-  return is_lower(code) || is_upper(code) || category(code) == UTF8PROC_CATEGORY_LT;
+  const auto within = [&](char32_t first, char32_t last) { return code >= first && code <= last; };
+  return is_lower(code) || is_upper(code) || category(code) == UTF8PROC_CATEGORY_LT ||
+         within(0x2160, 0x217F) || within(0x24B6, 0x24E9) || within(0x1F130, 0x1F149) ||
+         within(0x1F150, 0x1F169) || within(0x1F170, 0x1F189);
 }
 
-// Whether a letter stands before `at` and none after it: where sigma takes its final form.
+// Unicode's Case_Ignorable: marks, formats, modifiers, and what may stand within a word (Word_Break
+// MidLetter, MidNumLet and Single_Quote).
+bool is_case_ignorable(char32_t code) {
+  constexpr std::u32string_view kWithinWords =
+      U"'.:\u00B7\u0387\u055F\u05F4\u2018\u2019\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A";
+  switch (category(code)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return kWithinWords.find(code) != kWithinWords.npos;
+  }
+}
+
+// Whether a letter stands before `at` and none after it, what is ignorable aside: where sigma takes
+// its final form.
 bool ends_word(std::string_view text, size_t at) {
   bool before = false;
-  for (size_t i = 0; i < at;) {
-    const CodePoint p = read_utf8(text, i);
-    if (category(p.code) != UTF8PROC_CATEGORY_MN) before = is_cased(p.code);
-    i += static_cast<size_t>(p.size);
+  for (size_t i = at; i > 0;) {
+    do --i;
+    while (i > 0 && (static_cast<unsigned char>(text[i]) & 0xC0u) == 0x80);
+    const char32_t code = read_utf8(text, i).code;
+    if (is_case_ignorable(code)) continue;
+    before = is_cased(code);
+    break;
   }
+  if (!before) return false;
   for (size_t i = at + size_at(text, at); i < text.size();) {
     const CodePoint p = read_utf8(text, i);
-    if (category(p.code) != UTF8PROC_CATEGORY_MN) return before && !is_cased(p.code);
+    if (!is_case_ignorable(p.code)) return !is_cased(p.code);
     i += static_cast<size_t>(p.size);
   }
-  return before;
+  return true;
 }
 
 }  // namespace

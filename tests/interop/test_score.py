@@ -223,6 +223,16 @@ def test_significance(test, spec, tmp_path, monkeypatch):
         assert got["signature"] == str(signatures[name])
 
 
+def test_lower_case(tmp_path):
+    """Python's: the reference is in lower case already."""
+    draw = random.Random(5)
+    letters = "ΣσςΑαΆa B.':·’\u0301\u00adʰªⅫⓐ🅰İIıKÅẞßǅﬀ0 中\u2024Ⴀꭰ"
+    texts = ["".join(draw.choices(letters, k=draw.randint(1, 12))) for _ in range(4000)]
+    texts = [t for t in texts if t.split()]
+    _, each = score_texts("chrf:lowercase", texts, [[t.lower()] for t in texts], tmp_path)
+    assert [t for t, line in zip(texts, each) if line["chrf"] < 99.999] == []
+
+
 def test_very_long_texts(tmp_path):
     draw = random.Random(3)
     words = [f"w{n}" for n in range(40)]
