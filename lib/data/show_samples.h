@@ -16,10 +16,10 @@ namespace nibble {
 /// or TERM is "dumb".
 bool wants_color(std::string_view choice);
 
-/// "── rows.jsonl:12: 120 tokens, 40 trained on (33.3%)", the text, and a line a mistake. In
-/// colour, what is trained on is bold orange and special tokens are reversed: neither needs red
-/// told from green, nor a dark or light ground. Without, the first stands in ⟦ ⟧ and the second in
-/// ‹ ›.
+/// "rows.jsonl:12: 120 tokens, 40 trained on (33.3%)", the text, and a line a mistake. In colour,
+/// what is trained on is bold orange and special tokens are reversed: neither needs red told from
+/// green, nor a dark or light ground. Without, the first stands in double brackets (U+27E6) and the
+/// second in angle quotes (U+2039).
 std::string show_sample(const std::string& place, const Sample& sample, bool color);
 /// The same for --json.
 Json sample_json(const std::string& place, const Sample& sample);
