@@ -159,11 +159,11 @@ int main(int argc, char** argv) {
            "Reads JSON records of any form and writes those that meet every condition, as they "
            "stand, in order. A FIELD is a name or a path, as meta.lang or messages[0].content; "
            "where it leads to several values, one that meets the condition is enough.",
-       .examples = {{"nibble-filter data.jsonl --where=lang=en --where='score>=4' -o kept.jsonl",
-                     "by two fields"},
-                    {"nibble-filter data.jsonl --fields=instruction --max-words=150 "
-                     "--where='instruction!~(?i)\\bimages?\\b'",
-                     "instructions that can be followed in words"}},
+       .examples =
+           {{"nibble-filter data.jsonl --where=lang=en --where='score>=4' -o kept.jsonl",
+             "by two fields"},
+            {"nibble-filter data.jsonl --max-words=150 --where='output!~(?i)as an ai model'",
+             "short ones that do not speak of themselves"}},
        .computes = true},
       declare, run);
 }

@@ -3,13 +3,15 @@
 
     compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
 
-Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start (all when none is
-named). Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop
+Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start preprocess
+near-duplicates (all when none is named); the last two make their data of alpaca_5000.json in
+$NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop
 makes to run it. $ROUNDS rounds of each (3)."""
 
 import json
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -59,6 +61,42 @@ class Work:
         if not path.exists():
             output(*command, path)
         return path
+
+
+def alpaca(count, seed=7):
+    """Instruction and answer, again and again: from the second time on with words of the answer
+    changed."""
+    data = pathlib.Path(os.environ["NIBBLE_DATA"], "instructions", "alpaca_5000.json")
+    rows, rng = json.loads(data.read_text()), random.Random(seed)
+    for i in range(count):
+        row = rows[i % len(rows)]
+        ask, answer = "\n\n".join(filter(None, (row["instruction"], row["input"]))), row["output"].split(" ")
+        if i >= len(rows):
+            answer.insert(rng.randrange(len(answer)), str(rng.randrange(10000)))
+            if len(answer) > 8:
+                del answer[rng.randrange(len(answer))]
+            ask += f" ({i // len(rows)})"
+        yield ask, " ".join(answer)
+
+
+def pipeline(*commands):
+    """Runs them as a shell does with pipes between; seconds and the peak of the largest, in MiB."""
+    start, running = time.perf_counter(), []
+    for command in commands:
+        last = command is commands[-1]
+        running.append(subprocess.Popen(
+            [str(c) for c in command], stdin=running[-1].stdout if running else None,
+            stdout=None if last else subprocess.PIPE))
+        if len(running) > 1:
+            running[-2].stdout.close()
+    peak = 0
+    for process in running:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            sys.exit(f"{process.args}: exit {process.returncode}")
+        peak = max(peak, used.ru_maxrss // 1024)
+    return time.perf_counter() - start, peak
 
 
 def train(work, rows, length, compute, recompute="none"):
@@ -149,6 +187,49 @@ def start(work):
     return "1/s, from the command to the end of one step", ours, {"PEFT + bitsandbytes": theirs}, float
 
 
+def preprocess(work, count=100000, length=2048):
+    path = work.folder / "conversations.jsonl"
+    with path.open("w") as out:
+        for ask, answer in alpaca(count):
+            messages = [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}]
+            print(json.dumps({"messages": messages}), file=out)
+    model = f"--model={work.model}"
+
+    def ours():
+        shard = work.folder / "train.nbp"
+        took, peak = pipeline(
+            (BIN / "nibble-format", "-q", f"--template={work.model}", path),
+            (BIN / "nibble-tokenize", "-q", model),
+            (BIN / "nibble-pack", "-q", model, f"--length={length}", "-o", shard),
+        )
+        made = json.loads(output(BIN / "nibble-inspect", "--json", shard))["summary"]
+        fill = made["tokens"] / (made["rows"] * length)
+        print(f"nibble: {made['rows']} rows, {fill:.2%} full", file=sys.stderr)
+        return {"conversations_per_second": count / took, "peak_rss_mib": peak}
+
+    def theirs():
+        made = peer("trl_preprocess.py", work.model, path, length)
+        print(f"TRL: {made['rows']} rows, {made['fill']:.2%} full", file=sys.stderr)
+        return made
+
+    return "conversations/s", ours, {"TRL": theirs}, lambda r: r["conversations_per_second"]
+
+
+def near_duplicates(work, count=50000):
+    path = work.folder / "texts.jsonl"
+    with path.open("w") as out:
+        for ask, answer in alpaca(count):
+            print(json.dumps({"text": f"{ask} {answer}"}), file=out)
+
+    def ours():
+        took = seconds(BIN / "nibble-dedup", "-q", "--no-exact", "--near=0.8", path, "-o",
+                       work.folder / "kept.jsonl")
+        return count / took
+
+    return ("texts/s", ours,
+            {"datasketch": lambda: peer("datasketch_lsh.py", path, 0.8)["texts_per_second"]}, float)
+
+
 ROWS = {
     "train": lambda w: train(w, 4, 512, "bf16"),
     "train-layer": lambda w: train(w, 4, 512, "bf16", "layer"),
@@ -160,6 +241,8 @@ ROWS = {
     "quantize": quantize,
     "tokenize": tokenize,
     "start": start,
+    "preprocess": preprocess,
+    "near-duplicates": near_duplicates,
 }
 
 
