@@ -84,10 +84,10 @@ class Meteor15Metric : public Metric {
       for (const std::string& reference : texts.references) learn(reference);
     }
     if (paraphrase_path_.empty()) return;
-    paraphrases_.emplace(paraphrase_path_, [&](std::string_view word) {
-      const auto at = words_.find(word);
-      return at == words_.end() ? -1 : at->second.number;
-    });
+    StringTable numbers;
+    numbers.reserve(words_.size());
+    for (const auto& [text, word] : words_) numbers.insert(text, word.number);
+    paraphrases_.emplace(paraphrase_path_, numbers);
   }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {

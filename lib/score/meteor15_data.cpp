@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "io/file.h"
 #include "io/lines.h"
 
 namespace nibble {
@@ -12,12 +13,22 @@ namespace {
 
 // The words of a line, as Java's StringTokenizer splits it.
 void split(std::string_view line, auto&& use) {
-  constexpr std::string_view kBetween = " \t\n\r\f";
-  for (size_t at = 0; (at = line.find_first_not_of(kBetween, at)) != line.npos;) {
-    const size_t end = std::min(line.find_first_of(kBetween, at), line.size());
-    if (!use(line.substr(at, end - at))) return;
-    at = end;
+  const auto between = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r' && c != '\v'); };
+  for (size_t at = 0, size = line.size();;) {
+    while (at < size && between(line[at])) ++at;
+    if (at == size) return;
+    const size_t begin = at;
+    while (at < size && !between(line[at])) ++at;
+    if (!use(line.substr(begin, at - begin))) return;
   }
+}
+
+std::string_view take_line(std::string_view& rest) {
+  const size_t end = std::min(rest.find('\n'), rest.size());
+  std::string_view line = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
 }
 
 // Reads two lines at a time.
@@ -30,6 +41,12 @@ void read_pairs(const std::string& path, auto&& use) {
       throw DataError(cat(lines.place(), ": the last entry has no second line; is it cut off?"));
     use(first, line, lines);
   }
+}
+
+bool is_compressed(const std::string& path) {
+  if (path.ends_with(".zst") || path == "-") return true;
+  constexpr std::string_view kMagic = "\x28\xB5\x2F\xFD";
+  return MappedFile(path).text().starts_with(kMagic);
 }
 
 }  // namespace
@@ -62,20 +79,18 @@ PeriodKeepers::When PeriodKeepers::when(std::string_view prefix) const {
   return at == prefixes_.end() ? When::kNever : at->second;
 }
 
-Synonyms::Synonyms(const std::string& folder) {
-  read_pairs(folder + "/english.synsets", [&](const std::string& word, std::string_view line,
-                                              const LineReader& lines) {
-    std::vector<int32_t> sets;
-    split(line, [&](std::string_view number) {
-      int32_t set = 0;
-      const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), set);
-      if (error != std::errc{} || end != number.data() + number.size())
-        throw DataError(cat(lines.place(), ": \"", number, "\" is no set's number"));
-      sets.push_back(set);
-      return true;
-    });
-    sets_[word] = std::move(sets);
-  });
+Synonyms::Synonyms(const std::string& folder) : path_(folder + "/english.synsets") {
+  text_ = read_text_file(path_);
+  words_.reserve(static_cast<size_t>(std::ranges::count(text_, '\n')) / 2 + 1);
+  for (std::string_view rest = text_; !rest.empty();) {
+    const std::string_view word = take_line(rest);
+    if (rest.empty())
+      throw DataError(cat(path_, ": the last word has no line of numbers; is it cut off?"));
+    // The last of several lines for a word counts.
+    lines_.push_back(take_line(rest));
+    if (!words_.insert(word, static_cast<int32_t>(lines_.size()) - 1))
+      lines_[static_cast<size_t>(words_.find(word))] = lines_.back();
+  }
   read_pairs(folder + "/english.exceptions",
              [&](const std::string& word, std::string_view line, const LineReader&) {
                split(line, [&](std::string_view form) {
@@ -86,8 +101,16 @@ Synonyms::Synonyms(const std::string& folder) {
 }
 
 void Synonyms::add_sets(std::string_view word, std::vector<int32_t>& sets) const {
-  if (const auto at = sets_.find(word); at != sets_.end())
-    sets.insert(sets.end(), at->second.begin(), at->second.end());
+  const int32_t at = words_.find(word);
+  if (at < 0) return;
+  split(lines_[static_cast<size_t>(at)], [&](std::string_view number) {
+    int32_t set = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), set);
+    if (error != std::errc{} || end != number.data() + number.size())
+      throw DataError(cat(path_, ": \"", word, "\": \"", number, "\" is no set's number"));
+    sets.push_back(set);
+    return true;
+  });
 }
 
 // A regular inflection undone, if that gives a word.
@@ -104,7 +127,7 @@ std::string Synonyms::base_form(std::string_view word) const {
   for (const auto& [form, base] : kEndings) {
     if (!word.ends_with(form)) continue;
     std::string candidate = cat(word.substr(0, word.size() - form.size()), base);
-    if (sets_.contains(candidate)) return word.ends_with("ful") ? candidate + "ful" : candidate;
+    if (words_.find(candidate) >= 0) return word.ends_with("ful") ? candidate + "ful" : candidate;
   }
   return {};
 }
@@ -121,26 +144,38 @@ std::vector<int32_t> Synonyms::sets_of(std::string_view word) const {
   return sets;
 }
 
-Paraphrases::Paraphrases(const std::string& path,
-                         const std::function<int32_t(std::string_view)>& number_of) {
-  LineReader lines(path);
+Paraphrases::Paraphrases(const std::string& path, const StringTable& words) {
+  if (is_compressed(path)) {
+    LineReader lines(path);
+    read(path, words, [&](std::string_view& line) { return lines.next(line); });
+    return;
+  }
+  // As it lies: the table is some hundred megabytes.
+  const MappedFile file(path);
+  std::string_view rest = file.text();
+  read(path, words, [&](std::string_view& line) {
+    if (rest.empty()) return false;
+    line = take_line(rest);
+    return true;
+  });
+}
+
+void Paraphrases::read(const std::string& path, const StringTable& known, auto&& next_line) {
   std::vector<int32_t> phrase, paraphrase;
   // Whether all words of the line are known.
-  const auto read = [&](std::string_view line, std::vector<int32_t>& words) {
+  const auto number = [&](std::string_view line, std::vector<int32_t>& words) {
     words.clear();
-    bool known = true;
     split(line, [&](std::string_view word) {
-      words.push_back(number_of(word));
-      return known = words.back() >= 0;
+      words.push_back(known.find(word));
+      return words.back() >= 0;
     });
-    return known && !words.empty();
+    return !words.empty() && words.back() >= 0;
   };
-  for (std::string_view line; lines.next(line);) {
-    bool wanted = lines.next(line) && read(line, phrase);
-    if (!lines.next(line))
-      throw DataError(
-          cat(lines.place(), ": the last entry has fewer than three lines; is it cut off?"));
-    if (!wanted || !read(line, paraphrase)) continue;
+  for (std::string_view line; next_line(line);) {
+    const bool wanted = next_line(line) && number(line, phrase);
+    if (!next_line(line))
+      throw DataError(cat(path, ": the last entry has fewer than three lines; is it cut off?"));
+    if (!wanted || !number(line, paraphrase)) continue;
     int32_t node = kNone;
     for (const int32_t word : phrase) {
       node = phrases_.emplace(key_of(node, word), static_cast<int32_t>(paraphrases_.size()))

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,6 +34,8 @@ class PeriodKeepers {
 class Synonyms {
  public:
   explicit Synonyms(const std::string& folder);
+  Synonyms(const Synonyms&) = delete;
+  Synonyms& operator=(const Synonyms&) = delete;
   /// The numbers of a word's sets and of its base forms' sets, in order.
   std::vector<int32_t> sets_of(std::string_view word) const;
 
@@ -42,7 +43,9 @@ class Synonyms {
   void add_sets(std::string_view word, std::vector<int32_t>& sets) const;
   std::string base_form(std::string_view word) const;
 
-  StringMap<std::vector<int32_t>> sets_;
+  std::string path_, text_;
+  StringTable words_;                    // to their lines
+  std::vector<std::string_view> lines_;  // with the numbers of sets
   StringMap<std::vector<std::string>> bases_;
 };
 
@@ -51,7 +54,7 @@ class Synonyms {
 class Paraphrases {
  public:
   static constexpr int32_t kNone = -1;
-  Paraphrases(const std::string& path, const std::function<int32_t(std::string_view)>& number_of);
+  Paraphrases(const std::string& path, const StringTable& words);
 
   /// The phrase one word longer than `phrase` (kNone: that has none) by `word`, or kNone.
   int32_t longer(int32_t phrase, int32_t word) const {
@@ -64,6 +67,7 @@ class Paraphrases {
   }
 
  private:
+  void read(const std::string& path, const StringTable& known, auto&& next_line);
   static uint64_t key_of(int32_t phrase, int32_t word) {
     return static_cast<uint64_t>(static_cast<uint32_t>(phrase)) << 32 | static_cast<uint32_t>(word);
   }

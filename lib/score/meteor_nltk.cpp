@@ -5,11 +5,13 @@
 //   P R / (0.9 P + 0.1 R) (1 - 0.5 (chunks / matches)^3)
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
 
 #include "score/metric.h"
+#include "score/ngrams.h"
 #include "score/porter.h"
 #include "score/wordnet.h"
 #include "score/words.h"
@@ -25,13 +27,59 @@ struct Word {
 using Words = std::vector<Word>;
 using Matches = std::vector<std::pair<size_t, size_t>>;
 
-Words split(std::string_view text) {
-  Words words;
-  for_each_word(text, [&](std::string_view word) {
-    words.push_back({words.size(), std::string(word)});
-  });
-  return words;
+// Words between white space, in lower case, numbered.
+void number(std::string_view text, WordIds& ids, std::string& lowered,
+            std::vector<int32_t>& words) {
+  lowered.assign(text);
+  if (std::ranges::all_of(text, [](char c) { return (c & 0x80) == 0; }))
+    for (char& c : lowered) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  else
+    lowered = jinja::utf8::lower(text);
+  words.clear();
+  for_each_word(lowered, [&](std::string_view word) { words.push_back(ids.add(word)); });
 }
+
+// One text after another, compared by numbers.
+struct Comparison {
+  WordIds ids;
+  std::deque<std::string> texts;  // that the numbered words point into
+  size_t used = 0;
+  std::vector<int32_t> own, theirs;
+  std::vector<int32_t> last,
+      before;  // by word, its last place that is left; by place, the one before
+
+  void begin(std::string_view hypothesis) {
+    ids.clear();
+    used = 0;
+    read(hypothesis, own);
+  }
+  void read(std::string_view text, std::vector<int32_t>& words) {
+    if (used == texts.size()) texts.emplace_back();
+    number(text, ids, texts[used++], words);
+  }
+
+  // Matches equal words from the end; gives what is left of both.
+  void match_equal(Matches& matches, Words& hypothesis, Words& reference) {
+    last.assign(static_cast<size_t>(ids.size()), -1);
+    before.resize(theirs.size());
+    for (size_t j = 0; j < theirs.size(); ++j)
+      before[j] = std::exchange(last[static_cast<size_t>(theirs[j])], static_cast<int32_t>(j));
+    constexpr int32_t kMatched = -2;
+    for (size_t i = own.size(); i-- > 0;) {
+      int32_t& place = last[static_cast<size_t>(own[i])];
+      if (place < 0) {
+        hypothesis.push_back({i, std::string(ids[own[i]])});
+        continue;
+      }
+      const auto j = static_cast<size_t>(place);
+      matches.emplace_back(i, j);
+      place = std::exchange(before[j], kMatched);
+    }
+    std::ranges::reverse(hypothesis);
+    for (size_t j = 0; j < theirs.size(); ++j)
+      if (before[j] != kMatched) reference.push_back({j, std::string(ids[theirs[j]])});
+  }
+};
 
 // From the last word of the hypothesis to the first, each takes the last word of the reference that
 // is left and is in candidates(word). What is matched is taken out of both.
@@ -70,22 +118,28 @@ class NltkMeteorMetric : public MeanMetric {
   std::vector<ScoreName> scores() const override { return {{"meteor_nltk"}}; }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Words hypothesis = split(jinja::utf8::lower(example.hypothesis));
+    thread_local Comparison comparison;
+    comparison.begin(example.hypothesis);
     row[0] = 0.0;
-    for (const std::string& reference : example.references)
-      row[0] = std::max(row[0], score(hypothesis, split(jinja::utf8::lower(reference))));
+    for (const std::string& reference : example.references) {
+      comparison.read(reference, comparison.theirs);
+      row[0] = std::max(row[0], score(comparison));
+    }
   }
 
  private:
-  double score(Words hypothesis, Words reference) const {
-    const auto own = static_cast<double>(hypothesis.size());
-    const auto theirs = static_cast<double>(reference.size());
+  double score(Comparison& comparison) const {
+    const auto own = static_cast<double>(comparison.own.size());
+    const auto theirs = static_cast<double>(comparison.theirs.size());
     Matches matches;
+    Words hypothesis, reference;
+    comparison.match_equal(matches, hypothesis, reference);
     const auto itself = [](const std::string& word, auto&& use) { use(word); };
-    match(hypothesis, reference, matches, itself);
-    for (Words* words : {&hypothesis, &reference})
-      for (Word& word : *words) word.text = porter_stem(word.text);
-    match(hypothesis, reference, matches, itself);
+    if (!hypothesis.empty() && !reference.empty()) {
+      for (Words* words : {&hypothesis, &reference})
+        for (Word& word : *words) word.text = porter_stem(word.text);
+      match(hypothesis, reference, matches, itself);
+    }
     // What is left stays stemmed, as NLTK has it.
     if (!hypothesis.empty() && !reference.empty())
       match(hypothesis, reference, matches, [&](const std::string& word, auto&& use) {
