@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a build without CUDA links in place of kernels/cuda/ and the .cu files: all of it throws.
+// What programs without CUDA link in place of kernels/cuda/ and the .cu files: all of it throws.
 #include "base/error.h"
 #include "kernels/cuda/twins.h"
 #include "tensor/cuda.h"
@@ -8,7 +8,7 @@ namespace nibble {
 namespace {
 
 [[noreturn]] void refuse() {
-  throw UnavailableError("nibble was built without CUDA");
+  throw UnavailableError("this program was built without CUDA");
 }
 
 }  // namespace
