@@ -123,7 +123,10 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
   r.memory_limit = o.memory_limit.bytes;
   if (!o.resume.empty()) r.resume = o.resume;
   Json given = Json::object();
-  for (const auto& [name, value] : context.table->settings()) given.set(name, value);
+  for (const auto& [name, value] : context.table->settings())
+    if (name != "help" && name != "version" && name != "quiet" && name != "verbose" &&
+        name != "progress")
+      given.set(name, value);
   r.told = Json::object(
       {{"version", version()}, {"command", context.command_line}, {"options", std::move(given)}});
   if (!r.add_tokens.empty() && !r.adapter.empty())

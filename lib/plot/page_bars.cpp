@@ -10,7 +10,7 @@
 namespace nibble {
 namespace {
 
-constexpr double kBarRow = 27;
+constexpr double kBarRow = 27, kMarkGap = 12;
 
 std::vector<Key> keys_of(const BarPanel& panel) {
   std::vector<Key> keys;
@@ -75,18 +75,26 @@ void put_panel(Page& page, const BarPanel& panel, const Box& box) {
     }
     page.text(place(from) + 7, mid, clean(row.note, 40), {.size = 11, .colour = kSoftInk});
   }
-  // The names of marks stand above the plot, moved apart where they would meet.
-  double free = left;
+  // The names of marks stand above the plot, moved apart where they would meet: to the right, and
+  // what then lies outside back to the left.
   auto marks = panel.marks;
-  std::sort(marks.begin(), marks.end(), [](auto& a, auto& b) { return a.second < b.second; });
+  std::erase_if(marks, [](const auto& mark) { return !std::isfinite(mark.second); });
+  std::sort(marks.begin(), marks.end(), [](auto& m, auto& n) { return m.second < n.second; });
+  std::vector<double> centres, halves;
   for (const auto& [name, v] : marks) {
-    if (!std::isfinite(v)) continue;
-    const std::string label = clean(name, 40);
-    const double half = Page::text_width(label, 11) / 2;
-    const double at = std::clamp(place(v), free + half, std::max(free + half, box.right() - half));
-    page.line(place(v), top - 4, place(v), bottom, kInk, 1.5, "(5,4)");
-    page.text(at, top - 12, label, {.size = 11, .align = Align::kCenter});
-    free = at + half + 10;
+    halves.push_back(Page::text_width(clean(name, 40), 11) / 2);
+    const double free =
+        centres.empty() ? left : centres.back() + halves[halves.size() - 2] + kMarkGap;
+    centres.push_back(std::max(place(v), free + halves.back()));
+  }
+  double end = box.right();
+  for (size_t i = marks.size(); i-- > 0; end = centres[i] - halves[i] - kMarkGap)
+    centres[i] = std::min(centres[i], end - halves[i]);
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const double at = place(marks[i].second);
+    page.line(at, top - 4, at, bottom, kInk, 1.5, "(5,4)");
+    page.text(centres[i], top - 12, clean(marks[i].first, 40),
+              {.size = 11, .align = Align::kCenter});
   }
   std::vector<std::string> elements;
   for (size_t k = 0; k < data.size(); ++k)

@@ -125,7 +125,7 @@ std::string versions_part(const std::vector<RunMetrics>& runs, const ReportOptio
     const std::string by = text_of(run.run.find("version"));
     out +=
         cat("<tr>", cell(run.name), cell(by.empty() ? "not recorded" : "trained by nibble " + by),
-            cell(cat(text_of(run.run.find("threads")), " threads")),
+            cell("threads: " + text_of(run.run.find("threads"))),
             cell(text_of(run.run.find("cpu"))), cell(run.path), "</tr>\n");
   }
   return out + cat("</table></div>\n<p class=\"soft\">Report by nibble-plot ", escaped(o.version),

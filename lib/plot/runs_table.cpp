@@ -59,7 +59,7 @@ RunsTable table_of(std::span<const RunMetrics> runs, const std::string& metric) 
   for (const RunMetrics* run : ranked(runs, sweep_metric(runs, metric))) {
     auto& row = table.rows.emplace_back();
     row.push_back(run->name);
-    for (const std::string& option : options) row.push_back(run->option(option));
+    for (const std::string& option : options) row.push_back(shown_value(run->option(option)));
     const Json* steps = run->run.find("steps");
     const bool half = steps && steps->is_integer() && !run->finished();
     row.push_back(half ? cat(run->last_step, "/", steps->as_integer()) : cat(run->last_step));

@@ -49,13 +49,6 @@ bool all_numbers(const std::vector<std::string>& values) {
                       [](const auto& v) { return std::isnan(number_of(v)); });
 }
 
-// As it is read: 0.002 rather than 2e-03.
-std::string shown(const std::string& value) {
-  const double number = number_of(value);
-  if (std::isnan(number)) return value.empty() ? "(none)" : value;
-  return std::abs(number) < 1e4 ? short_number(number, 4) : value;
-}
-
 std::string key_of(const RunMetrics& run, const std::vector<std::string>& options) {
   std::string key;
   for (const std::string& option : options) key += run.option(option) + '\0';
@@ -121,10 +114,10 @@ MatrixPanel matrix(const Sweep& s, const std::string& third) {
                        .low_is_good = s.metric.low_is_good,
                        .scale = Scale::kAuto,
                        .range = std::pair(s.low, s.high)};
-  if (s.options.size() > 2) panel.title += cat(", ", s.options[2], " ", shown(third));
-  for (const std::string& v : columns) panel.columns.push_back(shown(v));
+  if (s.options.size() > 2) panel.title += cat(", ", s.options[2], " ", shown_value(third));
+  for (const std::string& v : columns) panel.columns.push_back(shown_value(v));
   for (const std::string& r : rows) {
-    panel.rows.push_back(shown(r));
+    panel.rows.push_back(shown_value(r));
     auto& cells = panel.cells.emplace_back();
     for (const std::string& c : columns) {
       std::vector<std::string> at = {r, c};
@@ -148,7 +141,7 @@ LinePanel lines(const Sweep& s, size_t x, size_t by) {
       by < s.options.size() ? values_of(s.runs, s.options[by]) : std::vector<std::string>{""};
   for (size_t i = 0; i < others.size(); ++i) {
     Line line = {.colour = static_cast<int>(i), .stroke = Stroke::kPoints};
-    if (by < s.options.size()) line.name = cat(s.options[by], " ", shown(others[i]));
+    if (by < s.options.size()) line.name = cat(s.options[by], " ", shown_value(others[i]));
     for (const std::string& v : along) {
       std::vector<std::string> key(s.options.size());
       key[x] = v;
@@ -165,7 +158,7 @@ BarPanel bars(const Sweep& s) {
   BarPanel panel = {.title = cat(s.metric.title, " by ", s.options[0]), .value = s.metric.axis};
   for (const std::string& v : values_of(s.runs, s.options[0])) {
     const double value = s.value({v});
-    panel.rows.push_back({shown(v), {value}, s.text(value)});
+    panel.rows.push_back({shown_value(v), {value}, s.text(value)});
   }
   return panel;
 }
@@ -206,6 +199,12 @@ std::vector<std::string> checked(std::span<const RunMetrics> runs,
 
 }  // namespace
 
+std::string shown_value(const std::string& value) {
+  const double number = number_of(value);
+  if (std::isnan(number)) return value.empty() ? "(none)" : value;
+  return std::abs(number) < 1e4 ? short_number(number, 4) : value;
+}
+
 std::vector<std::string> differing_options(std::span<const RunMetrics> runs) {
   std::vector<std::string> names = {"rank", "targets", "learning-rate"};
   for (const RunMetrics& run : runs)
@@ -243,7 +242,7 @@ Figure draw_sweep(std::span<const RunMetrics> runs, const SweepOptions& options)
   }
   figure.subtitle = cat(runs.size(), " runs; best ", s.text(summary_of(*best, s.metric)), " at");
   for (const std::string& option : s.options)
-    figure.subtitle += cat(" ", option, "=", shown(best->option(option)));
+    figure.subtitle += cat(" ", option, "=", shown_value(best->option(option)));
 
   const auto is_numeric = [&](size_t i) { return all_numbers(values_of(runs, s.options[i])); };
   if (s.options.size() == 1) {

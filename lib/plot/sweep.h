@@ -30,6 +30,9 @@ Figure draw_sweep(std::span<const RunMetrics> runs, const SweepOptions& options)
 /// The metric a sweep is judged by, when none is named.
 Metric sweep_metric(std::span<const RunMetrics> runs, const std::string& name);
 
+/// An option's value as it is read: 0.002 rather than 2e-03.
+std::string shown_value(const std::string& value);
+
 /// A row a run, best first: what differs, how far it came, its numbers.
 struct RunsTable {
   std::vector<std::string> columns;
