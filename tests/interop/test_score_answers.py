@@ -10,7 +10,7 @@ import pytest
 
 import answer_scorers
 from common import DATA, run
-from nibble_score import ALPHABETS
+from random_corpus import ALPHABETS
 
 CLOSE = dict(rel=1e-9, abs=1e-9)
 

@@ -16,7 +16,8 @@ import zipfile
 import pytest
 
 from common import DATA, run
-from nibble_score import ALPHABETS, random_corpus, score_texts
+from nibble_score import score_texts
+from random_corpus import ALPHABETS, random_corpus
 
 java = pytest.mark.skipif(shutil.which("java") is None, reason="needs java (default-jre-headless)")
 pytestmark = java
