@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// nibble-eval: how well a model, with or without an adapter, predicts a text or data, and how well
-// it does benchmarks. Reads text, conversations, a .nbp shard or the benchmarks' own files; writes
-// a table, or JSON, and a log of every example, two of which it compares.
-//
+// nibble-eval: how well a model predicts a text or data, and does benchmarks. Reads text, shards,
+// conversations, benchmarks' own files, or two logs to compare; writes a report, and a log.
 //   nibble-eval --model=model-nf4 --adapter=adapter --task=arc_easy --data=benchmarks --log=after
 #include <algorithm>
 #include <chrono>
@@ -117,8 +115,8 @@ Json measure(const Options& o, Device device) {
 }
 
 std::string time_left(std::chrono::steady_clock::time_point begin, int64_t done, int64_t all) {
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
   if (done == 0) return "";
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
   const double rest = spent.count() * static_cast<double>(all - done) / static_cast<double>(done);
   return cat(", ", static_cast<int64_t>(rest + 0.5), " s left");
 }
@@ -195,10 +193,9 @@ void run(const Options& o, ToolContext& context) {
   inputs.insert(inputs.end(), o.logs.begin(), o.logs.end());
   for (const std::string& written : {o.out, o.log}) refuse_to_replace(written, inputs);
 
-  Json report;
+  Json report = Json::object();
   std::vector<std::string> lines;
   if (o.list_tasks) {
-    report = Json::object();
     for (const TaskSummary& task : list_tasks()) {
       report.set(task.name, task.about);
       lines.push_back(cat(task.name, "\t", task.about));

@@ -131,6 +131,8 @@ def assert_same(result, report, records):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task(task, lm, smollm2, tmp_path):
     source, fixture = TASKS[task]
+    if task == "record":  # lm-eval 0.4.13 imports what transformers 5 has no more
+        pytest.importorskip("transformers.data.metrics.squad_metrics")
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS / source}\ntask: interop_{task}\ndataset_path: json\n"
         f"dataset_name: null\n{splits(FIXTURES / task / fixture)}")
@@ -160,7 +162,7 @@ def test_few_shots(lm, smollm2, tmp_path):
     data = FIXTURES / "sciq" / "hub.jsonl"
     (tmp_path / "task.yaml").write_text(
         f"include: {THEIRS}/sciq/sciq.yaml\ntask: interop_sciq\ndataset_path: json\n"
-        f"{splits(data)}fewshot_config: {sampler: first_n}\n")
+        f"{splits(data)}fewshot_config: {{sampler: first_n}}\n")
     result = theirs(lm, tmp_path, "interop_sciq", shots=2)
     assert_same(result, *ours(smollm2, "sciq", tmp_path, f"--data={data}",
                               f"--few-shot-data={data}", "--few-shot=2", "--few-shot-order=first"))
