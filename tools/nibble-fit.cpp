@@ -125,7 +125,8 @@ Question resolve(const Options& o, DescribedModel& model) {
 
 Rates cpu_rates(Dtype compute) {
   const MachineRates r = measure_machine();
-  return {panel_dtype(compute) == Dtype::kBf16 ? r.bf16_flops : r.f32_flops, r.read_bytes};
+  const double products = panel_dtype(compute) == Dtype::kBf16 ? r.bf16_flops : r.f32_flops;
+  return {products, r.read_bytes, kMeasuredShare, kMeasuredShare};
 }
 
 Target target_of(const Options& o, const Question& q, const ToolContext& context) {

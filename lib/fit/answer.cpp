@@ -142,7 +142,7 @@ Answer answer(const Question& q, const Model& model, const Target& target, const
   p.run_seconds = run.tokens / p.tokens_per_second;
   p.cost = p.run_seconds / 3600.0 * run.price;
   a.prediction = p;
-  for (std::string& text : cost_assumptions()) a.assumptions.push_back(std::move(text));
+  for (std::string& text : cost_assumptions(target.rates)) a.assumptions.push_back(std::move(text));
   return a;
 }
 

@@ -65,7 +65,7 @@ double recomputed_share(Recompute recompute, int64_t layers) {
 }  // namespace
 
 double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
-  const double matmul = r.matmul_flops * kMatmulShare, memory = r.memory_bytes * kMemoryShare;
+  const double matmul = r.matmul_flops * r.matmul_share, memory = r.memory_bytes * r.memory_share;
   return real(micro_batches) *
              ((flops + recompute_flops) / matmul + (bytes + recompute_bytes) / memory) +
          update_bytes / memory;
@@ -125,10 +125,10 @@ StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype
           .bytes = linear.stored + element * linear.adapters + head * head_bytes + b * cache};
 }
 
-std::vector<std::string> cost_assumptions() {
+std::vector<std::string> cost_assumptions(const Rates& rates) {
   const auto percent = [](double share) { return std::lround(100.0 * share); };
-  return {cat("products run at ", percent(kMatmulShare), "% of the matmul rate, all else at ",
-              percent(kMemoryShare), "% of the memory bandwidth, one after the other"),
+  return {cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, all else at ",
+              percent(rates.memory_share), "% of the memory bandwidth, one after the other"),
           "every row is full, every token trained on, weights read once a pass"};
 }
 

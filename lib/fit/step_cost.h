@@ -8,14 +8,14 @@
 
 namespace nibble {
 
-/// What a machine can do at best.
+/// What a machine can do at best, and the share of it that a step reaches. The defaults are for a
+/// GPU's specified rates; a measured rate is reached by the step's own products too.
 struct Rates {
   double matmul_flops = 0.0;  // a second, operands in the compute type
   double memory_bytes = 0.0;  // a second
+  double matmul_share = 0.70, memory_share = 0.75;
 };
-
-/// The shares of these rates that are reached.
-inline constexpr double kMatmulShare = 0.70, kMemoryShare = 0.75;
+inline constexpr double kMeasuredShare = 0.95;
 
 struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
@@ -32,6 +32,6 @@ StepCost training_cost(const Model& model, const TrainJob& job);
 /// Of decoding one token for each of `batch` sequences of `context` tokens.
 StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype compute);
 
-std::vector<std::string> cost_assumptions();
+std::vector<std::string> cost_assumptions(const Rates& rates);
 
 }  // namespace nibble
