@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA halves of the ops, one line each. Every program links one set of definitions: those in
-// the .cu files, or those of kernels/without_cuda.cpp, which throw.
+// the .cu files, or those of kernels/without_cuda/, which throw.
 #pragma once
 
 #include "tensor/device.h"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs on a GPU. Matmuls read bf16 there and need neither the CPU's f32 panels nor its
-// packing scratch; in their place come two bf16 panels, into which 4-bit weights are expanded while
-// the product before runs, and what CUDA and cuBLAS take for themselves. The latter is assumed:
-// it depends on driver and device.
+// What a GPU's memory holds beside the arenas, which the code that computes lays out there as on the
+// CPU: cuBLAS's workspace, and what CUDA itself takes. The latter is assumed: it depends on driver
+// and device.
 #pragma once
 
 #include "fit/memory_plan.h"
@@ -10,11 +9,9 @@
 namespace nibble {
 
 inline constexpr uint64_t kCudaContextBytes = uint64_t{450} << 20;
-inline constexpr uint64_t kCublasWorkspaceBytes = uint64_t{32} << 20;
+inline constexpr uint64_t kCublasWorkspaceBytes = uint64_t{32} << 20;  // kernels/cuda/queue.h
 
-/// Replaces the items that are the CPU's own.
-void make_cuda_plan(MemoryPlan& plan, const Model& model, const StepBuffers& buffers,
-                    const StepOptions& options);
+void add_cuda_items(MemoryPlan& plan);
 
 /// Those figures in words, for whoever reads the plan.
 std::vector<std::string> cuda_assumptions();

@@ -65,7 +65,7 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   plan.add("rotary table",
            static_cast<uint64_t>(s.context * model.config.head_dim) * sizeof(float));
   if (cuda)
-    make_cuda_plan(plan, model, step, options);
+    add_cuda_items(plan);
   else
     plan.add("program and libraries", kProgramBytes);
   return plan;

@@ -137,7 +137,7 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   add_step_items(plan, buffers, step, arena.peak());
   plan.add("rotary table", rope_bytes(model.config, step.longest));
   if (cuda) {
-    make_cuda_plan(plan, model, buffers, step);
+    add_cuda_items(plan);
   } else {
     plan.add("data (shard mapped, batches)", job.data.mapped_bytes + host_data_bytes(job));
     plan.add("program and libraries", kProgramBytes);

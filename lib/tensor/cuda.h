@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the CUDA runtime does for nibble, without its headers: memory, copies, streams, events,
 // graphs. Every program links one of two implementations: kernels/cuda/runtime.cpp, or
-// kernels/without_cuda.cpp, in which all throw UnavailableError. Every call is checked: a failure
+// kernels/without_cuda/, in which all throw UnavailableError. Every call is checked: a failure
 // names what was done (UnavailableError no device or driver, MemoryError a full device, BugError
 // else). Calls that take a Stream are asynchronous: host memory must be pinned and stay.
 #pragma once
