@@ -56,7 +56,8 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   const uint64_t sampling = arena_bytes(b.decode_scratch) + arena_bytes(b.sample_logits);
   plan.add("key/value cache", cache);
   plan.add("decoding and sampling", sampling);
-  const StepBuffers step{.scratch = b.scratch, .slots = {b.activations}, .head = b.head};
+  const StepBuffers step{
+      .scratch = b.scratch, .slots = {b.activations}, .batch = b.batch, .head = b.head};
   const StepOptions options{.tokens = std::max({kPromptTokens, s.context, s.batch_size}),
                             .longest = s.context,
                             .compute = s.compute,

@@ -27,6 +27,9 @@ class BatchPlace {
   /// before must have been waited for.
   BatchTensors put(const Batch& batch, int64_t vocabulary) const;
 
+  /// What it took of the arena; absent on the CPU.
+  Tensor room() const { return room_; }
+
  private:
   Tensor room_;  // i32
   std::shared_ptr<HostMemory> staging_;
