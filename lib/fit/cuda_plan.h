@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a GPU's memory holds beside the arenas, which the code that computes lays out there as on the
+// What a GPU's memory holds beside the arenas, which are laid out there by the same code as on the
 // CPU: cuBLAS's workspace, and what CUDA itself takes. The latter is assumed: it depends on driver
 // and device.
 #pragma once
