@@ -87,7 +87,7 @@ std::vector<Case> cases() {
   std::vector<Case> out;
   const std::vector<std::pair<int64_t, int64_t>> shapes = {
       {1, 1},  {1, 3},  {3, 7},   {5, 8},   {2, 9},    {7, 15},   {3, 16},   {33, 17},
-      {2, 31}, {4, 65}, {67, 61}, {70, 64}, {64, 576}, {2, 1023}, {1, 2049},
+      {2, 31}, {4, 65}, {67, 61}, {70, 64}, {64, 576}, {2, 1023}, {1, 2049}, {2, 16500},
   };
   for (const auto& [n, c] : shapes)
     for (const Dtype dtype : kFloatTypes)
