@@ -6,6 +6,7 @@
 
 #include <cuda_runtime.h>
 
+#include "base/error.h"
 #include "tensor/device.h"
 
 namespace nibble::cuda {
@@ -22,7 +23,9 @@ struct Queue {
   int multiprocessors = 0;
 };
 
+/// Throws UnavailableError where the stream is none of create_stream()'s.
 inline Queue& queue(Stream stream) {
+  if (stream.handle == nullptr) throw UnavailableError("there is no stream of a CUDA device");
   return *static_cast<Queue*>(stream.handle);
 }
 
