@@ -223,11 +223,8 @@ TEST_F(Inspect, PackedShard) {
   EXPECT_TRUE(faults(d).empty());
   EXPECT_EQ(d.at("summary").at("rows").as_integer(), 2);
   EXPECT_EQ(d.at("summary").at("trained").as_integer(), 3);
-  EXPECT_EQ(
-      shown("x.nbp", "1"),
-      "{\"input_ids\": [4, 5, 6, 7], \"labels\": [-100, -100, -100, 7], \"starts\": [0, 2]}\n");
-  for (const char* row : {"2", "-1", "x", ""})
-    EXPECT_EQ(thrown([&] { shown("x.nbp", row); }).substr(0, 4), "65: ") << row;
+  // Its rows are shown as training data (data/show_samples.h).
+  EXPECT_EQ(thrown([&] { shown("x.nbp", "1"); }).substr(0, 4), "65: ");
   std::string bytes = read_text_file(path("x.nbp"));
   const size_t frame = 16 + static_cast<unsigned char>(bytes[12]) +
                        256u * static_cast<unsigned char>(bytes[13]) + 12;
