@@ -182,11 +182,12 @@ Json run_tasks(const Options& o, ToolContext& context) {
 }
 
 void run(const Options& o, ToolContext& context) {
+  if (context.table->given("model") && o.model.empty())
+    throw UsageError("--model: its value is empty");
   const int asked = !o.perplexity.empty() + !o.tasks.empty() + o.compare + o.list_tasks +
                     !o.show_task.empty() + (!o.data.empty() && o.tasks.empty());
   if (asked != 1)
-    throw UsageError(
-        "give one of --perplexity=TEXT, --data=FILE, --task=NAME and --compare; see --help");
+    throw UsageError("give one of --perplexity, --data, --task and --compare; see --help");
   if (o.compare != (o.logs.size() == 2) || (!o.compare && !o.logs.empty()))
     throw UsageError("--compare takes two logs, BEFORE.jsonl and AFTER.jsonl");
   std::vector<std::string> inputs = {o.perplexity, o.data, o.few_shot_data};
@@ -227,8 +228,7 @@ int main(int argc, char** argv) {
       argc, argv,
       {.name = "nibble-eval",
        .summary = "measure how well a model predicts a text or data, and does benchmarks",
-       .synopsis = "--model=DIR [--adapter=DIR] --perplexity=TEXT | --data=FILE | --task=NAME... ; "
-                   "--compare BEFORE.jsonl AFTER.jsonl",
+       .synopsis = "--model=DIR --perplexity=TEXT|--data=FILE|--task=NAME... | --compare A B",
        .description =
            "A text longer than a window is read in windows that overlap by length - stride. Every "
            "token but the first is scored once; where windows do not overlap, none that begins a "

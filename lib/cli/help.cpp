@@ -69,8 +69,12 @@ void wrap(std::string& out, std::string_view text, size_t indent, size_t column)
 std::string help_words(const OptionTable::Entry& e) {
   std::string words = e.help;
   if (!e.choices.empty()) {
+    // A long list may be broken between lines.
+    size_t length = 0;
+    for (const std::string& c : e.choices) length += c.size() + 1;
+    const std::string bar = length > 60 ? " | " : "|";
     words += " (";
-    for (const std::string& c : e.choices) words += (&c == e.choices.data() ? "" : "|") + c;
+    for (const std::string& c : e.choices) words += (&c == e.choices.data() ? "" : bar) + c;
     words += ")";
   }
   if (!e.is_flag && !e.is_positional && !e.default_text.empty())
