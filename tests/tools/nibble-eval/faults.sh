@@ -11,8 +11,8 @@ fault() {  # fault CODE TEXT ARGUMENT...
   empty_folder parent
 }
 fault 64 "--model" --perplexity=text.txt
-fault 64 "give one of --perplexity=TEXT, --data=FILE, --task=NAME and --compare" --model=model
-fault 64 "give one of --perplexity=TEXT, --data=FILE, --task=NAME and --compare" --model=model --perplexity=text.txt --data=train.nbp
+fault 64 "give one of --perplexity, --data, --task and --compare" --model=model
+fault 64 "give one of --perplexity, --data, --task and --compare" --model=model --perplexity=text.txt --data=train.nbp
 fault 64 "--length" --model=model --perplexity=text.txt --max-length=64
 fault 64 "--length=4096 is outside 2 to the model's context, 2048" --model=model --perplexity=text.txt --length=4096
 fault 64 "--length=1 is outside" --model=model --perplexity=text.txt --length=1
