@@ -12,12 +12,9 @@ the peers score a part, and their seconds, but for those of starting, are scaled
 """
 
 import argparse
-import collections
-import csv
 import gzip
 import os
 import pathlib
-import random
 import shutil
 import statistics
 import subprocess
@@ -34,6 +31,7 @@ from pycocoevalcap.rouge.rouge import Rouge  # noqa: E402
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # noqa: E402
 
 import answer_scorers  # noqa: E402
+from score_corpora import e2e_corpus, made_corpus  # noqa: E402
 
 
 def timed(work):
@@ -67,33 +65,6 @@ def answer_peer(scorer):
         return 0.0, timed(lambda: scorer(examples))[0]
 
     return run
-
-
-def made_corpus(lines):
-    draw = random.Random(1)
-    letters = "etaoinshrdlucmfwyp"
-    words = ["".join(draw.choices(letters, k=draw.randint(1, 10))) for _ in range(20000)]
-    weights = [1 / (i + 3) for i in range(len(words))]
-    stream = draw.choices(words, weights, k=lines * 25 + 100)
-    hypotheses, references = [], []
-    for i in range(lines):
-        reference = stream[i * 25 : i * 25 + draw.randint(10, 25)]
-        hypothesis = [w for w in reference if draw.random() > 0.12]
-        at = draw.randrange(len(hypothesis) + 1)
-        hypothesis = hypothesis[at:] + hypothesis[:at] if i % 4 == 0 else hypothesis
-        hypotheses.append(" ".join(hypothesis).capitalize() + ".")
-        references.append([" ".join(reference).capitalize() + "."])
-    return hypotheses, references
-
-
-def e2e_corpus(folder):
-    references = collections.defaultdict(list)
-    with open(folder / "testset_w_refs.csv", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            references[row["mr"]].append(row["ref"])
-    with open(folder / "tgen.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return [row["output"] for row in rows], [references[row["MR"]] for row in rows]
 
 
 def our_seconds(spec, files):

@@ -11,10 +11,8 @@ Python scores the first part that takes it some ten seconds, and its seconds are
 """
 
 import argparse
-import csv
 import os
 import pathlib
-import random
 import resource
 import statistics
 import subprocess
@@ -24,6 +22,8 @@ import time
 from nltk.translate import bleu_score
 from rouge_score import rouge_scorer
 from sacrebleu.metrics import BLEU, CHRF, TER
+
+from score_corpora import e2e_corpus, made_corpus
 
 
 def columns(references):
@@ -63,33 +63,6 @@ PEERS = {  # and about how many lines a second Python scores
     "ter": (sacrebleu_run(TER), 100),
     "nltk-bleu:smooth=method1": (nltk_run, 1000),
 }
-
-
-def made_corpus(lines):
-    draw = random.Random(1)
-    letters = "etaoinshrdlucmfwyp"
-    words = ["".join(draw.choices(letters, k=draw.randint(1, 10))) for _ in range(20000)]
-    weights = [1 / (i + 3) for i in range(len(words))]
-    stream = draw.choices(words, weights, k=lines * 25 + 100)
-    hypotheses, references = [], []
-    for i in range(lines):
-        reference = stream[i * 25 : i * 25 + draw.randint(10, 25)]
-        hypothesis = [w for w in reference if draw.random() > 0.12]
-        at = draw.randrange(len(hypothesis) + 1)
-        hypothesis = hypothesis[at:] + hypothesis[:at] if i % 4 == 0 else hypothesis
-        hypotheses.append(" ".join(hypothesis).capitalize() + ".")
-        references.append([" ".join(reference).capitalize() + "."])
-    return hypotheses, references
-
-
-def e2e_corpus(folder):
-    references = {}
-    with open(folder / "testset_w_refs.csv", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            references.setdefault(row["mr"], []).append(row["ref"])
-    with open(folder / "tgen.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return [row["output"] for row in rows], [references[row["MR"]] for row in rows]
 
 
 def children_seconds():
