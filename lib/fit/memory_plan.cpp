@@ -88,7 +88,8 @@ StepOptions TrainJob::step_options() const {
           .compute = compute,
           .recompute = recompute,
           .dropout = dropout,
-          .neftune_alpha = neftune_alpha};
+          .neftune_alpha = neftune_alpha,
+          .weights = weights};
 }
 
 void add_shard(TrainJob& job, const ShardReader& shard) {

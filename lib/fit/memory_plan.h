@@ -43,6 +43,7 @@ struct TrainJob {
   int64_t data_tokens = std::numeric_limits<int64_t>::max();  // a batch never holds more
   Dtype compute = Dtype::kBf16;
   Recompute recompute = Recompute::kNone;
+  WeightPlacement weights;
   float dropout = 0.0f, neftune_alpha = 0.0f;
   OptimizerOptions optimizer;
   DataPlan data;

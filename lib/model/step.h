@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "model/head.h"
+#include "model/weight_placement.h"
 
 namespace nibble {
 
@@ -27,6 +28,7 @@ struct StepOptions {
   bool training = true;
   float dropout = 0.0f;        // of adapters
   float neftune_alpha = 0.0f;  // 0: off
+  WeightPlacement weights = {};
 };
 
 struct StepBuffers {
