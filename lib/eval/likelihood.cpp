@@ -84,10 +84,7 @@ class Runner {
                                  .labelled = plan.rows,
                                  .compute = compute,
                                  .training = false};
-    Arena measure;
-    take_step_buffers(measure, model, options);
-    arena_ = Arena(measure.peak());
-    step_.emplace(model, options, rope_, arena_);
+    arena_ = make_arena({}, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
     losses_.resize(static_cast<size_t>(plan.rows));
   }
 

@@ -21,13 +21,8 @@ class Scorer {
                                  .compute = compute,
                                  .training = false};
     const StreamScope scope(stream_.get());
-    Arena plan(device_), rope_plan(device_);
-    take_step_buffers(plan, model, options);
-    place_rope_table(rope_, rope_plan);
-    rope_arena_ = Arena(rope_plan.peak(), device_);
-    place_rope_table(rope_, rope_arena_);
-    arena_ = Arena(plan.peak(), device_);
-    step_.emplace(model, options, rope_, arena_);
+    rope_arena_ = make_arena(device_, [&](Arena& a) { place_rope_table(rope_, a); });
+    arena_ = make_arena(device_, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
   }
 
   std::span<const float> losses(const Batch& batch) {

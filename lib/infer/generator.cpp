@@ -54,13 +54,9 @@ struct Generator::State {
     const GeneratorSizes sizes = {
         .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
     const StreamScope scope(queue.get());
-    Arena plan(device), rope_plan(device);
-    take_generator_buffers(plan, model, sizes);
-    place_rope_table(rope, rope_plan);
-    arena = Arena(plan.peak(), device);
-    rope_arena = Arena(rope_plan.peak(), device);
-    place_rope_table(rope, rope_arena);
-    GeneratorBuffers b = take_generator_buffers(arena, model, sizes);
+    GeneratorBuffers b;
+    arena = make_arena(device, [&](Arena& a) { b = take_generator_buffers(a, model, sizes); });
+    rope_arena = make_arena(device, [&](Arena& a) { place_rope_table(rope, a); });
     cache.emplace(std::move(b.cache), model.config, o.context);
     scratch = std::move(b.scratch);
     activations = b.activations;

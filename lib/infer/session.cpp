@@ -17,10 +17,7 @@ std::unique_ptr<Session> load_session(const std::string& model, const std::strin
   s->tokenizer = load_tokenizer(own ? adapter : model);
   if (!adapter.empty()) {
     const LoraConfig config = attach_adapter(s->model, adapter);
-    Arena plan;
-    s->model.parameters.lay_out(plan, compute, false);
-    s->parameters = Arena(plan.peak());
-    s->model.parameters.lay_out(s->parameters, compute, false);
+    s->parameters = s->model.parameters.lay_out(Device{}, compute, false);
     init_trained(s->model, config, 0);
     load_adapter_weights(adapter, s->model);
   }
@@ -49,10 +46,7 @@ void move_to_device(Session& session, Dtype compute, Device device) {
   const OwnedStream stream(device);
   const StreamScope scope(stream.get());
   Model twin = copy_model(session.model, device);
-  Arena plan(device);
-  twin.parameters.lay_out(plan, compute, false);
-  session.device_parameters = Arena(plan.peak(), device);
-  twin.parameters.lay_out(session.device_parameters, compute, false);
+  session.device_parameters = twin.parameters.lay_out(device, compute, false);
   upload_parameters(session.model.parameters, twin.parameters);
   synchronize();
   session.model = std::move(twin);

@@ -43,10 +43,7 @@ ExportReport export_adapter(const fs::path& base, const fs::path& adapter, const
                             const ExportOptions& options) {
   Model model = load_model(base);
   const LoraConfig config = attach_adapter(model, adapter);
-  Arena measure;
-  ParameterSet(model.parameters).lay_out(measure, Dtype::kF32, false);
-  Arena arena(measure.peak());
-  model.parameters.lay_out(arena, Dtype::kF32, false);
+  const Arena arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
   load_adapter_weights(adapter, model);
 
   const std::string architecture = gguf_architecture(model.config);

@@ -155,10 +155,7 @@ MergeReport merge_adapter(const fs::path& model_folder, const fs::path& adapter,
   AtomicFolder folder(out);
   Model model = load_model(model_folder);
   attach_adapter(model, adapter);
-  Arena measure;
-  ParameterSet(model.parameters).lay_out(measure, Dtype::kF32, false);
-  Arena arena(measure.peak());
-  model.parameters.lay_out(arena, Dtype::kF32, false);
+  const Arena arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
   load_adapter_weights(adapter, model);
 
   MergeReport report;

@@ -28,6 +28,10 @@ void ParameterSet::lay_out(Arena& arena, Dtype compute, bool with_gradients) {
   }
 }
 
+Arena ParameterSet::lay_out(Device device, Dtype compute, bool with_gradients) {
+  return make_arena(device, [&](Arena& a) { lay_out(a, compute, with_gradients); });
+}
+
 int64_t ParameterSet::trainable() const {
   int64_t n = 0;
   for (const Parameter& p : parameters_) n += p.count;

@@ -26,6 +26,8 @@ class ParameterSet {
 
   /// Takes storage: values and, if wanted, gradients, and a copy in `compute` unless that is f32.
   void lay_out(Arena& arena, Dtype compute, bool with_gradients);
+  /// Likewise in an arena of just their size, which the caller keeps.
+  Arena lay_out(Device device, Dtype compute, bool with_gradients);
 
   const std::vector<Parameter>& all() const { return parameters_; }
   bool empty() const { return parameters_.empty(); }

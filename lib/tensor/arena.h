@@ -40,4 +40,14 @@ class Arena {
   size_t capacity_ = 0, used_ = 0, peak_ = 0;
 };
 
+/// An arena of what part(Arena&) takes, measured and then taken: the part is laid out twice.
+template <class Part>
+Arena make_arena(Device device, const Part& part) {
+  Arena measure(device);
+  part(measure);
+  Arena arena(measure.peak(), device);
+  part(arena);
+  return arena;
+}
+
 }  // namespace nibble

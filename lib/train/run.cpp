@@ -144,34 +144,16 @@ void TrainingRun::State::lay_out() {
     stream = OwnedStream(options.device);
     const StreamScope scope(stream.get());
     twin = copy_model(model, options.device);
-    Arena measure;
-    model.parameters.lay_out(measure, Dtype::kF32, false);
-    host_arena = Arena(measure.peak());
-    model.parameters.lay_out(host_arena, Dtype::kF32, false);
+    host_arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
   }
   Model& computed = twin ? *twin : model;
   const StreamScope scope(stream.get());
-  // Each part twice over one path: measured, then taken.
-  const auto take = [this](Arena& arena, const auto& part) {
-    Arena measure(options.device);
-    part(measure);
-    arena = Arena(measure.peak(), options.device);
-    part(arena);
-  };
-  take(parameter_arena, [&](Arena& a) { computed.parameters.lay_out(a, options.compute, true); });
-  take(rope_arena, [&](Arena& a) { place_rope_table(rope, a); });
-  take(optimizer_arena, [&](Arena& a) {
-    if (a.measuring())
-      take_optimizer_state(a, wanted.optimizer, computed.parameters);
-    else
-      optimizer.emplace(wanted.optimizer, computed.parameters, a);
-  });
-  take(step_arena, [&](Arena& a) {
-    if (a.measuring())
-      take_step_buffers(a, computed, step_options);
-    else
-      step.emplace(computed, step_options, rope, a);
-  });
+  const Device device = options.device;
+  parameter_arena = computed.parameters.lay_out(device, options.compute, true);
+  rope_arena = make_arena(device, [&](Arena& a) { place_rope_table(rope, a); });
+  optimizer_arena = make_arena(
+      device, [&](Arena& a) { optimizer.emplace(wanted.optimizer, computed.parameters, a); });
+  step_arena = make_arena(device, [&](Arena& a) { step.emplace(computed, step_options, rope, a); });
 }
 
 void TrainingRun::State::upload() const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include "base/rng.h"
 #include "base/threads.h"
@@ -44,17 +45,15 @@ void bench(char** argv) {
                                .labelled = rows * length,
                                .compute = compute,
                                .recompute = parse_recompute(argv[5])};
-  Arena parameter_plan, optimizer_plan, step_plan;
-  model.parameters.lay_out(parameter_plan, compute, true);
-  Optimizer measured({}, model.parameters, optimizer_plan);
-  take_step_buffers(step_plan, model, options);
-  Arena parameters(parameter_plan.peak()), state(optimizer_plan.peak()), memory(step_plan.peak());
-  model.parameters.lay_out(parameters, compute, true);
-  Optimizer optimizer({}, model.parameters, state);
+  const Arena parameters = model.parameters.lay_out(Device{}, compute, true);
+  std::optional<Optimizer> optimizer;
+  const Arena state =
+      make_arena({}, [&](Arena& a) { optimizer.emplace(OptimizerOptions{}, model.parameters, a); });
   init_trained(model, lora, 0);
   model.parameters.refresh();
   const RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, length);
-  Step step(model, options, rope, memory);
+  std::optional<Step> step;
+  const Arena memory = make_arena({}, [&](Arena& a) { step.emplace(model, options, rope, a); });
   const Batch batch = random_batch(rows, length, model.config.vocab_size);
   const float scale = 1.0f / static_cast<float>(batch.rows.size());
 
@@ -63,10 +62,10 @@ void bench(char** argv) {
   for (int64_t i = 0; i <= steps; ++i) {
     const auto start = Clock::now();
     model.parameters.zero_gradients();
-    loss = step.forward_backward(batch, scale, {.micro_batch = static_cast<uint64_t>(i)}) *
+    loss = step->forward_backward(batch, scale, {.micro_batch = static_cast<uint64_t>(i)}) *
            static_cast<double>(scale);
     const double norm = l2_norm(model.parameters.gradients());
-    optimizer.update(i + 1, 2e-4, std::min(1.0, 1.0 / (norm + 1e-6)));
+    optimizer->update(i + 1, 2e-4, std::min(1.0, 1.0 / (norm + 1e-6)));
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (i > 0) speeds.push_back(static_cast<double>(batch.tokens()) / seconds);
   }
@@ -75,7 +74,7 @@ void bench(char** argv) {
       Json::object({{"tokens_per_second", Json::Array(speeds.begin(), speeds.end())},
                     {"median", speeds[speeds.size() / 2]},
                     {"loss", loss},
-                    {"planned_mib", static_cast<int64_t>(step_plan.peak() >> 20)},
+                    {"planned_mib", static_cast<int64_t>(memory.peak() >> 20)},
                     {"peak_rss_mib", static_cast<int64_t>(peak_rss() >> 20)}});
   std::printf("%s\n", report.dump().c_str());
 }

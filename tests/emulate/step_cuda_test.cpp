@@ -70,10 +70,7 @@ Outcome run(const Setting& s, Device device) {
   Model host = load_model(place);
   const LoraConfig lora = {.rank = 4, .alpha = 8.0, .modules_to_save = {"norm"}};
   attach_lora(host, lora);
-  Arena host_plan;
-  host.parameters.lay_out(host_plan, Dtype::kF32, false);
-  Arena host_arena(host_plan.peak());
-  host.parameters.lay_out(host_arena, Dtype::kF32, false);
+  const Arena host_arena = host.parameters.lay_out(Device{}, Dtype::kF32, false);
   init_trained(host, lora, 3);
   Rng rng(11);
   float* values = host.parameters.values().as<float>();
@@ -94,20 +91,13 @@ Outcome run(const Setting& s, Device device) {
   RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
   std::optional<Step> step;
   std::optional<Optimizer> optimizer;
-  const auto lay_out = [&](Arena& arena) {
-    model.parameters.lay_out(arena, s.compute, true);
-    place_rope_table(rope, arena);
+  const Arena arena = make_arena(device, [&](Arena& a) {
+    model.parameters.lay_out(a, s.compute, true);
+    place_rope_table(rope, a);
     optimizer.emplace(OptimizerOptions{.name = s.optimizer, .weight_decay = 0.01}, model.parameters,
-                      arena);
-    if (arena.measuring())
-      take_step_buffers(arena, model, options);
-    else
-      step.emplace(model, options, rope, arena);
-  };
-  Arena plan(device);
-  lay_out(plan);
-  Arena arena(plan.peak(), device);
-  lay_out(arena);
+                      a);
+    step.emplace(model, options, rope, a);
+  });
   upload_parameters(host.parameters, model.parameters);
   Outcome out;
   model.parameters.zero_gradients();

@@ -14,11 +14,7 @@ namespace {
 using namespace nibble;
 
 Arena lay_out(Model& model) {
-  Arena plan;
-  ParameterSet(model.parameters).lay_out(plan, Dtype::kF32, false);
-  Arena arena(plan.peak());
-  model.parameters.lay_out(arena, Dtype::kF32, false);
-  return arena;
+  return model.parameters.lay_out(Device{}, Dtype::kF32, false);
 }
 
 void copy(const fs::path& base, const fs::path& adapter, const fs::path& out) {

@@ -4,6 +4,7 @@
 //   logits_dump MODEL/ ADAPTER/|- ROWS.jsonl f32|bf16 OUT/
 #include <cstdio>
 #include <numeric>
+#include <optional>
 
 #include "data/token_rows.h"
 #include "infer/session.h"
@@ -64,19 +65,15 @@ void dump(const char* folder, const std::string& adapter, const char* rows_file,
   Arena parameters;
   if (adapter != "-") {
     attach_adapter(model, adapter);
-    Arena plan;
-    model.parameters.lay_out(plan, compute, false);
-    parameters = Arena(plan.peak());
-    model.parameters.lay_out(parameters, compute, false);
+    parameters = model.parameters.lay_out(Device{}, compute, false);
     load_adapter_weights(adapter, model);
   }
   const Batch batch = read_batch(rows_file, model.config);
   const int64_t n = batch.tokens(), vocabulary = model.config.vocab_size;
   const BlockSizes sizes = {.tokens = n, .longest = batch.longest, .compute = compute};
-  Arena plan;
-  Buffers(plan, model, sizes);
-  Arena arena(plan.peak());
-  const Buffers buffers(arena, model, sizes);
+  std::optional<Buffers> laid_out;
+  const Arena arena = make_arena({}, [&](Arena& a) { laid_out.emplace(a, model, sizes); });
+  const Buffers& buffers = *laid_out;
   const Tensor stream = forward(model, batch, buffers);
 
   const TensorInfo info = tensor_info("logits", Dtype::kF32, {n, vocabulary});

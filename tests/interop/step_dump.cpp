@@ -3,6 +3,7 @@
 // model and an adapter, for comparison with PEFT:
 //   step_dump MODEL/ ADAPTER/ SHARD.nbp f32|bf16 OUT.safetensors
 #include <cstdio>
+#include <optional>
 
 #include "data/token_rows.h"
 #include "io/lines.h"
@@ -17,10 +18,7 @@ void dump(const char* model_folder, const char* adapter, const char* data, Dtype
           const fs::path& out) {
   Model model = load_model(model_folder);
   attach_adapter(model, adapter);
-  Arena plan;
-  model.parameters.lay_out(plan, compute, true);
-  Arena parameters(plan.peak());
-  model.parameters.lay_out(parameters, compute, true);
+  const Arena parameters = model.parameters.lay_out(Device{}, compute, true);
   load_adapter_weights(adapter, model);
 
   LineReader reader(data);
@@ -35,18 +33,16 @@ void dump(const char* model_folder, const char* adapter, const char* data, Dtype
                                .labelled = static_cast<int64_t>(batch.rows.size()),
                                .compute = compute};
   const RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, batch.longest);
-  Arena measure;
-  take_step_buffers(measure, model, options);
-  Arena memory(measure.peak());
-  Step step(model, options, rope, memory);
+  std::optional<Step> step;
+  const Arena memory = make_arena({}, [&](Arena& a) { step.emplace(model, options, rope, a); });
   model.parameters.zero_gradients();
-  step.forward_backward(batch, 1.0f / static_cast<float>(batch.rows.size()), {});
+  step->forward_backward(batch, 1.0f / static_cast<float>(batch.rows.size()), {});
 
   std::vector<TensorInfo> infos = {tensor_info("losses", Dtype::kF32, {options.labelled})};
   for (const Parameter& p : model.parameters.all())
     infos.push_back(tensor_info(p.name, Dtype::kF32, p.shape));
   TensorWriter writer(out, infos, {}, SIZE_MAX, "gradients");
-  writer.write(step.losses().data, infos[0].bytes);
+  writer.write(step->losses().data, infos[0].bytes);
   for (const Parameter& p : model.parameters.all())
     writer.write(model.parameters.gradients().as<float>() + p.begin,
                  static_cast<size_t>(p.count) * sizeof(float));

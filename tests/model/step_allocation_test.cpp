@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <optional>
 
 #include "base/threads.h"
 #include "kernels/optimizer.h"
@@ -43,18 +44,13 @@ int64_t allocations_of_a_step(const std::string& family, StepOptions options) {
   Model model = load_model(folder.path());
   const LoraConfig lora{.dropout = options.dropout};
   attach_lora(model, lora);
-  Arena plan;
-  model.parameters.lay_out(plan, options.compute, true);
-  Arena parameters(plan.peak());
-  model.parameters.lay_out(parameters, options.compute, true);
+  const Arena parameters = model.parameters.lay_out(Device{}, options.compute, true);
   init_trained(model, lora, 3);
   model.parameters.refresh();
   options.tokens = options.labelled = options.longest = kTokens;
   const RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
-  Arena measure;
-  take_step_buffers(measure, model, options);
-  Arena memory(measure.peak());
-  Step step(model, options, rope, memory);
+  std::optional<Step> step;
+  const Arena memory = make_arena({}, [&](Arena& a) { step.emplace(model, options, rope, a); });
   Batch batch;
   for (const int32_t length : {20, 1, 40}) {
     std::vector<int32_t> ids(static_cast<size_t>(length));
@@ -66,7 +62,7 @@ int64_t allocations_of_a_step(const std::string& family, StepOptions options) {
     allocations = 0;
     counting = true;
     model.parameters.zero_gradients();
-    step.forward_backward(batch, 0.1f, {.micro_batch = i});
+    step->forward_backward(batch, 0.1f, {.micro_batch = i});
     l2_norm(model.parameters.gradients());
     model.parameters.refresh();
     counting = false;

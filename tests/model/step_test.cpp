@@ -28,10 +28,7 @@ struct Rig {
     write_tiny_model(folder.path(), config, 7);
     model = load_model(folder.path());
     attach_lora(model, lora);
-    Arena plan;
-    model.parameters.lay_out(plan, options.compute, true);
-    parameter_arena = Arena(plan.peak());
-    model.parameters.lay_out(parameter_arena, options.compute, true);
+    parameter_arena = model.parameters.lay_out(Device{}, options.compute, true);
     init_trained(model, lora, 3);
     // B starts at zero, where A has no gradient: move off it.
     Rng rng(11);
@@ -41,10 +38,7 @@ struct Rig {
     model.parameters.refresh();
     options.tokens = options.labelled = options.longest = kTokens;
     rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
-    Arena measure;
-    take_step_buffers(measure, model, options);
-    step_arena = Arena(measure.peak());
-    step.emplace(model, options, rope, step_arena);
+    step_arena = make_arena({}, [&](Arena& a) { step.emplace(model, options, rope, a); });
   }
 
   std::vector<float> gradients() const {

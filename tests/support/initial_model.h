@@ -33,11 +33,7 @@ inline Model make_model(const fs::path& folder, const ModelShape& shape, Dtype d
 
 /// The model's parameters, laid out in an arena of their own.
 inline Arena lay_out(Model& model, Dtype compute = Dtype::kF32, bool with_gradients = false) {
-  Arena measure;
-  ParameterSet(model.parameters).lay_out(measure, compute, with_gradients);
-  Arena arena(measure.peak());
-  model.parameters.lay_out(arena, compute, with_gradients);
-  return arena;
+  return model.parameters.lay_out(Device{}, compute, with_gradients);
 }
 
 /// What `action` throws, as thrown() has it, its folder written as "@".

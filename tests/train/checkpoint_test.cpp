@@ -21,14 +21,8 @@ struct Trained {
   explicit Trained(const OptimizerOptions& options, int64_t rows = 70) {
     parameters.add("large", {rows, 64}, true);  // enough for 8-bit state
     parameters.add("small", {33}, false);
-    ParameterSet measured = parameters;
-    Arena plan, optimizer_plan;
-    measured.lay_out(plan, Dtype::kBf16, true);
-    Optimizer(options, measured, optimizer_plan);
-    parameter_arena = Arena(plan.peak());
-    parameters.lay_out(parameter_arena, Dtype::kBf16, true);
-    optimizer_arena = Arena(optimizer_plan.peak());
-    optimizer.emplace(options, parameters, optimizer_arena);
+    parameter_arena = parameters.lay_out(Device{}, Dtype::kBf16, true);
+    optimizer_arena = make_arena({}, [&](Arena& a) { optimizer.emplace(options, parameters, a); });
     zero(parameters.values());
     parameters.zero_gradients();
   }
