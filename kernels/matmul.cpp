@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "dnnl.hpp"
 #include "kernels/args.h"
 #include "kernels/matmul_cpu.h"
+#include "kernels/onednn.h"
 
 namespace nibble {
 namespace {
@@ -57,9 +57,10 @@ void matmul(const Matmul& op, Stream) {
 
 bool cpu_has_bf16_matmul() {
   static const bool has = [] {
-    const auto isa = dnnl::get_effective_cpu_isa();
-    return simd_target_name() == "AVX-512" &&
-           (isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx);
+    // oneDNN, which knows what it may use, is only asked where there is something to use.
+    if (simd_target_name() != "AVX-512" || !__builtin_cpu_supports("avx512bf16")) return false;
+    const dnnl_cpu_isa_t isa = cpu::onednn().get_effective_cpu_isa();
+    return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
   }();
   return has;
 }
