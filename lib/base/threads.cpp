@@ -3,43 +3,72 @@
 
 #include <omp.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <string>
 
 #include "base/checked.h"
+#include "base/cores.h"
 
 namespace nibble {
 namespace {
 
-// cgroup v2 "cpu.max": "quota period" or "max period".
-int cgroup_limit() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
-  try {
-    return std::max(1, static_cast<int>(std::ceil(std::stod(quota) / period)));
-  } catch (const std::exception&) {
-    return 1 << 20;
-  }
+cpu_set_t given_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+  return set;
 }
+
+// Where the mask gives this process some of the machine's cores and every one of them has a thread,
+// each thread beside the first stays on its own: memory that it touched first stays near. The first
+// may move among all of them, since threads of other kinds start with its mask. Where all cores are
+// open, so they are to other programs, and the system places threads better.
+struct Pinning {
+  cpu_set_t cores;
+  int count = 0;  // 0: threads are not pinned
+
+  void choose(int thread_count) {
+    cores = given_cores();
+    const int given = CPU_COUNT(&cores);
+    const bool some = given < sysconf(_SC_NPROCESSORS_ONLN);
+    count = some && given == thread_count && cgroup_cores() >= given ? given : 0;
+  }
+  void pin(int64_t thread) const {
+    thread_local int done = 0;
+    if (thread == 0 || thread >= count || done == count) return;
+    done = count;
+    for (int cpu = 0, at = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &cores) || at++ != thread) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      sched_setaffinity(0, sizeof one, &one);  // where it is refused, nothing is lost but speed
+    }
+  }
+};
+
+Pinning pinning;
 
 }  // namespace
 
 int available_threads() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int affine = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::max(1, std::min(affine, cgroup_limit()));
+  const cpu_set_t cores = given_cores();
+  int count = std::min(CPU_COUNT(&cores), cgroup_cores());
+  // Without task binding Slurm leaves the mask wide open.
+  if (const int slurm = count_of_threads(std::getenv("SLURM_CPUS_PER_TASK")))
+    count = std::min(count, slurm);
+  return std::max(1, count);
 }
 
 void set_threads(int count) {
   omp_set_dynamic(0);
-  omp_set_num_threads(count > 0 ? count : available_threads());
+  if (count <= 0) count = count_of_threads(std::getenv("OMP_NUM_THREADS"));
+  if (count <= 0) count = available_threads();
+  omp_set_num_threads(count);
+  pinning.choose(count);
 }
 
 int threads() {
@@ -55,6 +84,7 @@ void parallel_for(int64_t n, int64_t grain, RangeBody body) {
 #pragma omp parallel num_threads(static_cast <int>(parts))
   {
     const int64_t part = omp_get_thread_num(), team = omp_get_num_threads();
+    pinning.pin(part);
     const int64_t begin = units * part / team * grain;
     const int64_t end = std::min(n, units * (part + 1) / team * grain);
     try {

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "io/unfinished.h"
@@ -18,6 +19,7 @@ namespace nibble {
 namespace {
 
 constexpr size_t kBuffer = size_t{1} << 20;
+constexpr size_t kWriteback = size_t{8} << 20;
 
 // What a temporary's name ends in until it is renamed; messages leave it out.
 std::string temporary_mark() {
@@ -68,6 +70,15 @@ void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
   }
 }
 
+// What will be waited for in the end is on its way to the disk while more is made. A hint: where
+// it cannot be given, the end takes longer.
+void start_writeback(int fd, size_t before, size_t after) {
+  const size_t begin = before / kWriteback * kWriteback, end = after / kWriteback * kWriteback;
+  if (begin < end)
+    ::sync_file_range(fd, static_cast<off_t>(begin), static_cast<off_t>(end - begin),
+                      SYNC_FILE_RANGE_WRITE);
+}
+
 fs::path temporary_name(const fs::path& path) {
   return path.string() + temporary_mark();
 }
@@ -83,12 +94,35 @@ fs::path behind_links(fs::path path) {
   return path;
 }
 
+// Starts or waits for the way of a file to the disk; the error's number, or 0.
+template <class Sync>
+int with_descriptor(const fs::path& path, const Sync& sync) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = sync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return error;
+}
+
 // A rename is durable once its folder is.
 void sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
+  with_descriptor(folder.empty() ? "." : folder, ::fsync);
+}
+
+// All that a folder holds. Every file is on its way before the first is waited for.
+void sync_files(const fs::path& folder, const fs::path& shown_as) {
+  std::vector<fs::path> paths;
+  std::error_code stopped;
+  for (fs::recursive_directory_iterator i(folder, stopped), end; !stopped && i != end;
+       i.increment(stopped))
+    if (!i->is_symlink() && (i->is_regular_file() || i->is_directory())) paths.push_back(i->path());
+  if (stopped) throw_write_failed(shown_as, stopped.value());
+  for (const fs::path& path : paths)
+    with_descriptor(path,
+                    [](int fd) { return ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); });
+  for (const fs::path& path : paths)
+    if (const int error = with_descriptor(path, ::fsync))
+      throw_write_failed(shown_as / path.filename(), error);
 }
 
 // Temporaries that are not renamed yet: a signal that ends the process has to find them.
@@ -101,6 +135,14 @@ class Unfinished {
   void drop(const fs::path& path) {
     const std::lock_guard lock(mutex_);
     paths_.erase(path);
+  }
+  /// Whether `path` lies in a folder that is being filled.
+  bool hold(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    for (fs::path folder = path.parent_path(); folder.has_relative_path();
+         folder = folder.parent_path())
+      if (paths_.contains(folder)) return true;
+    return false;
   }
   void remove_all() {
     const std::lock_guard lock(mutex_);
@@ -222,12 +264,14 @@ void AtomicFile::flush_buffer() {
 
 void AtomicFile::write(const void* data, size_t bytes) {
   CHECK(fd_ >= 0);
+  const size_t before = size_ - buffer_.size();
   if (buffer_.size() + bytes > kBuffer) flush_buffer();
   if (bytes > kBuffer)
     write_all(fd_, static_cast<const char*>(data), bytes, path_);
   else
     buffer_.append(static_cast<const char*>(data), bytes);
   size_ += bytes;
+  if (!temporary_.empty()) start_writeback(fd_, before, size_ - buffer_.size());
 }
 
 void AtomicFile::write_at(size_t offset, const void* data, size_t bytes) {
@@ -249,7 +293,9 @@ void AtomicFile::write_at(size_t offset, const void* data, size_t bytes) {
 void AtomicFile::commit() {
   CHECK(fd_ >= 0);
   flush_buffer();
-  if (!temporary_.empty() && ::fsync(fd_) != 0) throw_write_failed(path_, errno);
+  const bool syncs =
+      !temporary_.empty() && !unfinished().hold(target_);  // else the folder's commit does it
+  if (syncs && ::fsync(fd_) != 0) throw_write_failed(path_, errno);
   const int closed = ::close(std::exchange(fd_, -1));
   if (temporary_.empty()) {
     if (closed != 0) throw_write_failed(path_, errno);
@@ -262,7 +308,7 @@ void AtomicFile::commit() {
     throw_write_failed(path_, error);
   }
   unfinished().drop(temporary_);
-  sync_folder(target_.parent_path());
+  if (syncs) sync_folder(target_.parent_path());
 }
 
 AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
@@ -290,6 +336,7 @@ AtomicFolder::~AtomicFolder() {
 }
 
 void AtomicFolder::commit() {
+  sync_files(temporary_, path_);
   sync_folder(temporary_);
   std::error_code error;
   fs::path old;

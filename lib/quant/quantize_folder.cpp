@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "base/checked.h"
 #include "base/quote.h"
 #include "io/json.h"
+#include "io/write_behind.h"
 #include "quant/storage.h"
 
 namespace nibble {
@@ -156,22 +158,26 @@ QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
     if (job.progress) job.progress(report.dense + report.quantized, total, t.info.name);
     report.bytes_before += t.bytes.size();
   };
+  // Declared after what its work refers to, so that it has ended before that is gone.
+  WriteBehind behind;
   for (const StoredTensor* t : plan.dense) {
     begin(*t);
-    write_dense(*t, writer);
+    behind.add(0, [t, &writer] { write_dense(*t, writer); });
     ++report.dense;
   }
-  QuantizedTensor quantized;
   std::vector<std::byte> copy;
   for (const StoredTensor* t : plan.quantized) {
     begin(*t);
     const Tensor weight = matrix_of(*t, copy);
-    quantize(t->info.name, weight, job.options, quantized);
-    if (job.report) job.report(t->info.name, quantization_error(weight, quantized.matrix()));
-    write_quantized(writer, t->info.name, quantized);
+    const auto quantized = std::make_shared<QuantizedTensor>();
+    quantize(t->info.name, weight, job.options, *quantized);
+    if (job.report) job.report(t->info.name, quantization_error(weight, quantized->matrix()));
+    behind.add(quantized->codes.size(),
+               [t, &writer, quantized] { write_quantized(writer, t->info.name, *quantized); });
     t->file->forget(t->offset, t->bytes.size());
     ++report.quantized;
   }
+  behind.finish();
   if (job.options.type == QuantType::kInt8)
     for (size_t i = 0; i < plan.quantized.size(); ++i) write_weight_format(writer);
   writer.finish();

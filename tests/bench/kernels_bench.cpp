@@ -11,7 +11,7 @@
 #include "kernels/attention.h"
 #include "kernels/code_books.h"
 #include "kernels/dequantize.h"
-#include "kernels/matmul.h"
+#include "kernels/matmul_cpu.h"
 
 namespace {
 
@@ -52,28 +52,49 @@ struct Product {
 
 constexpr Transpose kNo = Transpose::kNo, kYes = Transpose::kYes;
 constexpr Product kProducts[] = {
-    {"qkv", 2048, 960, 576, kNo, kYes},         {"gate_up", 2048, 3072, 576, kNo, kYes},
-    {"down", 2048, 576, 1536, kNo, kYes},       {"gate_up_dx", 2048, 576, 3072, kNo, kNo},
-    {"down_dx", 2048, 1536, 576, kNo, kNo},     {"lora_xa", 2048, 16, 576, kNo, kYes},
-    {"lora_y", 2048, 576, 16, kNo, kYes},       {"lora_dxa", 2048, 16, 576, kNo, kNo},
-    {"lora_dx", 2048, 576, 16, kNo, kNo},       {"lora_da", 16, 576, 2048, kYes, kNo},
-    {"lora_db", 576, 16, 2048, kYes, kNo},      {"full_dw", 1536, 576, 2048, kYes, kNo},
-    {"lm_head", 256, 49152, 576, kNo, kYes},    {"lm_head_dx", 256, 576, 49152, kNo, kNo},
+    {"qkv", 2048, 960, 576, kNo, kYes},
+    {"gate_up", 2048, 3072, 576, kNo, kYes},
+    {"down", 2048, 576, 1536, kNo, kYes},
+    {"gate_up_dx", 2048, 576, 3072, kNo, kNo},
+    {"down_dx", 2048, 1536, 576, kNo, kNo},
+    {"lora_xa", 2048, 16, 576, kNo, kYes},
+    {"lora_y", 2048, 576, 16, kNo, kYes},
+    {"lora_dxa", 2048, 16, 576, kNo, kNo},
+    {"lora_dx", 2048, 576, 16, kNo, kNo},
+    {"lora_da", 16, 576, 2048, kYes, kNo},
+    {"lora_db", 576, 16, 2048, kYes, kNo},
+    {"full_dw", 1536, 576, 2048, kYes, kNo},
+    {"lm_head", 256, 49152, 576, kNo, kYes},
+    {"lm_head_dx", 256, 576, 49152, kNo, kNo},
     {"decode_batch", 16, 1536, 576, kNo, kYes},
+    // A layer of TinyLlama-1.1B on 1024 tokens.
+    {"tiny_qkv", 1024, 2560, 2048, kNo, kYes},
+    {"tiny_gate_up", 1024, 11264, 2048, kNo, kYes},
+    {"tiny_down", 1024, 2048, 5632, kNo, kYes},
+    {"tiny_gate_up_dx", 1024, 2048, 11264, kNo, kNo},
 };
 
-void bench_matmul(benchmark::State& state, const Product& p, Dtype dtype) {
+// How a product's operands are stored: all alike, as in a step over frozen weights that were
+// expanded, or in f32 and multiplied by oneDNN, the yardstick.
+enum class Storage { kBf16, kF32, kStep, kOneDnn };
+
+void bench_matmul(benchmark::State& state, const Product& p, Storage storage) {
+  const bool narrow = storage == Storage::kBf16 || storage == Storage::kStep;
+  const Dtype dtype = narrow ? Dtype::kBf16 : Dtype::kF32;
   Owned a(dtype, {p.a_transpose == kYes ? p.k : p.m, p.a_transpose == kYes ? p.m : p.k});
-  Owned b(dtype, {p.b_transpose == kYes ? p.n : p.k, p.b_transpose == kYes ? p.k : p.n});
+  Owned b(storage == Storage::kBf16 ? Dtype::kBf16 : Dtype::kF32,
+          {p.b_transpose == kYes ? p.n : p.k, p.b_transpose == kYes ? p.k : p.n});
   Owned out(dtype, {p.m, p.n});
   Matmul op{.out = out.tensor,
             .a = a.tensor,
             .b = b.tensor,
             .a_transpose = p.a_transpose,
             .b_transpose = p.b_transpose};
-  Owned scratch(Dtype::kF32, {matmul_scratch_elements(op) + 1});
+  const bool onednn = storage == Storage::kOneDnn;
+  Owned scratch(Dtype::kF32,
+                {1 + (onednn ? cpu::native_scratch_elements(op) : matmul_scratch_elements(op))});
   op.scratch = scratch.tensor;
-  for (auto _ : state) matmul(op);
+  for (auto _ : state) onednn ? cpu::matmul_native(op) : matmul(op);
   report(state, 2.0 * static_cast<double>(p.m * p.n * p.k), 0);
 }
 
@@ -171,9 +192,12 @@ void bench_dense_matvec(benchmark::State& state, int64_t batch) {
 
 void register_all() {
   using benchmark::RegisterBenchmark;
-  for (const auto& [type, dtype] : {std::pair{"bf16", Dtype::kBf16}, {"f32", Dtype::kF32}})
+  for (const auto& [type, storage] : {std::pair{"bf16", Storage::kBf16},
+                                      {"f32", Storage::kF32},
+                                      {"step", Storage::kStep},
+                                      {"onednn", Storage::kOneDnn}})
     for (const Product& p : kProducts)
-      RegisterBenchmark(cat("matmul/", type, "/", p.name).c_str(), bench_matmul, p, dtype)
+      RegisterBenchmark(cat("matmul/", type, "/", p.name).c_str(), bench_matmul, p, storage)
           ->UseRealTime();
   for (const Pack& pack : {Pack{1, 2048}, {4, 512}, {16, 128}, {64, 32}})
     for (const auto& [name, pass] :
