@@ -8,22 +8,25 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/code_books.h"
 #include "kernels/matmul.h"
 
 namespace nibble {
 namespace {
 
 constexpr int kRounds = 3;
+constexpr double kLongEnough = 0.05;  // seconds, for a clock that has yet to rise
 
 // Seconds of the fastest of some rounds.
 template <class Work>
 double fastest(const Work& work) {
-  double best = 1e9;
-  for (int i = 0; i < kRounds; ++i) {
+  double best = 1e9, all = 0.0;
+  for (int i = 0; i < kRounds || all < kLongEnough; ++i) {
     const auto start = std::chrono::steady_clock::now();
     work();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     best = std::min(best, took.count());
+    all += took.count();
   }
   return std::max(best, 1e-9);
 }
@@ -41,6 +44,29 @@ double product_rate(Dtype dtype) {
   return 2.0 * kSide * kSide * kSide / fastest([&] { matmul(op); });
 }
 
+// One vector costs reading and expanding the matrix and a product, eight cost eight products.
+void measure_vectors(MachineRates& rates) {
+  constexpr int64_t kSide = 4096, kMost = 8, kBlock = 64;
+  std::vector<uint8_t> codes(kSide * kSide / 2, 0x5a);
+  std::vector<float> absmax(kSide * kSide / kBlock, 1.0f), x(kMost * kSide), y(kMost * kSide);
+  const QuantizedMatrix matrix{.out_features = kSide,
+                               .in_features = kSide,
+                               .block = kBlock,
+                               .codes = codes.data(),
+                               .code_book = code_book(QuantType::kNf4).data(),
+                               .absmax = absmax.data()};
+  const auto seconds = [&](int64_t count) {
+    const QuantizedMatvec op{.out = view(y.data(), {count, kSide}),
+                             .x = view(x.data(), {count, kSide}),
+                             .matrices = {&matrix, 1}};
+    return fastest([&] { quantized_matvec(op); });
+  };
+  const double one = seconds(1), most = seconds(kMost);
+  const double product = std::clamp((most - one) / (kMost - 1), 0.01 * one, 0.99 * one);
+  rates.expanded_weights = kSide * kSide / (one - product);
+  rates.vector_flops = 2.0 * kSide * kSide / product;
+}
+
 }  // namespace
 
 MachineRates measure_machine() {
@@ -49,6 +75,7 @@ MachineRates measure_machine() {
   std::vector<uint64_t> from(kWords, 1), to(kWords);
   MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
                      .bf16_flops = product_rate(Dtype::kBf16)};
+  measure_vectors(rates);
   rates.copy_bytes =
       2.0 * kBytes / fastest([&] {
         parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {

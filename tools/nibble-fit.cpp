@@ -126,7 +126,12 @@ Question resolve(const Options& o, DescribedModel& model) {
 Rates cpu_rates(Dtype compute) {
   const MachineRates r = measure_machine();
   const double products = panel_dtype(compute) == Dtype::kBf16 ? r.bf16_flops : r.f32_flops;
-  return {products, r.read_bytes, kMeasuredShare, kMeasuredShare};
+  return {.matmul_flops = products,
+          .memory_bytes = r.read_bytes,
+          .expanded_weights = r.expanded_weights,
+          .vector_flops = r.vector_flops,
+          .matmul_share = kMeasuredShare,
+          .memory_share = kMeasuredShare};
 }
 
 Target target_of(const Options& o, const Question& q, const ToolContext& context) {

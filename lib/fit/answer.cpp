@@ -5,6 +5,7 @@
 
 #include "fit/advice.h"
 #include "fit/cuda_plan.h"
+#include "fit/infer_cost.h"
 #include "fit/weight_bytes.h"
 
 namespace nibble {
@@ -14,8 +15,7 @@ constexpr size_t kMostWays = 6;
 
 double seconds_of(const Question& q, const Model& model, const Rates& rates) {
   if (q.training) return training_cost(model, q.train).seconds(rates, q.train.accumulate);
-  return decoding_cost(model, q.infer.batch_size, q.infer.context, q.infer.compute)
-      .seconds(rates, 1);
+  return decoding_seconds(model, q.infer, q.train.device, rates);
 }
 
 class Ways {
@@ -141,6 +141,9 @@ Answer answer(const Question& q, const Model& model, const Target& target, const
   p.tokens_per_second = static_cast<double>(tokens) / p.seconds;
   p.run_seconds = run.tokens / p.tokens_per_second;
   p.cost = p.run_seconds / 3600.0 * run.price;
+  if (!q.training)
+    p.prompt_tokens_per_second =
+        1.0 / prompt_token_seconds(model, q.infer, q.train.device, target.rates);
   a.prediction = p;
   for (std::string& text : cost_assumptions(target.rates)) a.assumptions.push_back(std::move(text));
   return a;

@@ -35,7 +35,9 @@ Gpu read_gpu(const CsvRow& row) {
         .int8 = row.number("int8"),
         .compute_capability = row.number("compute", 1.0),
         .year = row.integer("year", 1990),
-        .kind = row.text("kind")};
+        .kind = row.text("kind"),
+        .ecc = row.has("ecc") && row.integer("ecc") != 0,
+        .source = row.has("source") ? row.text("source") : ""};
   if (folded(g.name).empty()) row.fail("no name");
   if (g.memory_gib > 1e6) row.fail("\"memory\" is more than a million GiB");
   if (g.fp32 + g.bf16 + g.fp16 <= 0.0) row.fail("no rate: one of fp32, bf16 and fp16 is needed");
@@ -58,7 +60,9 @@ uint64_t Gpu::bytes() const {
 }
 
 uint64_t Gpu::usable_bytes() const {
-  return static_cast<uint64_t>(static_cast<double>(bytes()) * kUsableShare);
+  constexpr double kBesideEcc = 15.0 / 16.0;
+  return static_cast<uint64_t>(static_cast<double>(bytes()) * (ecc ? kBesideEcc : 1.0) *
+                               kUsableShare);
 }
 
 Rates Gpu::rates() const {

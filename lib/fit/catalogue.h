@@ -19,7 +19,9 @@ struct Gpu {
   double fp32 = 0.0, bf16 = 0.0, fp16 = 0.0, fp8 = 0.0, int8 = 0.0;  // dense, 10^12 a second
   double compute_capability = 0.0;
   int64_t year = 0;
-  std::string kind;  // desktop, laptop, workstation, server
+  std::string kind;    // desktop, laptop, workstation, server
+  bool ecc = false;    // a sixteenth of the memory is not to be had
+  std::string source;  // of the rates: sheet, paper, tops, clock, other; "" where a user's
 
   uint64_t bytes() const;
   /// What a process can have of it: driver, error correction and display take their share.

@@ -39,6 +39,10 @@ const std::string& CsvRow::text(std::string_view column) const {
   return values_[static_cast<size_t>(at - columns_.begin())];
 }
 
+bool CsvRow::has(std::string_view column) const {
+  return std::find(columns_.begin(), columns_.end(), column) != columns_.end();
+}
+
 double CsvRow::number(std::string_view column, double least) const {
   const std::string& value = text(column);
   double number = 0.0;

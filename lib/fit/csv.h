@@ -13,6 +13,7 @@ namespace nibble {
 class CsvRow {
  public:
   const std::string& text(std::string_view column) const;
+  bool has(std::string_view column) const;
   /// At least `least` and finite.
   double number(std::string_view column, double least = 0.0) const;
   int64_t integer(std::string_view column, int64_t least = 0) const;
@@ -26,7 +27,7 @@ class CsvRow {
   std::vector<std::string> columns_, values_;
 };
 
-/// The rows of a table that has exactly these columns, in any order. Throws DataError.
+/// The rows of a table that has these columns, and perhaps others, in any order. Throws DataError.
 std::vector<CsvRow> read_csv(std::string_view text, const std::string& place,
                              const std::vector<std::string>& columns);
 

@@ -111,7 +111,9 @@ Json gpus_json(const std::vector<Gpu>& gpus) {
                                            {"int8", g.int8},
                                            {"compute_capability", g.compute_capability},
                                            {"year", g.year},
-                                           {"kind", g.kind}}));
+                                           {"kind", g.kind},
+                                           {"usable_bytes", g.usable_bytes()},
+                                           {"source", g.source}}));
   return out;
 }
 
@@ -142,9 +144,13 @@ Json answer_json(const Question& q, const Target& target, const Answer& a, const
     const Prediction& p = *a.prediction;
     Json predicted =
         Json::object({{"step_seconds", p.seconds}, {"tokens_per_second", p.tokens_per_second}});
+    if (!q.training) predicted.set("prompt_tokens_per_second", p.prompt_tokens_per_second);
     if (p.run_seconds > 0) predicted.set("run_seconds", p.run_seconds);
     if (p.cost > 0) predicted.set("cost", p.cost);
     out.set("predicted", std::move(predicted));
+    out.set("rates", Json::object({{"matmul_flops", target.rates.matmul_flops},
+                                   {"memory_bytes", target.rates.memory_bytes},
+                                   {"measured", target.rates.vector_flops > 0}}));
   }
   out.set("rules_of_thumb", rules_json(q, target, a));
   out.set("assumes", Json::Array(a.assumptions.begin(), a.assumptions.end()));

@@ -101,8 +101,11 @@ std::string found_text(const Json& d) {
 std::string predicted_text(const Json& d) {
   const Json* p = d.find("predicted");
   if (!p) return {};
-  std::string out = cat("predicted: ", count_text(number(*p, "tokens_per_second")),
-                        " tokens/s, a step in ", time_text(number(*p, "step_seconds")));
+  std::string out = "predicted: ";
+  if (const Json* prompts = p->find("prompt_tokens_per_second"))
+    out += cat("prompts at ", count_text(prompts->as_number()), " tokens/s, completions at ");
+  out += cat(count_text(number(*p, "tokens_per_second")), " tokens/s, a step in ",
+             time_text(number(*p, "step_seconds")));
   if (const Json* run = p->find("run_seconds"))
     out += cat("; the run in ", time_text(run->as_number()));
   if (const Json* cost = p->find("cost")) {
@@ -110,7 +113,11 @@ std::string predicted_text(const Json& d) {
     std::snprintf(text, sizeof text, "%.2f", cost->as_number());
     out += cat(", for ", text);
   }
-  return out + "\n";
+  const Json& rates = d.at("rates");
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4g TFLOP/s and %.4g GB/s",
+                number(rates, "matmul_flops") / 1e12, number(rates, "memory_bytes") / 1e9);
+  return cat(out, "\n  of ", text, rates.at("measured").as_bool() ? ", measured just now\n" : "\n");
 }
 
 std::string rules_text(const Json& d) {
@@ -179,18 +186,20 @@ std::string render_gpus(const std::vector<Gpu>& gpus) {
     std::snprintf(text, sizeof text, "%.4g", x);
     return std::string(text);
   };
-  Rows rows = {
-      {"name", "GiB", "GB/s", "fp32", "bf16", "fp16", "fp8", "int8", "compute", "year", "kind"}};
+  Rows rows = {{"name", "GiB", "GB/s", "fp32", "bf16", "fp16", "fp8", "int8", "compute", "year",
+                "kind", "source"}};
   for (const Gpu& g : gpus) {
     std::vector<std::string> row = {g.name, plain(g.memory_gib), plain(g.bandwidth_gb)};
     for (const double rate : {g.fp32, g.bf16, g.fp16, g.fp8, g.int8})
       row.push_back(rate > 0 ? plain(rate) : "-");
     char compute[16];
     std::snprintf(compute, sizeof compute, "%.1f", g.compute_capability);
-    row.insert(row.end(), {compute, cat(g.year), g.kind});
+    row.insert(row.end(), {compute, cat(g.year), g.kind, g.source});
     rows.push_back(std::move(row));
   }
-  return table_text(rows) + "  rates: 10^12 operations a second, dense\n";
+  return table_text(rows) +
+         "  rates: 10^12 operations a second, dense\n"
+         "  source: NVIDIA's data sheet, architecture paper or AI TOPS; cores times boost clock\n";
 }
 
 }  // namespace nibble

@@ -112,19 +112,6 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   return cost;
 }
 
-StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype compute) {
-  const ModelConfig& c = model.config;
-  const double b = real(batch), element = static_cast<double>(dtype_bytes(compute));
-  const Linears linear = count(model, compute);
-  const double head = real(c.vocab_size) * real(c.hidden_size);
-  const double head_bytes = model.head.quantized
-                                ? 0.5 + 1.0 / real(model.head.quantized->block)
-                                : static_cast<double>(dtype_bytes(model.head.weight.dtype));
-  const double cache = 2.0 * real(c.layers * c.kv_heads * c.head_dim) * real(context) * element;
-  return {.flops = 2.0 * b * (linear.weights + linear.adapters + head),
-          .bytes = linear.stored + element * linear.adapters + head * head_bytes + b * cache};
-}
-
 std::vector<std::string> cost_assumptions(const Rates& rates) {
   const auto percent = [](double share) { return std::lround(100.0 * share); };
   return {cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, all else at ",

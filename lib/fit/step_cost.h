@@ -13,9 +13,11 @@ namespace nibble {
 struct Rates {
   double matmul_flops = 0.0;  // a second, operands in the compute type
   double memory_bytes = 0.0;  // a second
+  // Of a processor, as kernels/machine_rates.h measures them; 0: products are bound by memory.
+  double expanded_weights = 0.0, vector_flops = 0.0;
   double matmul_share = 0.70, memory_share = 0.75;
 };
-inline constexpr double kMeasuredShare = 0.95;
+inline constexpr double kMeasuredShare = 0.85;
 
 struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
@@ -28,9 +30,6 @@ struct StepCost {
 
 /// Of training: forward, backward through frozen and trained weights, head and loss.
 StepCost training_cost(const Model& model, const TrainJob& job);
-
-/// Of decoding one token for each of `batch` sequences of `context` tokens.
-StepCost decoding_cost(const Model& model, int64_t batch, int64_t context, Dtype compute);
 
 std::vector<std::string> cost_assumptions(const Rates& rates);
 

@@ -39,6 +39,46 @@ TEST(Catalogue, HoldsWhatPeopleHave) {
   }
 }
 
+// What a tensor core does in a clock beside the other units, by NVIDIA's architecture papers: a
+// slip from dense to sparse figures, or from one accumulator to the other, is a factor of two.
+TEST(Catalogue, RatesAreThoseOfTheirGeneration) {
+  for (const Gpu& g : gpu_catalogue("")) {
+    const bool consumer = g.kind == "desktop" || g.kind == "laptop";
+    const auto near = [&](double value, double other, const char* what) {
+      EXPECT_NEAR(value / other, 1.0, 0.025) << g.name << ": " << what;
+    };
+    EXPECT_TRUE(g.source == "sheet" || g.source == "paper" || g.source == "tops" ||
+                g.source == "clock" || g.source == "other")
+        << g.name;
+    if (g.compute_capability == 6.1) near(g.int8, 4.0 * g.fp32, "int8");
+    if (g.compute_capability == 7.5 && g.fp16 > 0) {
+      near(g.fp16, (consumer ? 4.0 : 8.0) * g.fp32, "fp16");
+      near(g.int8, (consumer ? 4.0 : 2.0) * g.fp16, "int8");
+    }
+    if (g.bf16 == 0) continue;
+    EXPECT_EQ(g.bf16, g.fp16) << g.name;
+    if (g.fp8 > 0) near(g.fp8, 2.0 * g.bf16, "fp8");
+    const bool consumer_chip =
+        g.compute_capability == 8.6 || g.compute_capability == 8.9 || g.compute_capability == 12.0;
+    if (!consumer_chip) {
+      near(g.int8, 2.0 * g.bf16, "int8");
+      continue;
+    }
+    // Consumers' products halve what sums in fp32; so do the A10G and the L40.
+    const bool halved = consumer || g.name == "A10G" || g.name == "L40";
+    near(g.bf16, (halved ? (g.name == "A10G" ? 2.22 : 2.0) : 4.0) * g.fp32, "bf16");
+    near(g.int8, (consumer ? 4.0 : 2.0) * g.bf16, "int8");
+  }
+}
+
+TEST(Catalogue, ErrorCorrectionTakesMemory) {
+  const auto all = gpu_catalogue("");
+  // What drivers report: 15360 MiB of a T4, 23034 of an L4, 81559 of an H100.
+  EXPECT_LT(find_gpu(all, "T4").usable_bytes(), uint64_t{15360} << 20);
+  EXPECT_LT(find_gpu(all, "L4").usable_bytes(), uint64_t{23034} << 20);
+  EXPECT_GT(find_gpu(all, "RTX A4000").usable_bytes(), uint64_t{15360} << 20);
+}
+
 TEST(Catalogue, FindsByPartsOfNames) {
   const auto all = gpu_catalogue("");
   EXPECT_EQ(find_gpu(all, "rtx4090").name, "RTX 4090");
