@@ -7,10 +7,9 @@
 #include "base/threads.h"
 #include "cli/tool.h"
 #include "fit/figures.h"
-#include "fit/machine.h"
 #include "fit/read_model.h"
 #include "fit/render.h"
-#include "kernels/machine_rates.h"
+#include "fit/target.h"
 #include "plot/image.h"
 #include "plot/text_drawing.h"
 
@@ -28,7 +27,7 @@ struct Options {
   std::optional<int64_t> batch_size;
   int64_t context = 2048;
   Count tokens;
-  double price = 0.0, epochs = 1.0, dropout = 0.0, neftune = 0.0;
+  double price = 0.0, epochs = 1.0, trained_share = 0.0, dropout = 0.0, neftune = 0.0;
   Question question;
 };
 
@@ -57,6 +56,9 @@ void declare(OptionTable& t, Options& o) {
   t.add("tokens", "N", o.tokens, "tokens of the data: predicts the run's time");
   t.add("epochs", "N", o.epochs, "passes over the data").range(0, 1e6);
   t.add("price", "X", o.price, "of an hour: predicts the run's cost").range(0, 1e9);
+  t.add("trained-share", "X", o.trained_share, "of the parameters, for LoRA in the rules of thumb")
+      .range(0, 1)
+      .default_is("the adapter's own, else 0.02");
   t.group("Training, as nibble-train");
   t.add("data", "FILE", o.data, "packed shard: gives --length and --tokens");
   t.add("length", "N", q.train.row_length, "tokens of a row, as nibble-pack makes them")
@@ -97,6 +99,8 @@ DescribedModel read(const Options& o) {
 Question resolve(const Options& o, DescribedModel& model) {
   Question q = o.question;
   q.name = model.name;
+  if (!o.params.empty()) q.parameters = parse_parameters(o.params);
+  q.trained_share = o.trained_share;
   q.config = model.config;
   if (!o.quantized.empty()) {
     set_quantized(q.config, o.quantized);
@@ -123,47 +127,12 @@ Question resolve(const Options& o, DescribedModel& model) {
   return q;
 }
 
-Rates cpu_rates(Dtype compute) {
-  const MachineRates r = measure_machine();
-  const double products = panel_dtype(compute) == Dtype::kBf16 ? r.bf16_flops : r.f32_flops;
-  return {.matmul_flops = products,
-          .memory_bytes = r.read_bytes,
-          .expanded_weights = r.expanded_weights,
-          .vector_flops = r.vector_flops,
-          .matmul_share = kMeasuredShare,
-          .memory_share = kMeasuredShare};
-}
-
 Target target_of(const Options& o, const Question& q, const ToolContext& context) {
-  const auto catalogue = gpu_catalogue(o.gpus);
-  Target t;
-  if (!o.gpu.empty()) {
-    t.gpu = find_gpu(catalogue, o.gpu);
-    t = {t.gpu->name, t.gpu->usable_bytes(), t.gpu->rates(), t.gpu};
-  } else if (o.device == "cuda") {
-    const auto found = detect_gpus();
-    if (found.empty() && o.memory_limit.bytes == 0)
-      throw UnavailableError("--device=cuda: no NVIDIA driver or GPU here; name one with --gpu");
-    t.name = "a GPU";
-    if (!found.empty()) {
-      t = {.name = found[0].name, .limit = found[0].free_bytes};
-      if (const Gpu* known = match_device(catalogue, found[0].name, found[0].bytes)) {
-        t.gpu = *known;
-        t.rates = known->rates();
-      }
-    }
-  } else {
-    t = {.name = cpu_name(), .limit = memory_total(), .rates = cpu_rates(q.train.compute)};
-    for (const DetectedGpu& gpu : detect_gpus())
-      context.say(cat("this machine has ", gpu.name, ", ", format_size(gpu.bytes),
-                      ": --device=cuda plans for it"));
-  }
-  if (o.memory_limit.bytes > 0) t.limit = o.memory_limit.bytes;
-  if (t.gpu && t.gpu->compute_capability < kLeastComputeCapability)
-    context.warn(cat(t.gpu->name, " has compute capability ", t.gpu->compute_capability,
-                     "; nibble's CUDA half needs ", kLeastComputeCapability,
-                     ": this is a plan of memory alone"));
-  return t;
+  std::vector<std::string> notes;
+  Target target =
+      find_target({o.gpu, o.gpus, o.device, o.memory_limit.bytes, q.train.compute}, notes);
+  for (const std::string& note : notes) context.warn(note);
+  return target;
 }
 
 // Whether it went into a file, so that standard output is still free.

@@ -145,7 +145,9 @@ Answer answer(const Question& q, const Model& model, const Target& target, const
     p.prompt_tokens_per_second =
         1.0 / prompt_token_seconds(model, q.infer, q.train.device, target.rates);
   a.prediction = p;
-  for (std::string& text : cost_assumptions(target.rates)) a.assumptions.push_back(std::move(text));
+  for (std::string& text :
+       q.training ? cost_assumptions(target.rates) : generation_assumptions(target.rates))
+    a.assumptions.push_back(std::move(text));
   return a;
 }
 
@@ -164,6 +166,10 @@ std::vector<ModelFit> fit_models(const Question& asked, const Target& target) {
 
 Extras find_extras(const Question& q, const Target& target, const std::string& what) {
   Extras extras;
+  if (!q.training && what.empty())  // how far the cache may grow
+    for (const auto& [name, find] :
+         {std::pair{"batch", Find::kBatch}, {"sequence", Find::kSequence}})
+      extras.largest.emplace_back(name, find_largest(q, find, target.limit));
   if (what == "model") extras.models = fit_models(q, target);
   for (const auto& [name, find] :
        {std::pair{"batch", Find::kBatch}, {"sequence", Find::kSequence}, {"rank", Find::kRank}})

@@ -2,6 +2,7 @@
 #include "fit/infer_cost.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace nibble {
 namespace {
@@ -118,6 +119,15 @@ double prompt_token_seconds(const Model& model, const GeneratorSizes& s, DeviceK
   const double at_once = real(std::max(kPromptTokens, s.context));
   return flops / matmul + stream / memory +
          (n.quantized.bytes + n.dense.bytes + expanded) / at_once / memory;
+}
+
+std::vector<std::string> generation_assumptions(const Rates& rates) {
+  const auto percent = [](double share) { return std::lround(100.0 * share); };
+  return {
+      cat("products run at ", percent(rates.matmul_share),
+          "% of the matmul rate, memory is read at ", percent(rates.memory_share),
+          "% of its bandwidth"),
+      "prompts fill the context; decoding is at its end, with no sequence done before the others"};
 }
 
 }  // namespace nibble

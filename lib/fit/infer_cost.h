@@ -17,4 +17,6 @@ double decoding_seconds(const Model& model, const GeneratorSizes& sizes, DeviceK
 double prompt_token_seconds(const Model& model, const GeneratorSizes& sizes, DeviceKind device,
                             const Rates& rates);
 
+std::vector<std::string> generation_assumptions(const Rates& rates);
+
 }  // namespace nibble

@@ -14,6 +14,8 @@ namespace nibble {
 struct Question {
   std::string name;  // of the model, for people
   ModelConfig config;
+  double parameters = 0.0;     // by name, "7B", for rules of thumb; 0: those of the config
+  double trained_share = 0.0;  // that rules of thumb take for LoRA; 0: the adapter's own
   bool training = true;
   std::string method = "lora";  // lora, full
   LoraConfig lora;

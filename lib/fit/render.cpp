@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fit/render.h"
 
+#include <cmath>
+
 namespace nibble {
 namespace {
 
+// Of parameters that LoRA trains, where nothing says how many.
+constexpr double kTrainedShare = 0.02;
+
 Json rules_json(const Question& q, const Target& target, const Answer& a) {
-  const double p = static_cast<double>(a.parameters);
+  const double p = q.parameters > 0 ? q.parameters : static_cast<double>(a.parameters);
   const double device =
       target.gpu ? target.gpu->memory_gib * 1e9 : static_cast<double>(target.limit);
-  const double share =
-      q.training && q.method == "lora" ? static_cast<double>(a.trainable) / p : 0.02;
+  const double share = q.trained_share > 0                ? q.trained_share
+                       : q.training && q.method == "lora" ? static_cast<double>(a.trainable) / p
+                                                          : kTrainedShare;
   const TrainingRule training = rule_training32(p);
   const FineTuningRule tuning = rule_fine_tuning16(p);
   Json rules = Json::object(
-      {{"serving_16_bits", rule_serving_bytes(p, 16)},
+      {{"parameters", p},
+       {"device", target.gpu ? target.gpu->name : ""},
+       {"device_bytes", device},
+       {"serving_16_bits", rule_serving_bytes(p, 16)},
        {"serving_8_bits", rule_serving_bytes(p, 8)},
        {"serving_4_bits", rule_serving_bytes(p, 4)},
        {"training_32_bits", Json::object({{"weights", training.weights},
@@ -34,7 +43,7 @@ Json rules_json(const Question& q, const Target& target, const Answer& a) {
                       {"devices_lora", devices_for(row.lora, device)}}));
   rules.set("can_it_run", std::move(table));
   rules.set("trained_share", share);
-  if (const auto published = published_figure(a.parameters))
+  if (const auto published = published_figure(std::llround(p)))
     rules.set("published",
               Json::object({{"model", published->model},
                             {"type", published->type},

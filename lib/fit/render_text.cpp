@@ -74,8 +74,9 @@ std::string found_text(const Json& d) {
   std::string out;
   for (const char* what : {"batch", "sequence", "rank"})
     if (const Json* n = d.find(cat("largest_", what)))
-      out += n->as_integer() > 0 ? cat("largest ", what, " that fits: ", n->as_integer(), "\n")
-                                 : cat("no ", what, " fits\n");
+      out += n->as_integer() > 0
+                 ? cat("largest ", what, " that fits, all else as asked: ", n->as_integer(), "\n")
+                 : cat("no ", what, " fits\n");
   if (const Json* models = d.find("models")) {
     Rows rows;
     const std::string* largest = nullptr;
@@ -148,16 +149,19 @@ std::string rules_text(const Json& d) {
          cat(row.at("devices_inference").as_integer(), ", ",
              row.at("devices_training").as_integer(), ", ", row.at("devices_lora").as_integer())});
   out += table_text(rows);
+  const std::string& device = r.at("device").as_string();
+  out += cat("  devices: of ", device.empty() ? "" : device + ", ",
+             decimal_size(number(r, "device_bytes")), ", that inference, Adam and LoRA need\n");
   out += "  LoRA there: (size + share of P x 16 B) x 1.2, 16 B as Rajbhandari et al. 2020 count\n";
   if (const Json* p = r.find("published")) {
-    const double size = 4.0 * number(d, "parameters");
+    const double size = 4.0 * number(r, "parameters");
     out +=
         cat("  published for ", p->at("model").as_string(), " in ", p->at("type").as_string(), ": ",
             decimal_size(number(*p, "size")), ", x 1.2 ", decimal_size(number(*p, "inference")),
             ", x 4 ", decimal_size(number(*p, "training_adam")), " (",
             p->at("devices_training").as_integer(), " devices); its ",
-            grouped(d.at("parameters").as_integer()), " numbers are truly ", decimal_size(size),
-            ", ", binary_size(size), "\n");
+            grouped(std::llround(number(r, "parameters"))), " numbers are truly ",
+            decimal_size(size), ", ", binary_size(size), "\n");
   }
   return out;
 }

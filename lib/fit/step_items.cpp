@@ -48,7 +48,8 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
   for (const Tensor& t : b.checkpoints) ledger.add("activations: block inputs", {t});
   const BlockScratch& s = b.scratch;
   if (shared) ledger.add("activations made again", {s.x1, s.act});
-  ledger.add("gradients of activations", {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
+  ledger.add(o.training ? "gradients of activations" : "scratch of blocks",
+             {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
   ledger.add("noise of embeddings", {b.neftune_scales});
   ledger.add("attention scratch", {s.attention});
   ledger.add("weights expanded", {s.linear.panel});

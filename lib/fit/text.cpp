@@ -43,6 +43,7 @@ std::string count_text(double n) {
 
 std::string time_text(double s) {
   const auto whole = [](double x) { return cat(std::llround(std::floor(x))); };
+  if (s < 1) return three_digits(1000.0 * s) + " ms";
   if (s < 60) return three_digits(s) + " s";
   if (s < 3600) return cat(whole(s / 60), " min ", whole(std::fmod(s, 60)), " s");
   if (s < 86400) return cat(whole(s / 3600), " h ", whole(std::fmod(s, 3600) / 60), " min");

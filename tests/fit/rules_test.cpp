@@ -86,6 +86,7 @@ TEST(Text, Numbers) {
   EXPECT_EQ(grouped(12), "12");
   EXPECT_EQ(count_text(1.4e9), "1.40B");
   EXPECT_EQ(count_text(950), "950");
+  EXPECT_EQ(time_text(0.0068), "6.80 ms");
   EXPECT_EQ(time_text(41), "41.0 s");
   EXPECT_EQ(time_text(3 * 3600 + 12 * 60), "3 h 12 min");
   EXPECT_EQ(time_text(50 * 3600), "2 days 2 h");

@@ -80,6 +80,21 @@ grep -q "^rules of thumb (estimates" out
 grep -q "published for Mistral-7B in float32: 27.49 GB, x 1.2 32.99 GB, x 4 109.96 GB (5 devices)" out
 grep -q "truly 28.97 GB, 27.0 GiB" out
 
+# Those of a size alone, as they are quoted: what was asked for counts, not the shape made for it.
+rule() {  # SIZE TEXT OPTION...
+  nibble-fit --params="$1" --gpu=h200 --quantized=nf4 "${@:3}" | tr -s ' ' >out || true
+  grep -qF -- "$2" out || fail "$1: no '$2' in $(cat out)"
+}
+rule 70B "16, 8, 4 bits 168.00 GB"
+rule 1B "weights, all, up to 4.00 GB 24.00 GB 80.00 GB"
+rule 10B "full, LoRA 120.00 GB 40.00 GB"
+rule 7B "2 r sqrt(P): 1.37B; truly" --rank=8192
+rule 13B "2 r sqrt(P): 1.87B; truly" --rank=8192
+rule 70B "2 r sqrt(P): 4.33B; truly" --rank=8192
+rule 180B "2 r sqrt(P): 6.95B; truly" --rank=8192
+rule 7B "LoRA 1.5%" --trained-share=0.015
+rule 7241732096 "published for Mistral-7B in float32: 27.49 GB"
+
 # The catalogue.
 nibble-fit --list-gpus --least-memory=80GiB >out
 grep -q "H200" out && ! grep -q "RTX 4090" out
