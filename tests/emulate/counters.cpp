@@ -10,7 +10,9 @@
 #include <memory>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "emulate.h"
 #include "program.h"
 
 namespace nibble::emulate {
@@ -18,6 +20,8 @@ namespace {
 
 constexpr size_t kWarp = 32;
 constexpr uint64_t kSector = 32, kBankBytes = 4, kBanks = 32;
+// Blocks that share a row may differ: 1, 2, 3, 4, 6 or 12 of them are seen in their proportion.
+constexpr uint64_t kNeighbours = 12;
 
 struct Lane {
   uint64_t site, round;
@@ -78,6 +82,40 @@ void count_shared(Counts& counts, const Lane* begin, const Lane* end) {
   counts.least_passes += least;
 }
 
+// The sectors of the launch that is being counted, and whether several blocks touch them.
+std::unordered_map<uint64_t, bool>& sectors_of_launch() {
+  static std::unordered_map<uint64_t, bool> sectors;
+  return sectors;
+}
+
+// Adds the sectors that a block reads (or writes; `kind` tells these apart).
+void count_touched(Counts& counts, const std::vector<Range>& ranges, uint64_t kind) {
+  std::unordered_set<uint64_t> own;
+  for (const Range& r : ranges)
+    for (uint64_t s = r.start / kSector; s <= (r.end - 1) / kSector; ++s) own.insert(2 * s + kind);
+  counts.block_sectors += static_cast<int64_t>(own.size());
+  for (const uint64_t sector : own) {
+    const auto [known, is_new] = sectors_of_launch().try_emplace(sector, false);
+    if (is_new) {
+      ++counts.own_sectors;
+    } else if (!known->second) {
+      known->second = true;
+      --counts.own_sectors;
+      ++counts.common_sectors;
+    }
+  }
+}
+
+uint64_t& sample_of_case() {
+  static uint64_t blocks = 8;
+  return blocks;
+}
+
+std::string& current_part() {
+  static std::string part;
+  return part;
+}
+
 std::vector<Counts>& all_counts() {
   static std::vector<Counts> all;
   return all;
@@ -91,14 +129,17 @@ void write_counts(const char* path) {
   }
   for (const Counts& c : all_counts()) {
     fprintf(file,
-            "{\"op\":\"%s\",\"kernel\":\"%s\",\"launches\":%ld,\"blocks\":%ld,"
+            "{\"case\":\"%s\",\"op\":\"%s\",\"kernel\":\"%s\",\"launches\":%ld,\"blocks\":%ld,"
             "\"counted_blocks\":%ld,\"threads\":%ld,\"global_requests\":%ld,"
             "\"global_sectors\":%ld,\"coalesced_sectors\":%ld,\"least_sectors\":%ld,"
+            "\"block_sectors\":%ld,\"own_sectors\":%ld,\"common_sectors\":%ld,"
+            "\"shared_bytes\":%ld,"
             "\"shared_requests\":%ld,\"shared_passes\":%ld,\"least_passes\":%ld,"
             "\"worst_site\":\"0x%lx\",\"worst_site_excess\":%ld}\n",
-            c.op.c_str(), c.kernel.c_str(), c.launches, c.blocks, c.counted_blocks, c.threads,
-            c.global_requests, c.global_sectors, c.coalesced_sectors, c.least_sectors,
-            c.shared_requests, c.shared_passes, c.least_passes, c.worst_site, c.worst_site_excess);
+            c.part.c_str(), c.op.c_str(), c.kernel.c_str(), c.launches, c.blocks, c.counted_blocks,
+            c.threads, c.global_requests, c.global_sectors, c.coalesced_sectors, c.least_sectors,
+            c.block_sectors, c.own_sectors, c.common_sectors, c.shared_bytes, c.shared_requests,
+            c.shared_passes, c.least_passes, c.worst_site, c.worst_site_excess);
   }
   fclose(file);
 }
@@ -117,16 +158,18 @@ std::string demangled(const std::string& name) {
 
 }  // namespace
 
+void begin_case(const std::string& name, uint64_t sample) {
+  current_part() = name;
+  sample_of_case() = sample;
+}
+
 bool counting() {
   return count_file() != nullptr;
 }
 
 uint64_t sampled_blocks() {
-  static const uint64_t blocks = [] {
-    const char* text = getenv("NIBBLE_EMULATE_SAMPLE");
-    return text == nullptr ? 8ul : std::max(1ul, strtoul(text, nullptr, 10));
-  }();
-  return blocks;
+  static const char* const text = getenv("NIBBLE_EMULATE_SAMPLE");
+  return text == nullptr ? sample_of_case() : std::max(1ul, strtoul(text, nullptr, 10));
 }
 
 std::vector<uint64_t> choose_sample(uint64_t count, uint64_t width, uint64_t random) {
@@ -137,18 +180,29 @@ std::vector<uint64_t> choose_sample(uint64_t count, uint64_t width, uint64_t ran
       chosen.push_back(block);
     }
   };
-  add(0);
-  add(count - 1);
-  if (width > 1 && count > width) {
+  const auto draw = [&](uint64_t below) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    return (random >> 32) % below;
+  };
+  // A large sample is made of neighbours.
+  const uint64_t run = most >= 2 * kNeighbours ? kNeighbours : 1;
+  const auto add_run = [&](uint64_t number) {
+    for (uint64_t i = 0; i < run && number * run + i < count; ++i) add(number * run + i);
+  };
+  add_run(0);
+  add_run((count - 1) / run);
+  if (run == 1 && width > 1 && count > width) {
     for (uint64_t i = 1; i < width && chosen.size() < most / 2 + 1; ++i) {
       if (i * (width + 1) < count) add(i * (width + 1));
     }
   }
-  while (chosen.size() < most) {
-    random = random * 6364136223846793005u + 1442695040888963407u;
-    add((random >> 32) % count);
-  }
+  while (chosen.size() < most) add_run(draw((count + run - 1) / run));
   return chosen;
+}
+
+void begin_launch(Counts& counts) {
+  ++counts.launches;
+  sectors_of_launch().clear();
 }
 
 void count_block(Counts& counts, const std::vector<std::vector<LoggedAccess>>& threads) {
@@ -190,6 +244,7 @@ void count_block(Counts& counts, const std::vector<std::vector<LoggedAccess>>& t
   for (auto* ranges : {&read, &written}) {
     counts.least_sectors +=
         (bytes_of(*ranges) + static_cast<int64_t>(kSector) - 1) / static_cast<int64_t>(kSector);
+    count_touched(counts, *ranges, ranges == &written);
   }
   for (const auto& [site, passes] : excess) {
     if (passes > counts.worst_site_excess) {
@@ -205,12 +260,12 @@ Counts& counts_of(const void* kernel, const char* op) {
       if (count_file() != nullptr) write_counts(count_file());
     }
   };
-  static std::map<std::pair<const void*, std::string>, size_t> places;
+  static std::map<std::tuple<const void*, std::string, std::string>, size_t> places;
   auto& all = all_counts();
   static const Writer writer;
-  const auto [it, is_new] = places.emplace(std::pair(kernel, std::string(op)), all.size());
+  const auto [it, is_new] = places.emplace(std::tuple(kernel, op, current_part()), all.size());
   if (is_new) {
-    all.push_back({.op = op, .kernel = demangled(function_name(kernel))});
+    all.push_back({.part = current_part(), .op = op, .kernel = demangled(function_name(kernel))});
   }
   return all[it->second];
 }

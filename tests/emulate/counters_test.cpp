@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+
+#include "emulate.h"
 
 namespace nibble::emulate {
 namespace {
@@ -80,6 +83,28 @@ TEST(Counters, WhatABlockReadsTwiceIsMovedTwice) {
   EXPECT_EQ(counts.least_sectors, 8);
 }
 
+TEST(Counters, CachesServeWhatIsReadAgain) {
+  // Two blocks each read a sector of their own and one that both read, twice; and write one.
+  const auto block = [](uint64_t number) {
+    std::vector<std::vector<LoggedAccess>> threads(32);
+    for (int round = 0; round < 2; ++round)
+      threads[0].push_back({1, 4096, 4, false, Space::kGlobal});
+    threads[0].push_back({2, 8192 + 32 * number, 32, false, Space::kGlobal});
+    threads[0].push_back({3, 8192 + 32 * number, 4, true, Space::kGlobal});
+    return threads;
+  };
+  Counts counts;
+  for (int launch = 1; launch <= 2; ++launch) {  // which share nothing
+    begin_launch(counts);
+    for (const uint64_t number : {0u, 1u}) count_block(counts, block(number));
+    EXPECT_EQ(counts.launches, launch);
+    EXPECT_EQ(counts.global_sectors, 8 * launch);
+    EXPECT_EQ(counts.block_sectors, 6 * launch);
+    EXPECT_EQ(counts.own_sectors, 4 * launch);
+    EXPECT_EQ(counts.common_sectors, 1 * launch);
+  }
+}
+
 TEST(Counters, TheSampleHasTheEndsAndNoBlockTwice) {
   EXPECT_EQ(choose_sample(3, 3, 1).size(), 3u);
   const auto sample = choose_sample(1000, 20, 7);
@@ -88,6 +113,14 @@ TEST(Counters, TheSampleHasTheEndsAndNoBlockTwice) {
   EXPECT_EQ(sample[1], 999u);
   EXPECT_EQ(sample[2], 21u);
   EXPECT_EQ(std::set<uint64_t>(sample.begin(), sample.end()).size(), sample.size());
+  begin_case("", 60);
+  const auto large = choose_sample(1000, 2, 7);
+  begin_case("", 8);
+  const std::set<uint64_t> seen(large.begin(), large.end());
+  EXPECT_EQ(seen.size(), 60u);
+  EXPECT_TRUE(seen.contains(0) && seen.contains(11) && seen.contains(996) && seen.contains(999));
+  // Runs of neighbours hold as many even numbers as odd ones.
+  EXPECT_EQ(std::count_if(seen.begin(), seen.end(), [](uint64_t b) { return b % 2 == 0; }), 30);
 }
 
 }  // namespace

@@ -584,11 +584,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   const size_t used = std::min<size_t>(workspace_bytes, 4096);
   const auto name = "matmul " + std::to_string(product.m()) + " x " + std::to_string(product.n()) +
                     " x " + std::to_string(product.k());
-  const cudaError_t status = enqueue(stream, {.name = name, .run = [call, workspace, used] {
-                                                if (used > 0 && !check_range(workspace, used, true))
-                                                  return;
-                                                multiply(call);
-                                              }});
+  const auto run = [call, workspace, used] {
+    if (used > 0 && !check_range(workspace, used, true)) return;
+    multiply(call);
+  };
+  const cudaError_t status = enqueue(stream, {.name = name, .run = run, .counted = "matmul"});
   return status == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 

@@ -21,6 +21,20 @@ void annotate(const void* p, size_t bytes, const char* name);
 /// Kernels launched since the last call, by the name given to launch().
 std::map<std::string, int64_t> take_launches();
 
+/// Everything that the device was given since the last call: kernels by the name given to
+/// launch(), "matmul" for cuBLASLt's products, "copy", "fill". With NIBBLE_EMULATE_BODIES=skip
+/// nothing is done but counted, so that no memory is touched: a model of any size will do.
+struct Submissions {
+  std::map<std::string, int64_t> single;    // by a call each
+  std::map<std::string, int64_t> replayed;  // as nodes of graphs
+  int64_t graphs = 0;                       // launched
+};
+Submissions take_submissions();
+
+/// Names what is counted from here on, for the counters (counters.h), and says how many blocks of
+/// a grid are, where NIBBLE_EMULATE_SAMPLE does not.
+void begin_case(const std::string& name, uint64_t sample);
+
 /// Why cuBLASLt's twin last refused a product, "section: rule"; empty where it did not.
 std::string take_matmul_refusal();
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // In programs whose tests run emulated kernels: a fault fails the test that made it, and no other.
+#include <emulate/mutant.h>
 #include <gtest/gtest.h>
 
 #include "emulate.h"
@@ -8,8 +9,10 @@ namespace nibble::emulate {
 namespace {
 
 class FaultListener : public testing::EmptyTestEventListener {
-  void OnTestEnd(const testing::TestInfo&) override {
+  void OnTestEnd(const testing::TestInfo& test) override {
     for (const std::string& fault : take_faults()) ADD_FAILURE() << fault;
+    const std::string name = std::string(test.test_suite_name()) + "." + test.name();
+    end_test(name.c_str(), test.result()->Passed());
   }
 };
 

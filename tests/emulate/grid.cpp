@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <thread>
@@ -104,28 +103,9 @@ class Pool {
   bool ending_ = false;
 };
 
-std::map<std::string, int64_t>& launches() {
-  static std::map<std::string, int64_t> all;
-  return all;
-}
-
-bool bodies_skipped() {
-  static const bool skipped = [] {
-    const char* text = getenv("NIBBLE_EMULATE_BODIES");
-    return text != nullptr && strcmp(text, "skip") == 0;
-  }();
-  return skipped;
-}
-
 }  // namespace
 
-std::map<std::string, int64_t> take_launches() {
-  return std::exchange(launches(), {});
-}
-
 void run_job(Job& job) {
-  ++launches()[job.launch.name];
-  if (bodies_skipped()) return;
   static Pool pool;
   const dim3 grid = job.launch.grid, block = job.launch.block;
   Random random(job.seed);
@@ -140,7 +120,8 @@ void run_job(Job& job) {
   if (counting()) {
     blocks.sample = choose_sample(blocks.count, grid.x, job.seed);
     Counts& counts = counts_of(job.launch.kernel, job.launch.name);
-    ++counts.launches;
+    begin_launch(counts);
+    counts.shared_bytes = static_cast<int64_t>(job.launch.shared_bytes);
     counts.blocks += static_cast<int64_t>(blocks.count);
     counts.threads = static_cast<int64_t>(threads);
   }

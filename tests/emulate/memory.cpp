@@ -147,7 +147,7 @@ void* allocate(size_t bytes, Kind kind) {
   if (kind == Kind::kDevice) s.used += rounded;
   s.allocations[start] = {bytes, kind, true, s.count++};
   auto* p = reinterpret_cast<void*>(start);
-  if (bytes <= kFillAtMost) memset(p, 0xff, bytes);  // NaN in every floating type
+  if (bytes <= kFillAtMost && !bodies_skipped()) memset(p, 0xff, bytes);  // NaN in any type
   // The host writes pinned memory unseen.
   if (checks_on()) set_state(start, bytes, true, kind == Kind::kPinned);
   return p;
@@ -164,7 +164,7 @@ bool release(void* p, Kind kind) {
   if (kind == Kind::kDevice) s.used -= rounded;
   // Addresses are not handed out again, so whatever still points here is caught.
   if (checks_on()) set_state(it->first, a.bytes, false, false);
-  if (a.bytes <= kFillAtMost) memset(p, 0xff, a.bytes);
+  if (a.bytes <= kFillAtMost && !bodies_skipped()) memset(p, 0xff, a.bytes);
   const uintptr_t page = 4096, first = (it->first + page - 1) / page * page;
   const uintptr_t end = (it->first + a.bytes) / page * page;
   if (end > first && end - first > kFillAtMost) {

@@ -59,10 +59,16 @@ uint64_t seed() {
   return chosen;
 }
 
-const bool kChecks = [] {
-  const char* text = getenv("NIBBLE_EMULATE_CHECKS");
-  return (text == nullptr || strcmp(text, "off") != 0) && getenv("NIBBLE_EMULATE_COUNT") == nullptr;
-}();
+namespace {
+bool says(const char* name, const char* value) {
+  const char* text = getenv(name);
+  return text != nullptr && strcmp(text, value) == 0;
+}
+}  // namespace
+
+const bool kBodiesSkipped = says("NIBBLE_EMULATE_BODIES", "skip");
+const bool kChecks = !says("NIBBLE_EMULATE_CHECKS", "off") && !kBodiesSkipped &&
+                     getenv("NIBBLE_EMULATE_COUNT") == nullptr;
 
 void report(const std::string& line, cudaError_t status) {
   Faults& all = faults();

@@ -18,6 +18,12 @@ inline bool checks_on() {
   return kChecks;
 }
 
+/// With NIBBLE_EMULATE_BODIES=skip what the device is given is counted and not done.
+extern const bool kBodiesSkipped;
+inline bool bodies_skipped() {
+  return kBodiesSkipped;
+}
+
 /// Keeps and prints a line (the seed is added), and makes `status` what every later call returns,
 /// as after a sticky error on the device. Unless a test takes the lines, the process ends with
 /// failure.

@@ -156,12 +156,12 @@ cudaError_t copy(const Rows& r, cudaMemcpyKind kind, cudaStream_t stream) {
   if (!direction_fits(kind, to, from)) return cudaErrorInvalidMemcpyDirection;
   const bool pageable = to == Where::kPageable || from == Where::kPageable;
   if (pageable && capturing(stream)) return cudaErrorStreamCaptureUnsupported;
-  Work work{.name = "copy of " + std::to_string(r.width * r.height) + " bytes"};
+  Work work{.name = "copy of " + std::to_string(r.width * r.height) + " bytes", .counted = "copy"};
   if (from != Where::kDevice) work.host.push_back({r.from, from_bytes, false});
   if (to != Where::kDevice) work.host.push_back({r.to, to_bytes, true});
   Rows rows = r;
   std::shared_ptr<std::vector<char>> staged;
-  if (from == Where::kPageable) {
+  if (from == Where::kPageable && !bodies_skipped()) {
     // Pageable memory is staged before the call returns.
     staged = std::make_shared<std::vector<char>>(r.from, r.from + from_bytes);
     rows.from = staged->data();
@@ -276,7 +276,8 @@ cudaError_t launch_kernel(const KernelLaunch& launch, const void* arguments, siz
                                             job->released.clear();
                                             run_job(*job);
                                           },
-                                      .kernel = launch.kernel}));
+                                      .kernel = launch.kernel,
+                                      .counted = launch.name}));
 }
 
 }  // namespace nibble::emulate
@@ -502,7 +503,7 @@ cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t strea
   if (bytes == 0) return cudaSuccess;
   const Where place = where(p, bytes);
   if (place == Where::kNowhere || place == Where::kPageable) return note(cudaErrorInvalidValue);
-  Work work{.name = "fill of " + std::to_string(bytes) + " bytes"};
+  Work work{.name = "fill of " + std::to_string(bytes) + " bytes", .counted = "fill"};
   if (place != Where::kDevice) work.host.push_back({p, bytes, true});
   work.run = [=] {
     if (check_range(p, bytes, true)) memset(p, value, bytes);

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <set>
+#include <utility>
 
+#include "emulate.h"
 #include "memory.h"
 #include "report.h"
 
@@ -84,6 +87,8 @@ struct State {
   Clock host;
   Random random{seed() ^ 0x5eed};
   std::set<std::shared_ptr<Capture>> captures;
+  std::map<std::string, int64_t> launches;
+  Submissions submissions;
 
   State() { streams.insert(&legacy); }
 };
@@ -117,14 +122,22 @@ bool runnable(const CUstream_st& stream) {
                      [](const auto& need) { return need->done; });
 }
 
+// Whether work is to be done beside being counted.
+bool counted(const Work& work, std::map<std::string, int64_t>& counts) {
+  if (!work.counted.empty()) ++counts[work.counted];
+  if (work.kernel != nullptr) ++all().launches[work.counted];
+  return work.run && !(work.skippable && bodies_skipped());
+}
+
 void run_front(CUstream_st& stream) {
   const Task task = std::move(stream.queue.front());
   stream.queue.pop_front();
   // After a fault the device does nothing any more.
   if (sticky_status() == cudaSuccess) {
     if (task.replay) {
+      ++all().submissions.graphs;
       task.replay(task);
-    } else if (task.work.run) {
+    } else if (counted(task.work, all().submissions.single)) {
       begin_task({.stream = stream.id,
                   .sequence = task.sequence,
                   .clock = task.clock.get(),
@@ -232,7 +245,7 @@ void replay(uint32_t stream, const Task& task, const std::vector<Node>& nodes,
                 .clock = task.clock.get(),
                 .ancestors = &ancestors[i],
                 .name = nodes[i].work.name});
-    if (nodes[i].work.run) nodes[i].work.run();
+    if (counted(nodes[i].work, state.submissions.replayed)) nodes[i].work.run();
     end_task();
     for (const size_t next : after[i]) {
       if (--open[next] == 0) ready.push_back(next);
@@ -241,6 +254,16 @@ void replay(uint32_t stream, const Task& task, const std::vector<Node>& nodes,
 }
 
 }  // namespace
+
+std::map<std::string, int64_t> take_launches() {
+  const std::lock_guard lock(all().mutex);
+  return std::exchange(all().launches, {});
+}
+
+Submissions take_submissions() {
+  const std::lock_guard lock(all().mutex);
+  return std::exchange(all().submissions, {});
+}
 
 std::recursive_mutex& api_mutex() {
   return all().mutex;
@@ -456,7 +479,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* data) {
   const Lock lock(api_mutex());
-  return note(enqueue(stream, {.name = "host function", .run = [=] { function(data); }}));
+  return note(enqueue(
+      stream, {.name = "host function", .run = [=] { function(data); }, .skippable = false}));
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {

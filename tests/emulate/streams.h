@@ -28,6 +28,8 @@ struct Work {
   std::function<void()> run;
   std::vector<HostRange> host;
   const void* kernel = nullptr;  // of a launch
+  std::string counted;           // as what take_submissions() counts it; empty: not at all
+  bool skippable = true;         // with NIBBLE_EMULATE_BODIES=skip
 };
 
 /// All calls of the API hold it.

@@ -8,6 +8,8 @@ namespace nibble::emulate {
 
 /// Whether mutation `id` acts; keeps that the place was reached.
 bool mutated(int id);
+/// A test has ended: what it reached is written where that is wanted.
+void end_test(const char* name, bool passed);
 /// 1 where it acts, else 0: added to an index.
 inline int shift(int id) {
   return mutated(id) ? 1 : 0;
