@@ -16,17 +16,32 @@ inline uint64_t mix64(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
+namespace detail {
+template <class T>
+T load_bytes(const char* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+// The first bytes, at most 8, as a little-endian number. Loads of fixed sizes that overlap: a copy
+// of any size is a call.
+inline uint64_t first_bytes(const char* p, size_t bytes) {
+  if (bytes >= 4)
+    return load_bytes<uint32_t>(p) | uint64_t{load_bytes<uint32_t>(p + bytes - 4)}
+                                         << (8 * (bytes - 4));
+  if (bytes == 0) return 0;
+  const auto byte = [&](size_t i) { return uint64_t{static_cast<unsigned char>(p[i])} << (8 * i); };
+  return byte(0) | byte(bytes / 2) | byte(bytes - 1);
+}
+}  // namespace detail
+
 inline uint64_t hash64(std::string_view text, uint64_t seed = 0) {
-  const auto word = [](const char* p, size_t bytes) {
-    uint64_t w = 0;
-    std::memcpy(&w, p, bytes);
-    return w;
-  };
   uint64_t h = mix64(seed, text.size());
   const char* p = text.data();
   size_t left = text.size();
-  for (; left > 8; p += 8, left -= 8) h = mix64(h, word(p, 8));
-  return mix64(mix64(h, word(p, left)), 0x2545F4914F6CDD1Du);
+  for (; left > 8; p += 8, left -= 8) h = mix64(h, detail::load_bytes<uint64_t>(p));
+  return mix64(mix64(h, detail::first_bytes(p, left)), 0x2545F4914F6CDD1Du);
 }
 
 }  // namespace nibble

@@ -99,8 +99,9 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
 
 // A thread that waits for the others spins before it sleeps. The OpenMP runtime's own default, some
 // 20 ms, is ruinous where other programs want the cores: 8 times slower here. It reads its setting
-// before main, so a tool that computes starts itself once more with a short one.
-void shorten_spinning(char** argv) {
+// before main, so a tool that computes on several threads starts itself once more with a short one.
+void shorten_spinning(char** argv, int threads) {
+  if (threads == 1 || (threads == 0 && available_threads() == 1)) return;
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   if (::setenv("GOMP_SPINCOUNT", "1000", 1) == 0) ::execv("/proc/self/exe", argv);
 }
@@ -125,7 +126,11 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
     return 0;
   }
   parse_command_line(table, info, argc, argv);
-  if (info.computes) parse_device(common.device);  // cuda never quietly means the CPU
+  if (info.computes) {
+    parse_device(common.device);  // cuda never quietly means the CPU
+    shorten_spinning(argv, common.threads);
+  }
+  clean_up_on_signals();
   set_threads(common.threads);
   ToolContext context;
   context.name = info.name;
@@ -157,10 +162,8 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
                           const std::function<void(OptionTable&)>& declare,
                           const std::function<int(ToolContext&)>& run) {
   occupy_standard_streams();
-  if (info.computes) shorten_spinning(argv);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file that grows beyond its limit
-  clean_up_on_signals();
   const auto fail = [&](Exit code, const std::string& text) {
     print_error(cat(info.name, ": ", printable_line(text)));
     return static_cast<int>(code);

@@ -150,14 +150,14 @@ std::unique_ptr<RecordReader::Source> open_source(LineReader lines, RecordForm f
     case RecordForm::kLines:
       return std::make_unique<LineSource>(std::move(lines));
     case RecordForm::kCsv:
-      return detail::table_source(std::move(lines), ',', names);
+      return detail::table_source({std::move(lines), ',', names});
     case RecordForm::kTsv:
-      return detail::table_source(std::move(lines), '\t', names);
+      return detail::table_source({std::move(lines), '\t', names});
     case RecordForm::kExamples:
       break;
   }
   const char delimiter = delimiter_of(lines.name(), lines);
-  return detail::tree_source(delimiter ? detail::table_source(std::move(lines), delimiter)
+  return detail::tree_source(delimiter ? detail::table_source({std::move(lines), delimiter})
                                        : open_json(std::move(lines)));
 }
 
@@ -173,6 +173,7 @@ RecordReader::RecordReader(const std::string& path, RecordForm form,
     : RecordReader(LineReader(path), form, names) {}
 RecordReader::RecordReader(LineReader lines, RecordForm form, const std::vector<std::string>& names)
     : source_(open_source(std::move(lines), form, names)) {}
+RecordReader::RecordReader(TableReader rows) : source_(detail::table_source(std::move(rows))) {}
 RecordReader::~RecordReader() = default;
 RecordReader::RecordReader(RecordReader&&) noexcept = default;
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/table_reader.h"
 #include "io/lines.h"
 
 namespace nibble {
@@ -43,6 +44,7 @@ class RecordReader {
                         const std::vector<std::string>& names = {});
   explicit RecordReader(LineReader lines, RecordForm form = RecordForm::kJson,
                         const std::vector<std::string>& names = {});
+  explicit RecordReader(TableReader rows);
   ~RecordReader();
   RecordReader(RecordReader&&) noexcept;
 
@@ -65,8 +67,7 @@ namespace detail {
 /// Bytes that stand readable behind a record's text.
 inline constexpr size_t kRecordPadding = 64;
 
-std::unique_ptr<RecordReader::Source> table_source(LineReader lines, char delimiter,
-                                                   std::vector<std::string> names = {});
+std::unique_ptr<RecordReader::Source> table_source(TableReader rows);
 /// Joins consecutive rows of one message tree to {"message_tree":[...]}, where the first record
 /// shows that they are such.
 std::unique_ptr<RecordReader::Source> tree_source(std::unique_ptr<RecordReader::Source> rows);

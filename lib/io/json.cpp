@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <optional>
 
 namespace nibble {
@@ -219,15 +220,37 @@ void Json::append_to(std::string& out, int indent, int depth) const {
   }
 }
 
+namespace {
+
+// How many characters at the text's beginning JSON holds as they are: ASCII without controls,
+// quotes and backslashes. Eight at a time: a byte of `bad` has its top bit where one is not plain,
+// and perhaps where bytes below it are not.
+size_t plain_length(std::string_view text) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x80 * kOnes;
+  size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    uint64_t w = 0;
+    std::memcpy(&w, text.data() + at, sizeof w);
+    const auto zeros = [](uint64_t x) { return (x - kOnes) & ~x; };
+    const uint64_t bad = (w | (w - 0x20 * kOnes) | (w + kOnes) | zeros(w ^ ('"' * kOnes)) |
+                          zeros(w ^ ('\\' * kOnes))) &
+                         kTops;
+    if (bad != 0) break;
+  }
+  const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+  while (at < text.size() && plain(text[at])) ++at;
+  return at;
+}
+
+}  // namespace
+
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
-  const auto is_plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
   out += '"';
   for (size_t i = 0; i < text.size();) {
-    const auto begin = text.begin() + static_cast<std::ptrdiff_t>(i);
-    const auto end = std::find_if_not(begin, text.end(), is_plain);
-    out.append(begin, end);
-    i += static_cast<size_t>(end - begin);
+    const size_t plain = plain_length(text.substr(i));
+    out.append(text, i, plain);
+    i += plain;
     if (i == text.size()) break;
     const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);

@@ -31,6 +31,24 @@ struct CompressDelete {
   void operator()(ZSTD_CStream* s) const { ZSTD_freeCStream(s); }
 };
 
+// Bytes that nobody sets: what is not read into is not touched.
+class RawBytes {
+ public:
+  char* data() const { return bytes_.get(); }
+  size_t size() const { return size_; }
+  /// Keeps the first `used` bytes.
+  void grow(size_t used, size_t size) {
+    auto bytes = std::make_unique_for_overwrite<char[]>(size);
+    if (used > 0) std::memcpy(bytes.get(), bytes_.get(), used);
+    bytes_ = std::move(bytes);
+    size_ = size;
+  }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0;
+};
+
 }  // namespace
 
 struct LineReader::State {
@@ -41,8 +59,8 @@ struct LineReader::State {
   std::vector<char> raw;  // compressed input, when zstd
   ZSTD_inBuffer in{nullptr, 0, 0};
   std::unique_ptr<ZSTD_DStream, DecompressDelete> zstd;
-  size_t frame_left = 0;     // what ZSTD_decompressStream returned last; 0 between frames
-  std::vector<char> buffer;  // decoded text: [begin, end) is unread
+  size_t frame_left = 0;  // what ZSTD_decompressStream returned last; 0 between frames
+  RawBytes buffer;        // decoded text: [begin, end) is unread
   size_t begin = 0, end = 0;
   bool ended = false;
   bool in_long_line = false;  // what is unread is the rest of a line that was too long
@@ -70,7 +88,7 @@ struct LineReader::State {
       end -= begin;
       begin = 0;
     }
-    if (buffer.size() < end + kChunk + kPadding) buffer.resize(2 * (end + kChunk + kPadding));
+    if (buffer.size() < end + kChunk + kPadding) buffer.grow(end, 2 * (end + kChunk + kPadding));
     if (!zstd) {
       const size_t n = read_raw(buffer.data() + end, kChunk);
       end += n;
@@ -194,8 +212,12 @@ void LineReader::skip(size_t bytes) {
   State& s = *state_;
   CHECK(bytes <= s.end - s.begin);
   const char* from = s.buffer.data() + s.begin;
-  s.number += std::count(from, from + bytes, '\n');
   s.begin += bytes;
+  for (const char* const end = from + bytes; from < end; ++s.number) {
+    from = static_cast<const char*>(std::memchr(from, '\n', static_cast<size_t>(end - from)));
+    if (!from) break;
+    ++from;
+  }
 }
 
 int64_t LineReader::number() const {

@@ -2,10 +2,10 @@
 #include "score/ngrams.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash64.h"
 
 namespace nibble {
 namespace {
@@ -77,7 +77,7 @@ void WordIds::grow() {
 }
 
 int32_t WordIds::add(std::string_view word) {
-  const uint64_t hash = std::hash<std::string_view>()(word);
+  const uint64_t hash = hash64(word);
   size_t at = slot_of(word, hash);
   if (slots_[at].age == age_) return slots_[at].id;
   if (words_.size() >= slots_.size() / 2) {
@@ -91,7 +91,7 @@ int32_t WordIds::add(std::string_view word) {
 }
 
 int32_t WordIds::find(std::string_view word) const {
-  const Slot& slot = slots_[slot_of(word, std::hash<std::string_view>()(word))];
+  const Slot& slot = slots_[slot_of(word, hash64(word))];
   return slot.age == age_ ? slot.id : -1;
 }
 

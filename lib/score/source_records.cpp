@@ -28,14 +28,6 @@ bool find(element record, std::string_view name, element& value) {
   return record.at_key(name).get(value) == simdjson::SUCCESS && !value.is_null();
 }
 
-// What a table calls the column of that name in any case; empty where it has none.
-std::string column_of(element row, std::string_view name) {
-  const std::string wanted = jinja::utf8::lower(name);
-  for (const auto [column, value] : simdjson::dom::object(row))
-    if (jinja::utf8::lower(column) == wanted) return std::string(column);
-  return {};
-}
-
 std::string text_of(element value, std::string_view name) {
   std::string_view text;
   if (value.get_string().get(text) == simdjson::SUCCESS) return std::string(text);
@@ -76,17 +68,12 @@ bool answer_of(element record, std::string_view prediction, std::vector<std::str
 
 class RecordSource : public ItemSource {
  public:
-  RecordSource(RecordReader reader, std::string name, SourceOptions options, bool table)
-      : reader_(std::move(reader)), options_(std::move(options)), name_(std::move(name)) {
-    if (!table) return;
-    has_row_ = read_row();
-    if (has_row_) name_columns(parse_record(row_));
-  }
+  RecordSource(RecordReader reader, std::string name, SourceOptions options)
+      : reader_(std::move(reader)), options_(std::move(options)), name_(std::move(name)) {}
 
   bool next(Item& item) override {
     item = {};
-    if (!has_row_ && !read_row()) return false;
-    has_row_ = false;
+    if (!read_row()) return false;
     item.line = line_;
     try {
       read(item);
@@ -100,21 +87,6 @@ class RecordSource : public ItemSource {
   std::string place() const override { return place_; }
 
  private:
-  // The first row of a table shows what its columns are called.
-  void name_columns(element row) {
-    for (std::string* given : {&options_.field, &options_.match, &options_.reference_field})
-      if (const std::string column = column_of(row, *given); !column.empty()) *given = column;
-    for (const std::string_view key : kKeyNames)
-      if (options_.match.empty()) options_.match = column_of(row, key);
-    for (const std::string_view name : usual_names())
-      if (options_.field.empty()) options_.field = column_of(row, name);
-  }
-
-  std::span<const std::string_view> usual_names() const {
-    return options_.references ? std::span<const std::string_view>(kReferenceNames)
-                               : std::span<const std::string_view>(kPredictionNames);
-  }
-
   bool read_row() {
     Record record;
     if (!reader_.next(record)) return false;
@@ -185,24 +157,87 @@ class RecordSource : public ItemSource {
   RecordReader reader_;
   SourceOptions options_;
   std::string name_, place_, row_;
-  bool has_row_ = false;  // has_row_: row_ was read ahead
   int64_t line_ = 0;
+};
+
+// The columns of a table that the options name, in any case, or else by the usual names.
+SourceOptions by_column(SourceOptions o, const std::vector<std::string>& columns) {
+  const auto find = [&](std::string_view name) {
+    const std::string wanted = jinja::utf8::lower(name);
+    for (const std::string& column : columns)
+      if (!column.empty() && jinja::utf8::lower(column) == wanted) return column;
+    return std::string();
+  };
+  for (std::string* given : {&o.field, &o.match, &o.reference_field})
+    if (const std::string column = find(*given); !column.empty()) *given = column;
+  for (const std::string_view key : kKeyNames)
+    if (o.match.empty()) o.match = find(key);
+  const auto usual = o.references ? std::span<const std::string_view>(kReferenceNames)
+                                  : std::span<const std::string_view>(kPredictionNames);
+  for (const std::string_view name : usual)
+    if (o.field.empty()) o.field = find(name);
+  return o;
+}
+
+// Rows of which one column holds the text: all that most tables need, without a way through JSON.
+class TableItems : public ItemSource {
+ public:
+  static bool can_read(const TableReader& rows, const SourceOptions& o) {
+    const auto there = [&](const std::string& name) {
+      return std::ranges::find(rows.names(), name) != rows.names().end();
+    };
+    return !o.both && !o.keep_records && !o.field.empty() && there(o.field) &&
+           (o.match.empty() || there(o.match));
+  }
+  TableItems(TableReader rows, const SourceOptions& o)
+      : rows_(std::move(rows)),
+        match_(jinja::utf8::lower(o.match)),
+        text_(column(o.field)),
+        key_(column(o.match)),
+        id_(column("id")) {}
+
+  bool next(Item& item) override {
+    item = {};
+    if (!rows_.next()) return false;
+    if (!rows_.fault().empty()) throw DataError(cat(place(), ": ", rows_.fault()));
+    item.line = rows_.line();
+    item.texts.push_back(rows_.cells()[static_cast<size_t>(text_)]);
+    if (key_ >= 0) item.key = rows_.cells()[static_cast<size_t>(key_)];
+    item.id = id_ >= 0 ? rows_.cells()[static_cast<size_t>(id_)] : item.key;
+    if (item.id.empty()) item.id = item.key;
+    return true;
+  }
+  std::string key_name() const override { return match_; }
+  const std::string& name() const override { return rows_.file(); }
+  std::string place() const override { return cat(rows_.file(), ":", rows_.line()); }
+
+ private:
+  int64_t column(std::string_view name) const {
+    const auto at = std::ranges::find(rows_.names(), name);
+    return name.empty() || at == rows_.names().end() ? -1 : at - rows_.names().begin();
+  }
+
+  TableReader rows_;
+  std::string match_;
+  int64_t text_, key_, id_;  // columns; -1: none
 };
 
 }  // namespace
 
 std::unique_ptr<ItemSource> records_of(LineReader lines, const SourceOptions& options) {
   const std::string name = lines.name();
-  return std::make_unique<RecordSource>(RecordReader(std::move(lines)), name, options, false);
+  return std::make_unique<RecordSource>(RecordReader(std::move(lines)), name, options);
 }
 
-std::unique_ptr<ItemSource> table_of(LineReader lines, const SourceOptions& options) {
+std::unique_ptr<ItemSource> table_of(LineReader lines, const SourceOptions& given) {
   constexpr size_t kHeader = size_t{1} << 16;
-  const std::string name = lines.name();
   const bool tabs = lines.peek_line(kHeader).find('\t') != std::string_view::npos;
-  return std::make_unique<RecordSource>(
-      RecordReader(std::move(lines), tabs ? RecordForm::kTsv : RecordForm::kCsv), name, options,
-      true);
+  TableReader rows(std::move(lines), tabs ? '\t' : ',');
+  const SourceOptions options = by_column(given, rows.names());
+  if (TableItems::can_read(rows, options))
+    return std::make_unique<TableItems>(std::move(rows), options);
+  const std::string name = rows.file();
+  return std::make_unique<RecordSource>(RecordReader(std::move(rows)), name, options);
 }
 
 }  // namespace nibble

@@ -38,6 +38,8 @@ constexpr Special kSpecial[] = {
     {0xFB06, "ST", "St"},
 };
 constexpr char32_t kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2, kDottedI = 0x130;
+// Of Latin-1: all below the first capital, and small letters to its end, stay as they are.
+constexpr char32_t kFirstCapital = 0xC0, kFirstSmall = 0xDF, kPastLatin1 = 0x100;
 
 const Special* special(char32_t code) {
   for (const Special& s : kSpecial)
@@ -129,7 +131,9 @@ std::string lower(std::string_view text) {
       continue;
     }
     const CodePoint p = read_utf8(text, at);
-    if (p.code == kDottedI)
+    if (p.code < kFirstCapital || (p.code >= kFirstSmall && p.code < kPastLatin1))
+      out.append(text, at, static_cast<size_t>(p.size));
+    else if (p.code == kDottedI)
       out += "i\xCC\x87";
     else if (p.code == kCapitalSigma && ends_word(text, at))
       append_utf8(out, kFinalSigma);
