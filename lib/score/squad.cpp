@@ -1,213 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact match and F1 of answers, in percent, as the scorers of SQuAD v1.1 and v2.0 have them: texts
-// lowercased, without ASCII punctuation and articles, split at white space; the best over the
-// references. In v2.0 a question may have no answer: no reference, or only empty ones; then only an
-// empty prediction is right, and both kinds of questions are also scored apart.
+// Exact match and F1 of answers (squad_answer.h), in percent; the best over the references.
+//
+// In SQuAD v2.0 a question may have no answer: no reference, or only empty ones; then only an empty
+// prediction is right, and both kinds of questions are also scored apart. Where predictions carry
+// the probability that there is no answer, an answer whose probability is above the threshold
+// counts as none; and the best scores that any threshold reaches, with that threshold, are told
+// too, as the publisher's script finds them: going through the questions by rising probability,
+// from all of them unanswered on.
 #include <algorithm>
-#include <array>
-#include <deque>
 #include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "score/metric.h"
-#include "score/ngrams.h"
-#include "text/jinja_utf8.h"
-#include "text/unicode.h"
+#include "score/squad_answer.h"
 
 namespace nibble {
 namespace {
-
-namespace utf8 = jinja::utf8;
-
-enum class Kind : uint8_t { kWord, kSpace, kOther, kPunctuation };
-
-// What a character is to Python: kWord is what \w means.
-Kind kind_of(char32_t code) {
-  if (is_python_space(code)) return Kind::kSpace;
-  const bool word =
-      code != kInvalidCode && (utf8::is_alpha(code) || utf8::is_decimal(code) ||
-                               utf8::is_digit(code) || utf8::is_numeric(code) || code == '_');
-  return word ? Kind::kWord : Kind::kOther;
-}
-
-struct Ascii {
-  std::array<Kind, 128> kinds;
-  std::array<char, 128> lower;
-  Ascii() {
-    for (size_t c = 0; c < 128; ++c) {
-      kinds[c] = kind_of(static_cast<char32_t>(c));
-      lower[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    }
-    for (const char c : std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"))
-      kinds[static_cast<size_t>(c)] = Kind::kPunctuation;
-  }
-};
-const Ascii kAscii;
-
-// The tokens of texts as numbers: equal ones are equal tokens, until clear().
-class Tokenizer {
- public:
-  void clear() {
-    ids_.clear();
-    used_ = 0;
-  }
-
-  void number(std::string_view text, std::vector<int32_t>& numbers) {
-    numbers.clear();
-    // Views of the words that are numbered point into the texts kept here.
-    if (used_ == texts_.size()) texts_.emplace_back();
-    std::string& out = texts_[used_++];
-    const bool ascii = std::ranges::all_of(text, [](char c) { return (c & 0x80) == 0; });
-    const std::string lowered = ascii ? std::string() : utf8::lower(text);
-    if (!ascii) text = lowered;
-    out.resize(text.size());
-    char* const to = out.data();
-    size_t size = 0;             // of what is written
-    size_t token = 0, word = 0;  // where in it the token and the run of letters begin
-    const auto end_token = [&](size_t end) {
-      if (end > token) numbers.push_back(ids_.add({to + token, end - token}));
-      token = size;
-    };
-    // An article is a whole run of letters; it splits what stands around it.
-    const auto end_word = [&] {
-      if (size - word - 1 < 3) {
-        const std::string_view run(to + word, size - word);
-        if (run == "a" || run == "an" || run == "the") end_token(word);
-      }
-      word = size;
-    };
-    for (size_t at = 0; at < text.size();) {
-      const auto byte = static_cast<unsigned char>(text[at]);
-      if (byte < 0x80) {
-        const Kind kind = kAscii.kinds[byte];
-        ++at;
-        if (kind == Kind::kPunctuation) continue;
-        if (kind == Kind::kWord) {
-          to[size++] = kAscii.lower[byte];
-          continue;
-        }
-        end_word();
-        if (kind == Kind::kSpace)
-          end_token(size);
-        else
-          to[size++] = static_cast<char>(byte);
-        word = size;
-        continue;
-      }
-      const CodePoint p = read_utf8(text, at);
-      const Kind kind = kind_of(p.code);
-      if (kind != Kind::kWord) end_word();
-      if (kind == Kind::kSpace) end_token(size);
-      for (int i = 0; i < p.size && kind != Kind::kSpace; ++i)
-        to[size++] = text[at + static_cast<size_t>(i)];
-      if (kind != Kind::kWord) word = size;
-      at += static_cast<size_t>(p.size);
-    }
-    end_word();
-    end_token(size);
-  }
-
-  int32_t words() const { return ids_.size(); }
-
- private:
-  WordIds ids_;
-  std::deque<std::string> texts_;
-  size_t used_ = 0;
-};
-
-// A hypothesis beside one reference after another.
-class Comparison {
- public:
-  void begin(std::string_view hypothesis) {
-    tokenizer_.clear();
-    tokenizer_.number(hypothesis, own_);
-  }
-  void read(std::string_view reference) { tokenizer_.number(reference, theirs_); }
-
-  bool own_empty() const { return own_.empty(); }
-  bool reference_empty() const { return theirs_.empty(); }
-  bool exact() const { return own_ == theirs_; }
-  double f1() {
-    counts_.assign(static_cast<size_t>(tokenizer_.words()), 0);
-    for (const int32_t token : own_) ++counts_[static_cast<size_t>(token)];
-    double common = 0.0;
-    for (const int32_t token : theirs_) common += counts_[static_cast<size_t>(token)]-- > 0;
-    if (common == 0.0) return 0.0;
-    const double precision = common / static_cast<double>(own_.size());
-    const double recall = common / static_cast<double>(theirs_.size());
-    return 2.0 * precision * recall / (precision + recall);
-  }
-
- private:
-  Tokenizer tokenizer_;
-  std::vector<int32_t> own_, theirs_, counts_;
-};
-
-Comparison& begin_comparison(std::string_view hypothesis) {
-  thread_local Comparison comparison;
-  comparison.begin(hypothesis);
-  return comparison;
-}
 
 class SquadMetric : public MeanMetric {
  public:
   std::vector<ScoreName> scores() const override { return {{"exact_match", 2}, {"f1", 2}}; }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    Comparison& comparison = begin_comparison(example.hypothesis);
+    SquadAnswer& answer = squad_answer(example.hypothesis);
     row[0] = row[1] = 0.0;
     for (const std::string& reference : example.references) {
-      comparison.read(reference);
-      if (comparison.exact()) row[0] = 100.0;
-      row[1] = std::max(row[1], 100.0 * comparison.f1());
+      answer.read(reference);
+      if (answer.exact()) row[0] = 100.0;
+      row[1] = std::max(row[1], 100.0 * answer.f1());
     }
   }
 };
 
+// Numbers of a row.
+enum Column : size_t {
+  kExact,  // of questions with an answer, as kF1 and kCount; then the same of those without
+  kF1,
+  kCount,
+  kNoExact,
+  kNoF1,
+  kNoCount,
+  kColumns,
+  kProbability = kColumns,  // what thresholds are found from
+  kRawExact,
+  kRawF1,
+  kAnswerable,
+  kAnswered,
+  kAllColumns,
+};
+
 class Squad2Metric : public Metric {
  public:
+  explicit Squad2Metric(const MetricOptions& options)
+      : field_(options.text("na-prob")), threshold_(options.number("threshold", -1e300, 1e300)) {}
+
   std::vector<ScoreName> scores() const override {
-    return {{"exact", 2},
-            {"f1", 2},
-            {.name = "has_answer_exact", .decimals = 2, .of_example = false},
-            {.name = "has_answer_f1", .decimals = 2, .of_example = false},
-            {.name = "no_answer_exact", .decimals = 2, .of_example = false}};
+    std::vector<ScoreName> names = {
+        {"exact", 2},
+        {"f1", 2},
+        {.name = "has_answer_exact", .decimals = 2, .of_example = false},
+        {.name = "has_answer_f1", .decimals = 2, .of_example = false},
+        {.name = "no_answer_exact", .decimals = 2, .of_example = false}};
+    if (!field_.empty())
+      for (const char* name :
+           {"best_exact", "best_exact_threshold", "best_f1", "best_f1_threshold"})
+        names.push_back({.name = name, .decimals = 2, .of_example = false});
+    return names;
   }
-  MetricNeeds needs() const override { return {.empty_list = true}; }
-  // Exact, F1 and questions; of those with an answer, then of those without.
-  int64_t width() const override { return 6; }
+  MetricNeeds needs() const override { return {.empty_list = true, .records = !field_.empty()}; }
+  int64_t width() const override {
+    return static_cast<int64_t>(field_.empty() ? kColumns : kAllColumns);
+  }
+  bool adds_up() const override { return field_.empty(); }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    Comparison& comparison = begin_comparison(example.hypothesis);
+    SquadAnswer& own = squad_answer(example.hypothesis);
     std::ranges::fill(row, 0.0);
-    bool answer = false;
+    bool answerable = false;
     double exact = 0.0, f1 = 0.0;
     for (const std::string& reference : example.references) {
-      comparison.read(reference);
-      if (comparison.reference_empty()) continue;
-      answer = true;
-      if (comparison.exact()) exact = 100.0;
-      f1 = std::max(f1, 100.0 * comparison.f1());
+      own.read(reference);
+      if (own.reference_empty()) continue;
+      answerable = true;
+      if (own.exact()) exact = 100.0;
+      f1 = std::max(f1, 100.0 * own.f1());
     }
-    if (!answer) exact = f1 = comparison.own_empty() ? 100.0 : 0.0;
-    const size_t kind = answer ? 0 : 3;
+    if (!answerable) exact = f1 = own.own_empty() ? 100.0 : 0.0;
+    if (!field_.empty()) {
+      row[kProbability] = example.record.at(field_).as_number();
+      row[kRawExact] = exact;
+      row[kRawF1] = f1;
+      row[kAnswerable] = answerable ? 1.0 : 0.0;
+      row[kAnswered] = example.hypothesis.empty() ? 0.0 : 1.0;
+      if (row[kProbability] > threshold_) exact = f1 = answerable ? 0.0 : 100.0;
+    }
+    const size_t kind = answerable ? kExact : kNoExact;
     row[kind] = exact;
     row[kind + 1] = f1;
     row[kind + 2] = 1.0;
   }
 
   void from_sum(std::span<const double> sum, int64_t, std::span<double> scores) const override {
-    const double all = sum[2] + sum[5];  // 0 / 0 is NaN: undefined
-    scores[0] = (sum[0] + sum[3]) / all;
-    scores[1] = (sum[1] + sum[4]) / all;
-    scores[2] = sum[0] / sum[2];
-    scores[3] = sum[1] / sum[2];
-    scores[4] = sum[3] / sum[5];
+    const double all = sum[kCount] + sum[kNoCount];  // 0 / 0 is NaN: undefined
+    scores[0] = (sum[kExact] + sum[kNoExact]) / all;
+    scores[1] = (sum[kF1] + sum[kNoF1]) / all;
+    scores[2] = sum[kExact] / sum[kCount];
+    scores[3] = sum[kF1] / sum[kCount];
+    scores[4] = sum[kNoExact] / sum[kNoCount];
   }
-};
 
-template <class T>
-std::unique_ptr<Metric> make(const MetricOptions&) {
-  return std::make_unique<T>();
-}
+  void from_rows(const Rows& rows, std::span<const int32_t> picks,
+                 std::span<double> scores) const override {
+    Metric::from_rows(rows, picks, scores);
+    if (field_.empty()) return;
+    std::vector<int32_t> order(picks.begin(), picks.end());
+    std::ranges::stable_sort(order, {}, [&](int32_t i) { return rows[i][kProbability]; });
+    find_best(rows, order, kRawExact, scores.subspan(5, 2));
+    find_best(rows, order, kRawF1, scores.subspan(7, 2));
+  }
+
+ private:
+  static void find_best(const Rows& rows, std::span<const int32_t> order, size_t column,
+                        std::span<double> best) {
+    double score = 0.0;  // in percent of a question; answered are those so far
+    for (const int32_t i : order) score += rows[i][kAnswerable] == 0.0 ? 100.0 : 0.0;
+    best[0] = score;
+    best[1] = 0.0;
+    for (const int32_t i : order) {
+      const auto row = rows[i];
+      score += row[kAnswerable] != 0.0 ? row[column] : -100.0 * row[kAnswered];
+      if (score <= best[0]) continue;
+      best[0] = score;
+      best[1] = row[kProbability];
+    }
+    best[0] /= static_cast<double>(order.size());
+  }
+
+  std::string field_;
+  double threshold_;
+};
 
 }  // namespace
 
@@ -216,13 +149,23 @@ const MetricKind kSquadMetric = {
     .name = "squad",
     .help = "exact match and F1 of answers, in percent, as SQuAD v1.1",
     .options = {},
-    .make = make<SquadMetric>,
+    .make = [](const MetricOptions&) -> std::unique_ptr<Metric> {
+      return std::make_unique<SquadMetric>();
+    },
 };
 const MetricKind kSquad2Metric = {
     .name = "squad-v2",
     .help = "the same as SQuAD v2.0, with questions that have no answer",
-    .options = {},
-    .make = make<Squad2Metric>,
+    .options =
+        {
+            {"na-prob", "",
+             "the field of predictions with the probability of no answer; with it, "
+             "the best scores of any threshold too"},
+            {"threshold", "1", "an answer of a higher na-prob counts as none"},
+        },
+    .make = [](const MetricOptions& options) -> std::unique_ptr<Metric> {
+      return std::make_unique<Squad2Metric>(options);
+    },
 };
 
 }  // namespace nibble

@@ -94,6 +94,34 @@ def squad_v2(examples):
     return corpus, each
 
 
+def squad_v2_with_probabilities(threshold):
+    """evaluate-v2.0's figures where the probability that there is no answer is given: an answer is
+    taken back above the threshold, and the best thresholds are found from no answer at all on, in
+    the order of the probabilities, in which an empty prediction adds nothing."""
+
+    def score(examples):
+        _, raw = squad_v2(examples)
+        has = [any(squad_tokens(r) for r in e["references"]) for e in examples]
+        na = [e["record"]["na_prob"] for e in examples]
+        each = [row if p <= threshold else dict.fromkeys(row, 100.0 * (not h))
+                for row, p, h in zip(raw, na, has)]
+        corpus = means(each)
+        corpus |= {"has_answer_" + name: value
+                   for name, value in means([r for r, h in zip(each, has) if h]).items()}
+        corpus["no_answer_exact"] = means([r for r, h in zip(each, has) if not h])["exact"]
+        for name in ("exact", "f1"):
+            best = now = has.count(False)
+            at = 0.0
+            for i in sorted(range(len(na)), key=na.__getitem__):
+                now += raw[i][name] / 100 if has[i] else -1 if examples[i]["hypothesis"] else 0
+                if now > best:
+                    best, at = now, na[i]
+            corpus |= {f"best_{name}": 100.0 * best / len(na), f"best_{name}_threshold": at}
+        return corpus, each
+
+    return score
+
+
 def gsm8k(examples):
     folder = pathlib.Path(lm_eval.tasks.__file__).parent
     task = yaml.safe_load((folder / "gsm8k/gsm8k.yaml").read_text(encoding="utf-8"))
@@ -148,6 +176,8 @@ def all_scorers(folder):
     scorers = {
         "squad": squad,
         "squad-v2": squad_v2,
+        "squad-v2:na-prob=na_prob": squad_v2_with_probabilities(1.0),
+        "squad-v2:na-prob=na_prob:threshold=0.4": squad_v2_with_probabilities(0.4),
         "gsm8k": gsm8k,
         "classification": classification("1"),
         "classification:positive=not entailed": classification("not entailed"),
@@ -192,4 +222,6 @@ def examples_for(spec, draw, count):
                 refs = draw.choice([[], [""], ["the", "a an"]])
             hypothesis = draw.choice([changed(draw, first), first, draw_text(draw), ""])
             examples.append({"hypothesis": hypothesis, "references": refs})
+            if kind == "squad-v2":  # ties too
+                examples[-1]["record"] = {"na_prob": round(draw.random(), draw.choice([1, 1, 3]))}
     return examples

@@ -46,7 +46,8 @@ def compare(scorer, spec, examples, folder):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "spec",
-    ["meteor-nltk", "squad", "squad-v2", "gsm8k", "classification",
+    ["meteor-nltk", "squad", "squad-v2", "squad-v2:na-prob=na_prob",
+     "squad-v2:na-prob=na_prob:threshold=0.4", "gsm8k", "classification",
      "classification:positive=not entailed", "correlation", "perplexity"],
 )
 def test_random_examples(spec, seed, scorers, tmp_path):
