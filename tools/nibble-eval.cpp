@@ -126,9 +126,8 @@ Json run_tasks(const Options& o, ToolContext& context) {
   if (parse_device(context.device).on_cuda())
     throw UnavailableError("--device=cuda: benchmarks run on the CPU; use --device=cpu");
   std::vector<TaskRun> runs;
-  const std::optional<FewShotOrder> order =
-      o.few_shot_order.empty() ? std::nullopt
-                               : std::optional(parse_few_shot_order(o.few_shot_order));
+  std::optional<FewShotOrder> order;
+  if (!o.few_shot_order.empty()) order = parse_few_shot_order(o.few_shot_order);
   for (const std::string& name : o.tasks)
     for (Task& task : find_tasks(name)) {
       for (const TaskRun& r : runs)
@@ -195,12 +194,13 @@ void run(const Options& o, ToolContext& context) {
   for (const std::string& written : {o.out, o.log}) refuse_to_replace(written, inputs);
 
   Json report = Json::object();
-  std::vector<std::string> lines;
+  std::vector<std::string> lines, faults;
   if (o.list_tasks) {
-    for (const TaskSummary& task : list_tasks()) {
+    for (const TaskSummary& task : list_tasks(faults)) {
       report.set(task.name, task.about);
       lines.push_back(cat(task.name, "\t", task.about));
     }
+    for (const std::string& fault : faults) context.warn(fault);
   } else if (!o.show_task.empty()) {
     for (const Task& task : find_tasks(o.show_task)) lines.push_back(task.toml);
     report = Json(Json::Array(lines.begin(), lines.end()));

@@ -24,13 +24,20 @@ Task read_task_file(const fs::path& path) {
   return parse_task(read_text_file(path, size_t{1} << 20), path.string());
 }
 
-// Every task that a name may mean, the user's before the built-in ones of the same name.
-std::vector<Task> all_tasks() {
-  std::vector<Task> out;
-  const auto add = [&](Task task) {
-    if (std::ranges::none_of(out, [&](const Task& t) { return t.name == task.name; }))
-      out.push_back(std::move(task));
-  };
+// Every task that a name may mean, the user's before the built-in ones of the same name; and the
+// user's files that cannot be read, which are in nobody's way but of who asks for them.
+struct AllTasks {
+  std::vector<Task> tasks;
+  std::vector<std::pair<fs::path, std::string>> faults;
+
+  void add(Task task) {
+    if (std::ranges::none_of(tasks, [&](const Task& t) { return t.name == task.name; }))
+      tasks.push_back(std::move(task));
+  }
+};
+
+AllTasks all_tasks() {
+  AllTasks out;
   for (const fs::path& folder : user_folders()) {
     if (!is_input_folder(folder))
       throw NoInputError(cat(folder.string(), ": no folder; $NIBBLE_TASKS names it"));
@@ -38,11 +45,15 @@ std::vector<Task> all_tasks() {
     for (const auto& entry : fs::directory_iterator(folder))
       if (entry.path().extension() == ".toml") files.push_back(entry.path());
     std::ranges::sort(files);
-    for (const fs::path& file : files) add(read_task_file(file));
+    for (const fs::path& file : files) try {
+        out.add(read_task_file(file));
+      } catch (const Error& e) {
+        out.faults.emplace_back(file, e.what());
+      }
   }
   for (size_t i = 0; i < detail::kBuiltinTaskCount; ++i) {
     const detail::BuiltinTask& task = detail::kBuiltinTasks[i];
-    add(parse_task(task.toml, cat(task.name, ".toml (built in)")));
+    out.add(parse_task(task.toml, cat(task.name, ".toml (built in)")));
   }
   return out;
 }
@@ -55,21 +66,26 @@ std::vector<Task> find_tasks(const std::string& name) {
     out.push_back(read_task_file(name));
     return out;
   }
+  AllTasks all = all_tasks();
+  for (const auto& [file, fault] : all.faults)
+    if (file.stem() == name) throw DataError(fault);
   std::string names;
-  for (Task& task : all_tasks()) {
+  for (Task& task : all.tasks) {
     names += cat(names.empty() ? "" : ", ", task.name);
     if (task.name == name || std::ranges::find(task.suites, name) != task.suites.end())
       out.push_back(std::move(task));
   }
-  if (out.empty())
-    throw UsageError(
-        cat("--task=", name, ": no such task, nor a file NAME.toml; there are ", names));
-  return out;
+  if (!out.empty()) return out;
+  for (const auto& [file, fault] : all.faults) names += cat("; and a faulty file, ", fault);
+  throw UsageError(
+      cat("--task=", name, ": no such task, nor a file NAME.toml; there are ", names));
 }
 
-std::vector<TaskSummary> list_tasks() {
+std::vector<TaskSummary> list_tasks(std::vector<std::string>& faults) {
   std::vector<TaskSummary> out;
-  for (const Task& task : all_tasks()) out.push_back({task.name, task.about});
+  const AllTasks all = all_tasks();
+  for (const Task& task : all.tasks) out.push_back({task.name, task.about});
+  for (const auto& [file, fault] : all.faults) faults.push_back(fault);
   std::ranges::sort(out, {}, &TaskSummary::name);
   return out;
 }

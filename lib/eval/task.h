@@ -80,14 +80,15 @@ struct Task {
 Task parse_task(std::string_view toml, const std::string& place);
 
 /// The tasks of a name, a suite's name or a TOML file. Names are looked for in the folders of
-/// $NIBBLE_TASKS, then among the built-in ones. Throws UsageError naming what there is.
+/// $NIBBLE_TASKS, then among the built-in ones; a file there that cannot be read matters to who asks
+/// for it by its own name alone. Throws UsageError naming what there is.
 std::vector<Task> find_tasks(const std::string& name);
 
 struct TaskSummary {
   std::string name, about;
 };
-/// All that find_tasks knows by name.
-std::vector<TaskSummary> list_tasks();
+/// All that find_tasks knows by name; and what is wrong with files that it cannot read.
+std::vector<TaskSummary> list_tasks(std::vector<std::string>& faults);
 
 namespace detail {
 struct BuiltinTask {

@@ -92,6 +92,18 @@ nibble-eval --list-tasks | grep -qx "count	what comes next"
 nibble-eval --show-task=count | cmp - <(cat mine/count.toml; echo)
 eval_ -q --task=count --data=mine >out
 eval_ -q --task=mine/count.toml | cmp - out
+
+# A faulty file is in nobody's way but of who asks for it; the list tells of it.
+printf 'name = "broken"\nmetrics = [' >mine/broken.toml
+eval_ -q --task=count --data=mine | cmp - out
+eval_ -q --task=arc --data=many | cut -f1 | sort -u | tr '\n' ' ' | grep -qx "arc_challenge arc_easy task "
+nibble-eval --list-tasks >list 2>err
+grep -qx "count	what comes next" list
+one_line err
+grep -q "^nibble-eval: $PWD/mine/broken.toml:2: " err
+fault 65 "mine/broken.toml:2: " --task=broken
+fault 64 "; and a faulty file, $PWD/mine/broken.toml:2: " --task=nothing
+rm mine/broken.toml
 unset NIBBLE_TASKS
 fault 64 "--task=count: no such task, nor a file NAME.toml; there are arc_challenge, " --task=count
 fault 66 "absent.toml" --task=absent.toml
