@@ -35,7 +35,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("data", "FILE|DIR", o.data,
         "without --task, perplexity of the trained tokens of a packed shard, or of conversations "
         "of any form; with it, the benchmark's file, or the folder that holds such files");
-  t.flag("compare", o.compare, "two logs of tasks: what has been learnt and forgotten");
+  t.flag("compare", o.compare, "two logs of tasks, by a paired bootstrap: learnt, forgotten");
   t.flag("list-tasks", o.list_tasks, "the tasks that there are");
   t.add("show-task", "NAME", o.show_task,
         "a task's file, to read or to begin one of your own from");

@@ -80,8 +80,8 @@ struct Task {
 Task parse_task(std::string_view toml, const std::string& place);
 
 /// The tasks of a name, a suite's name or a TOML file. Names are looked for in the folders of
-/// $NIBBLE_TASKS, then among the built-in ones; a file there that cannot be read matters to who asks
-/// for it by its own name alone. Throws UsageError naming what there is.
+/// $NIBBLE_TASKS, then among the built-in ones; a file there that cannot be read matters to who
+/// asks for it by its own name alone. Throws UsageError naming what there is.
 std::vector<Task> find_tasks(const std::string& name);
 
 struct TaskSummary {

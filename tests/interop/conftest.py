@@ -37,3 +37,11 @@ def smollm2(smollm2_gguf, tmp_path_factory):
     folder = tmp_path_factory.mktemp("smollm2") / "model"
     run("nibble-import", smollm2_gguf, "-o", folder, "-q")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lm(smollm2):
+    """SmolLM2 as lm-eval runs it, in fp32."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=str(smollm2), dtype="float32", batch_size=8, device="cpu")
