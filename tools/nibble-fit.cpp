@@ -10,6 +10,7 @@
 #include "fit/read_model.h"
 #include "fit/render.h"
 #include "fit/target.h"
+#include "fit/weight_choice.h"
 #include "plot/image.h"
 #include "plot/text_drawing.h"
 
@@ -20,6 +21,7 @@ using namespace nibble;
 struct Options {
   std::string model, params, task = "train", quantized, device = "cpu", gpu, gpus, find, data;
   std::string recompute = "auto", compute = "bf16", bias = "none";
+  WeightChoice weights;
   std::optional<std::string> plot;
   Size memory_limit, least_memory, most_memory;
   bool list_gpus = false;
@@ -80,6 +82,13 @@ void declare(OptionTable& t, Options& o) {
   t.add("momentum", "X", q.train.optimizer.momentum, "of sgd").range(0, 0.999999);
   t.add("recompute", "WHAT", o.recompute, "what backward makes again instead of keeping")
       .choices({"auto", "none", "norm", "layer", "sqrt"});
+  t.add("keep-weights", "N", o.weights.keep,
+        "layers whose weights are expanded once and kept so: auto, none, all or a number");
+  t.add("stream-weights", "N", o.weights.stream,
+        "CUDA: layers whose weights come from the host's memory for every use")
+      .optional_value("all");
+  t.flag("host-embedding", o.weights.host_embedding,
+         "CUDA: the embedding table stays in the host's memory");
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
   t.group("Inference");
   t.add("context", "N", o.context, "positions of cache a sequence").range(1, 1 << 24);
@@ -161,9 +170,13 @@ Exit run(const Options& o, ToolContext& context) {
   Question q = resolve(o, described);
   const Target target = target_of(o, q, context);
   const Model model = prepare(q, std::move(described.stored));
-  if (q.training)
+  if (q.training) {
+    q.train.weights = placement_asked(o.weights, model, q.train.device);
     q.train.recompute = o.recompute == "auto" ? choose_recompute(model, q.train, target.limit)
                                               : parse_recompute(o.recompute);
+    if (o.weights.keep == "auto")
+      q.train.weights.kept_layers = layers_to_keep(model, q.train, target.limit);
+  }
   const double tokens = o.data.empty() ? static_cast<double>(o.tokens.value)
                                        : static_cast<double>(q.train.data_tokens);
   const Answer a = answer(q, model, target, {tokens * o.epochs, o.price});

@@ -83,6 +83,16 @@ void declare(OptionTable& t, Options& o) {
       .choices({"auto", "none", "norm", "layer", "sqrt"})
       .also({"gradient-checkpointing"});
   t.add("memory-limit", "SIZE", o.memory_limit, "plan within this, or refuse; 0: what is free");
+  t.add("keep-weights", "N", r.weights.keep,
+        "layers whose weights are expanded once and kept so: auto, none, all or a number; auto: on "
+        "CUDA what fits, on a CPU none")
+      .default_is("auto");
+  t.add("stream-weights", "N", r.weights.stream,
+        "CUDA: layers whose weights come from the host's memory for every use: none, all or a "
+        "number")
+      .optional_value("all");
+  t.flag("host-embedding", r.weights.host_embedding,
+         "CUDA: the embedding table stays in the host's memory");
   t.add("compute", "TYPE", o.compute, "type of activations")
       .choices({"bf16", "f32"})
       .also({"bf16", "fp16"});
@@ -163,7 +173,8 @@ void run(const Options& options, ToolContext& context) {
                   " tokens, ", data.trained, " of them trained; ", training.total_steps(),
                   " steps"));
   context.say(cat("memory planned: ", format_size(training.plan().total()),
-                  " with --recompute=", recompute_name(training.recompute())));
+                  " with --recompute=", recompute_name(training.recompute()),
+                  " --keep-weights=", training.weights().kept_layers));
   for (const auto& [name, bytes] : training.plan().items)
     context.say(cat("  ", format_size(bytes), "  ", name));
   Progress progress(context);

@@ -112,6 +112,13 @@ Stream create_stream(int device, int priority) {
   return stream;
 }
 
+Stream create_copy_stream(int device) {
+  use(device);
+  auto copies = std::make_unique<Queue>(Queue{.device = device});
+  check(cudaStreamCreateWithFlags(&copies->stream, cudaStreamNonBlocking), "stream");
+  return {.device = {DeviceKind::kCuda, device}, .handle = copies.release()};
+}
+
 void destroy_stream(Stream stream) noexcept {
   const std::unique_ptr<Queue> q(static_cast<Queue*>(stream.handle));
   if (q->stream) {

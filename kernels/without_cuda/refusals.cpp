@@ -50,6 +50,9 @@ void synchronize(Stream) {
 Stream create_stream(int, int) {
   refuse();
 }
+Stream create_copy_stream(int) {
+  refuse();
+}
 void destroy_stream(Stream) noexcept {}
 Event create_event(int) {
   refuse();

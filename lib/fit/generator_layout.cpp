@@ -5,6 +5,7 @@
 
 #include "fit/cuda_plan.h"
 #include "fit/step_items.h"
+#include "model/device_model.h"
 
 namespace nibble {
 CacheBuffers take_cache(Arena& arena, const ModelConfig& config, int64_t slots, int64_t positions,
@@ -46,7 +47,10 @@ uint64_t cache_bytes(const ModelConfig& config, const GeneratorSizes& s) {
 MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKind device) {
   const bool cuda = device == DeviceKind::kCuda;
   MemoryPlan plan;
-  plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)", weight_bytes(model));
+  if (cuda)
+    plan.add("weights (copied to the device)", weight_bytes_of(model).device);
+  else
+    plan.add("weights (mapped)", weight_bytes(model));
   ParameterSet parameters = model.parameters;
   Arena adapter(Device{device}), arena(Device{device});
   parameters.lay_out(adapter, s.compute, false);

@@ -8,6 +8,7 @@
 #include "fit/step_items.h"
 #include "fit/weight_bytes.h"
 #include "io/nbp_layout.h"
+#include "model/device_model.h"
 
 namespace nibble {
 namespace {
@@ -120,9 +121,10 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   const StepOptions step = job.step_options();
   MemoryPlan plan;
   ParameterSet parameters = model.parameters;
-  if (!all_trained(model))
-    plan.add(cuda ? "weights (copied to the device)" : "weights (mapped)",
-             weight_bytes(model) - (cuda ? 0 : unread_bytes(model, job)));
+  if (cuda)
+    plan.add("weights (copied to the device)", weight_bytes_of(model, job.weights).device);
+  else if (!all_trained(model))
+    plan.add("weights (mapped)", weight_bytes(model) - unread_bytes(model, job));
 
   // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
   const Device device{job.device, 0};

@@ -101,6 +101,9 @@ Json question_json(const Question& q) {
   out.set("length", q.train.row_length);
   out.set("optimizer", q.train.optimizer.name);
   out.set("recompute", recompute_name(q.train.recompute));
+  out.set("keep_weights", q.train.weights.kept_layers);
+  out.set("stream_weights", q.train.weights.streamed_layers);
+  out.set("host_embedding", q.train.weights.host_embedding);
   out.set("compute", torch_name(q.train.compute));
   return out;
 }

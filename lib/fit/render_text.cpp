@@ -35,10 +35,13 @@ std::string asked_text(const Json& asked) {
   std::string out = cat("train: ", asked.at("method").as_string());
   if (asked.find("rank"))
     out += cat(" of rank ", integer("rank"), " on ", list_text(asked.at("targets"), ", "));
-  return cat(out, ", batch ", integer("batch_size"), " x ", integer("length"), " tokens",
-             integer("accumulate") > 1 ? cat(" x ", integer("accumulate")) : "", ", ",
-             asked.at("optimizer").as_string(),
-             ", --recompute=", asked.at("recompute").as_string());
+  return cat(
+      out, ", batch ", integer("batch_size"), " x ", integer("length"), " tokens",
+      integer("accumulate") > 1 ? cat(" x ", integer("accumulate")) : "", ", ",
+      asked.at("optimizer").as_string(), ", --recompute=", asked.at("recompute").as_string(),
+      integer("keep_weights") > 0 ? cat(", --keep-weights=", integer("keep_weights")) : "",
+      integer("stream_weights") > 0 ? cat(", --stream-weights=", integer("stream_weights")) : "",
+      asked.at("host_embedding").as_bool() ? ", --host-embedding" : "");
 }
 
 std::string plan_text(const Json& d) {

@@ -89,8 +89,11 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   cost.flops = forward + 2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters) +
                2.5 * attention + (head_trained ? 3.0 : 2.0) * head;
 
-  // Each pass reads the weights as they are stored, and writes and reads what it expands of them.
-  const double weights = linear.stored + 2.0 * panel_bytes * linear.expanded;
+  // Each pass reads the weights as they are stored, and writes and reads what it expands of them;
+  // of layers that are kept expanded it reads that alone.
+  const double kept = real(o.weights.kept_layers) / real(c.layers);
+  const double weights =
+      (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
   const double stream = n * element * elementwise(c) * real(c.layers);
   const double logits = 4.0 * n * real(c.vocab_size) * panel_bytes;
   cost.bytes = 2.0 * weights + 3.0 * stream + logits;

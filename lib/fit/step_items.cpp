@@ -52,7 +52,9 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
              {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
   ledger.add("noise of embeddings", {b.neftune_scales});
   ledger.add("attention scratch", {s.attention});
-  ledger.add("weights expanded", {s.linear.panel});
+  ledger.add("weights expanded", {s.weights.panels[0], s.weights.panels[1]});
+  for (const Tensor& t : s.weights.kept) ledger.add("weights kept expanded", {t});
+  ledger.add("streamed layers coming in", {s.weights.layers[0], s.weights.layers[1]});
   ledger.add("adapter scratch", {s.linear.lora_scratch, s.linear.dropout_scratch});
   ledger.add("matmul scratch", {s.linear.matmul_scratch, b.head.matmul_scratch});
   const HeadBuffers& h = b.head;

@@ -87,15 +87,14 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
     out.dwide = arena.take(s.compute, {n, std::max(w, f)});
     out.dattention = arena.take(s.compute, {n, q});
   }
-  int64_t panel = 0, matmul = 0, lora = 0, widest = 0, attention = 0;
+  int64_t matmul = 0, lora = 0, widest = 0, attention = 0;
   for (const Block& b : model.blocks) {
     const AttentionShape shape = attention_shape(model.config, b.window);
     attention = std::max(attention, attention_forward_scratch(shape, s.longest, arena.device()));
     if (s.training)
       attention =
           std::max(attention, attention_backward_scratch(shape, n, s.longest, arena.device()));
-    for (const LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down}) {
-      panel = std::max(panel, linear_panel_elements(*g, s.compute, arena.device()));
+    for (const LinearGroup* g : b.groups()) {
       matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, n, s.compute,
                                                       s.training, arena.device()));
       lora = std::max(lora, g->lora_width(model.parameters));
@@ -105,7 +104,8 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   out.attention = arena.take(Dtype::kF32, {attention});
   out.linear.parameters = &model.parameters;
   out.linear.compute = s.compute;
-  out.linear.panel = arena.take(panel_dtype(s.compute, arena.device()), {panel});
+  out.weights = take_weight_buffers(arena, model, s.weights, s.compute, s.ahead);
+  out.linear.panel = out.weights.panels[0];
   out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
   if (lora > 0) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
   if (s.dropout > 0 && widest > 0) out.linear.dropout_scratch = arena.take(s.compute, {n, widest});
@@ -138,8 +138,8 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   // Blocks may differ in what is adapted; buffers are for the widest.
   int64_t widths[4] = {};
   for (const Block& b : model.blocks) {
-    const LinearGroup* groups[4] = {&b.qkv, &b.output, &b.gate_up, &b.down};
-    for (int i = 0; i < 4; ++i)
+    const auto groups = b.groups();
+    for (size_t i = 0; i < groups.size(); ++i)
       widths[i] = std::max(widths[i], groups[i]->lora_width(model.parameters));
   }
   Tensor* xa[4] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};

@@ -10,6 +10,7 @@
 
 #include "kernels/attention.h"
 #include "model/batch_place.h"
+#include "model/frozen_weights.h"
 #include "model/rope_table.h"
 #include "model/weights.h"
 #include "tensor/arena.h"
@@ -39,6 +40,7 @@ struct BlockScratch {
   Tensor dwide;        // (N, max(W, F, H*D)) gradient of qkv, of act
   Tensor dattention;   // (N,H*D)
   Tensor attention;    // f32 scratch of the attention op
+  WeightBuffers weights;
   LinearContext linear;
 };
 
@@ -51,6 +53,8 @@ struct BlockSizes {
   Dtype compute = Dtype::kBf16;
   bool training = false;
   float dropout = 0.0f;
+  WeightPlacement weights = {};
+  Ahead ahead = Ahead::kNo;
 };
 
 /// Takes one block's activations from the arena; with `norm` the recomputed ones come from scratch.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/device_model.h"
 
+#include <cstring>
 #include <map>
+#include <span>
 
 #include "base/checked.h"
 #include "base/profile.h"
@@ -11,97 +13,149 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 
+enum class Where : bool { kDevice, kHost };
+
 // Goes over all weights twice: to count their bytes, and to place and copy them.
 class Mover {
  public:
-  Mover(std::byte* memory, Device device, Stream stream)
-      : memory_(memory), device_(device), stream_(stream) {}
+  Mover() = default;
+  Mover(std::byte* memory, std::byte* host, Device device, Stream stream)
+      : device_memory_{memory}, host_memory_{host}, device_(device), stream_(stream) {}
 
-  void move(Model& model) {
-    table(model.embedding);
-    for (Block& b : model.blocks) {
-      table(b.attention_norm);
-      table(b.mlp_norm);
-      table(b.q_norm);
-      table(b.k_norm);
-      for (LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down})
-        for (Projection& p : g->parts) projection(p);
+  void move(Model& model, const WeightPlacement& placement) {
+    const bool leaves = placement.host_embedding && embedding_may_leave(model);
+    table(model.embedding, leaves ? Where::kHost : Where::kDevice);
+    const auto layers = static_cast<int64_t>(model.blocks.size());
+    for (int64_t l = 0; l < layers; ++l) {
+      Block& b = model.blocks[static_cast<size_t>(l)];
+      for (Table* t : {&b.attention_norm, &b.mlp_norm, &b.q_norm, &b.k_norm})
+        table(*t, Where::kDevice);
+      if (placement.streams(l, layers))
+        stream(b);
+      else
+        for (LinearGroup* g : b.groups()) group(*g, Where::kDevice);
     }
-    table(model.norm);
-    projection(model.head);
+    table(model.norm, Where::kDevice);
+    weight(model.head, Where::kDevice);
+    biases({&model.head, 1});
   }
-  size_t bytes() const { return used_; }
+
+  // The layer's weights one after another on the host.
+  void stream(Block& b) {
+    const size_t begin = host_memory_.used;
+    for (LinearGroup* g : b.groups()) group(*g, Where::kHost);
+    b.streamed = {host_memory_.at(begin), host_memory_.used - begin};
+  }
+  WeightBytes bytes() const { return {device_memory_.used, host_memory_.used}; }
 
  private:
-  void table(Table& t) { tensor(t.weight); }
+  struct Memory {
+    std::byte* start = nullptr;
+    size_t used = 0;
+    // While counting, anything but null will do.
+    std::byte* at(size_t offset) const {
+      return start ? start + offset : reinterpret_cast<std::byte*>(kAlignment);
+    }
+  };
 
-  void projection(Projection& p) {
-    tensor(p.weight);
-    tensor(p.bias);
-    if (p.quantized) matrix(*p.quantized);
+  // Biases come after the weights, which are one matrix where they are dense.
+  void group(LinearGroup& g, Where where) {
+    for (Projection& p : g.parts) weight(p, where);
+    biases(g.parts);
   }
 
-  void tensor(Tensor& t) {
+  void table(Table& t, Where where) {
+    if (t.parameter < 0) tensor(t.weight, where);
+  }
+  void weight(Projection& p, Where where) {
+    if (p.weight_parameter >= 0) return;
+    tensor(p.weight, where);
+    if (p.quantized) matrix(*p.quantized, where);
+  }
+  void biases(std::span<Projection> parts) {
+    for (Projection& p : parts)
+      if (p.bias_parameter < 0) tensor(p.bias, Where::kDevice);
+  }
+
+  void tensor(Tensor& t, Where where) {
     if (!t) return;
-    t.data = place(t.data, static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype));
+    t.data = place(t.data, static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype), where);
     t.device = device_;
   }
 
-  void matrix(QuantizedMatrix& m) {
+  void matrix(QuantizedMatrix& m, Where where) {
     const int64_t elements = m.out_features * m.in_features;
     const int64_t blocks = m.block > 0 ? ceil_div(elements, m.block) : 0;
-    const auto array = [&](auto*& p, int64_t count) {
+    const auto array = [&](auto*& p, int64_t count, Where to) {
       using T = std::remove_reference_t<decltype(*p)>;
-      if (p) p = static_cast<T*>(place(p, static_cast<size_t>(count) * sizeof(T)));
+      if (p) p = static_cast<T*>(place(p, static_cast<size_t>(count) * sizeof(T), to));
     };
-    array(m.codes, m.type == QuantType::kInt8 ? elements : ceil_div<int64_t>(elements, 2));
-    array(m.code_book, 16);
-    array(m.absmax, blocks);
-    array(m.absmax_codes, blocks);
-    array(m.nested_map, 256);
-    array(m.nested_absmax, m.nested_absmax ? ceil_div(blocks, m.nested_block) : 0);
-    array(m.row_scale, m.out_features);
+    array(m.codes, m.type == QuantType::kInt8 ? elements : ceil_div<int64_t>(elements, 2), where);
+    array(m.absmax, blocks, where);
+    array(m.absmax_codes, blocks, where);
+    array(m.nested_absmax, m.nested_absmax ? ceil_div(blocks, m.nested_block) : 0, where);
+    array(m.row_scale, m.out_features, where);
+    // Small, and shared by many.
+    array(m.code_book, 16, Where::kDevice);
+    array(m.nested_map, 256, Where::kDevice);
   }
 
   // What is shared (tied tables, code books) is copied once. A multiple of 256 bytes leaves no gap
   // to what follows.
-  void* place(const void* from, size_t bytes) {
-    const auto [at, is_new] = placed_.try_emplace(from, used_);
-    if (is_new) {
-      if (memory_) {
-        copy(make_tensor(memory_ + used_, Dtype::kU8, {static_cast<int64_t>(bytes)}, device_),
+  void* place(const void* from, size_t bytes, Where where) {
+    Memory& memory = where == Where::kHost ? host_memory_ : device_memory_;
+    const auto [at, is_new] = placed_.try_emplace(from, memory.at(memory.used));
+    if (!is_new) return at->second;
+    if (memory.start) {
+      if (where == Where::kHost)
+        std::memcpy(at->second, from, bytes);
+      else
+        copy(make_tensor(at->second, Dtype::kU8, {static_cast<int64_t>(bytes)}, device_),
              make_tensor(const_cast<void*>(from), Dtype::kU8, {static_cast<int64_t>(bytes)}),
              stream_);
-      }
-      used_ = round_up(used_ + bytes, kAlignment);
     }
-    // While counting, anything but null will do.
-    return memory_ ? memory_ + at->second : reinterpret_cast<std::byte*>(kAlignment);
+    memory.used = round_up(memory.used + bytes, kAlignment);
+    return at->second;
   }
 
-  std::byte* memory_;
+  Memory device_memory_, host_memory_;
   Device device_;
   Stream stream_;
-  size_t used_ = 0;
-  std::map<const void*, size_t> placed_;
+  std::map<const void*, void*> placed_;
 };
 
 }  // namespace
 
-size_t device_weight_bytes(const Model& model) {
+bool embedding_may_leave(const Model& model) {
+  return model.embedding.parameter < 0 &&
+         (!model.head.weight || model.head.weight.data != model.embedding.weight.data);
+}
+
+WeightBytes weight_bytes_of(const Model& model, const WeightPlacement& placement) {
   Model counted = model;
-  Mover mover(nullptr, {}, {});
-  mover.move(counted);
+  Mover mover;
+  mover.move(counted, placement);
   return mover.bytes();
 }
 
-Model copy_model(const Model& model, Device device, Stream stream) {
+int64_t streamed_bytes(const Block& block) {
+  Block counted = block;
+  Mover mover;
+  mover.stream(counted);
+  return static_cast<int64_t>(mover.bytes().host);
+}
+
+Model copy_model(const Model& model, Device device, const WeightPlacement& placement,
+                 Stream stream) {
   const Span span("copy model to the device");
   Model twin = model;
-  const auto memory = std::make_shared<DeviceMemory>(device_weight_bytes(model), device);
-  Mover(memory->data(), device, stream).move(twin);
+  const WeightBytes bytes = weight_bytes_of(model, placement);
+  twin.device_memory = std::make_shared<DeviceMemory>(bytes.device, device);
+  if (bytes.host > 0) twin.host_memory = std::make_shared<HostMemory>(bytes.host, device);
+  Mover(twin.device_memory->data(), bytes.host > 0 ? twin.host_memory->data() : nullptr, device,
+        stream)
+      .move(twin, placement);
   synchronize(stream);
-  twin.device_memory = memory;
   return twin;
 }
 

@@ -6,12 +6,11 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "model/frozen_weights.h"
 
 namespace nibble {
 namespace {
 
-constexpr int64_t kPanelElements = int64_t{1} << 24;      // 64 MiB of f32
-constexpr int64_t kCudaPanelElements = int64_t{1} << 27;  // 256 MiB of bf16: most groups whole
 constexpr int64_t kMatvecRows = 16;
 
 // A part's rows of the group's outputs.
@@ -62,54 +61,25 @@ Tensor joined_a(const LinearGroup& group, const ParameterSet& parameters, bool g
   return joined;
 }
 
-void expand(const Projection& p, int64_t begin, int64_t count, const Tensor& out) {
-  if (p.quantized)
-    dequantize({.out = out, .matrix = *p.quantized, .first_row = begin});
-  else
-    cast({.out = out, .in = rows(p.weight, begin, count)});
-}
-
-bool readable(const Projection& p, const ParameterSet& parameters, Dtype type) {
-  if (p.weight_parameter >= 0) return parameters.compute(p.weight_parameter).dtype == type;
-  return !p.quantized && p.weight.dtype == type;
-}
-
-// Calls body(weights (M,I), first output column) over all weights of the group, in wide blocks.
+// Calls body(weights (M,I), first output column) over all weights of the group, piece by piece.
 template <class Body>
-void for_weight_blocks(const LinearGroup& group, const LinearContext& c, const Body& body) {
-  const ParameterSet& parameters = *c.parameters;
-  const Dtype type = panel_dtype(c.compute, current_stream().device);
+void for_weights(const LinearGroup& group, const LinearContext& c, const Body& body) {
+  WeightPieces pieces(group, *c.parameters, c.compute, current_stream().device);
   const int64_t in = group.in_features();
-  const int64_t room = c.panel ? c.panel.elements() / in : 0;
-  const auto panel_rows = [&](int64_t begin, int64_t count) {
-    Tensor t = make_tensor(nullptr, type, {count, in}, c.panel.device);
-    t.data =
-        static_cast<std::byte*>(c.panel.data) + static_cast<size_t>(begin * in) * dtype_bytes(type);
-    return t;
-  };
-  int64_t filled = 0, filled_begin = 0;  // expanded rows not yet used, and their first column
-  const auto flush = [&] {
-    if (filled > 0) body(panel_rows(0, filled), filled_begin);
-    filled = 0;
-  };
-  for (const Slice& s : slices(group)) {
-    const Projection& p = *s.part;
-    if (p.weight_parameter >= 0 || readable(p, parameters, type)) {
-      flush();
-      body(p.weight_parameter >= 0 ? parameters.compute(p.weight_parameter) : p.weight, s.begin);
-      continue;
-    }
-    CHECK(room > 0 && c.panel.dtype == type);
-    for (int64_t done = 0; done < p.out_features;) {
-      if (filled == room) flush();
-      if (filled == 0) filled_begin = s.begin + done;
-      const int64_t count = std::min(room - filled, p.out_features - done);
-      expand(p, done, count, panel_rows(filled, count));
-      filled += count;
-      done += count;
+  while (const auto piece = pieces.next()) {
+    if (c.frozen) {
+      body(c.frozen->read(group, *piece), piece->begin);
+      c.frozen->done();
+    } else if (piece->stored) {
+      body(piece->stored, piece->begin);
+    } else {
+      CHECK(c.panel.elements() >= piece->count * in);
+      const Tensor panel =
+          make_tensor(c.panel.data, c.panel.dtype, {piece->count, in}, c.panel.device);
+      expand_piece(group, *piece, panel);
+      body(panel, piece->begin);
     }
   }
-  flush();
 }
 
 Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
@@ -240,29 +210,13 @@ bool LinearGroup::adapted() const {
   return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p.lora_a >= 0; });
 }
 
-Dtype panel_dtype(Dtype compute, Device device) {
-  return compute == Dtype::kBf16 && (device.on_cuda() || cpu_has_bf16_matmul()) ? Dtype::kBf16
-                                                                                : Dtype::kF32;
-}
-
-int64_t linear_panel_elements(const LinearGroup& group, Dtype compute, Device device) {
-  const int64_t in = group.in_features();
-  const bool direct = std::all_of(group.parts.begin(), group.parts.end(), [&](const auto& p) {
-    return p.weight_parameter >= 0 ||
-           (!p.quantized && p.weight.dtype == panel_dtype(compute, device));
-  });
-  if (direct) return 0;
-  const int64_t most = device.on_cuda() ? kCudaPanelElements : kPanelElements;
-  return std::min(group.out_features(), std::max<int64_t>(1, most / in)) * in;
-}
-
 Tensor weight_rows(const Projection& p, const ParameterSet& parameters, int64_t begin,
                    int64_t count, Dtype type, const Tensor& panel) {
   if (p.weight_parameter >= 0) return rows(parameters.compute(p.weight_parameter), begin, count);
-  if (readable(p, parameters, type)) return rows(p.weight, begin, count);
+  if (!p.quantized && p.weight.dtype == type) return rows(p.weight, begin, count);
   const Tensor out = as_rows(panel, count, p.in_features);
   CHECK(out.dtype == type);
-  expand(p, begin, count, out);
+  expand_rows(p, begin, out);
   return out;
 }
 
@@ -286,7 +240,7 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
   if (reads_few_rows(n))
     few_rows(group, parameters, io);
   else
-    for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
+    for_weights(group, c, [&](const Tensor& weight, int64_t begin) {
       matmul({.out = columns(io.y, begin, weight.dim(0)),
               .a = io.x,
               .b = weight,
@@ -318,7 +272,7 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io, const L
   const ParameterSet& parameters = *c.parameters;
   if (io.dx) {
     float beta = 0.0f;
-    for_weight_blocks(group, c, [&](const Tensor& weight, int64_t begin) {
+    for_weights(group, c, [&](const Tensor& weight, int64_t begin) {
       matmul({.out = io.dx,
               .a = columns(io.dy, begin, weight.dim(0)),
               .b = weight,

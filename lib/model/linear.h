@@ -5,8 +5,8 @@
 // and their adapters' A lie one under another, so that each is one product.
 //
 // Frozen weights that the matmul cannot read as they are (4-bit codes; bf16 where the processor has
-// no bf16 product) are expanded into a panel in scratch, block by block, forward and again
-// backward.
+// no bf16 product) are expanded into a panel in scratch, piece by piece (weight_pieces.h), forward
+// and again backward, unless they are kept so (frozen_weights.h).
 #pragma once
 
 #include <optional>
@@ -18,6 +18,8 @@
 #include "tensor/tensor.h"
 
 namespace nibble {
+
+class FrozenWeights;
 
 /// One linear layer. Tensors are views of mapped files; an index of -1 means "not trained".
 struct Projection {
@@ -34,6 +36,7 @@ struct Projection {
 
 struct LinearGroup {
   std::vector<Projection> parts;
+  int64_t number = -1;  // among all groups of the blocks, in their order
   int64_t in_features() const { return parts.front().in_features; }
   int64_t out_features() const;
   /// Sum of the adapters' ranks, 0 without adapters.
@@ -45,19 +48,20 @@ struct LinearGroup {
 struct LinearContext {
   const ParameterSet* parameters = nullptr;
   Dtype compute = Dtype::kBf16;
-  float dropout = 0.0f;         // of the adapters' inputs; 0 when not training
-  uint64_t seed = 0, draw = 0;  // of the dropout masks: draw names the micro-batch
-  Tensor panel;                 // (linear_panel_elements) in panel_dtype()
-  Tensor lora_scratch;          // (N, widest lora_width) compute: gradients of X A^T
-  Tensor dropout_scratch;       // (N, widest I) compute; absent without dropout
-  Tensor matmul_scratch;        // f32
+  float dropout = 0.0f;             // of the adapters' inputs; 0 when not training
+  uint64_t seed = 0, draw = 0;      // of the dropout masks: draw names the micro-batch
+  FrozenWeights* frozen = nullptr;  // where weights come from; null: the panel alone
+  Tensor panel;                     // (linear_panel_elements) in panel_dtype()
+  Tensor lora_scratch;              // (N, widest lora_width) compute: gradients of X A^T
+  Tensor dropout_scratch;           // (N, widest I) compute; absent without dropout
+  Tensor matmul_scratch;            // f32
 };
 
 /// What the matmul reads weights as: bf16 where compute is bf16 and the device multiplies it, else
 /// f32.
 Dtype panel_dtype(Dtype compute, Device device = current_stream().device);
-/// Elements of panel that a group needs: none where its weights are read as they are, else all of
-/// it up to a bound, then whole rows.
+/// Elements of panel that a group needs: none where its weights are read as they are, else its
+/// largest piece's.
 int64_t linear_panel_elements(const LinearGroup& group, Dtype compute,
                               Device device = current_stream().device);
 

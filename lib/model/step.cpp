@@ -39,7 +39,14 @@ BlockSizes block_sizes(const StepOptions& o) {
           .longest = o.longest,
           .compute = o.compute,
           .training = o.training,
-          .dropout = o.dropout};
+          .dropout = o.dropout,
+          .weights = o.weights,
+          .ahead = Ahead::kYes};
+}
+
+// All that decides which weights a run reads: a few rows read them as they are stored (linear.h).
+int64_t run_kind(const Batch& batch, bool training) {
+  return 2 * int64_t{reads_few_rows(batch.tokens())} + int64_t{training};
 }
 
 }  // namespace
@@ -83,6 +90,8 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
       rope_(rope),
       buffers_(take_step_buffers(arena, model, options)),
       embedding_trained_(model.embedding.parameter >= 0) {
+  weights_.emplace(model, buffers_.scratch.weights, options.compute);
+  buffers_.scratch.linear.frozen = &*weights_;
   while (lowest_trained_ < model.config.layers &&
          !trains(model.blocks[static_cast<size_t>(lowest_trained_)]))
     ++lowest_trained_;
@@ -153,7 +162,7 @@ Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw)
   return stream;
 }
 
-BlockRun Step::run_of(const Batch& batch) const {
+BlockRun Step::run_of(const Batch& batch) {
   check(batch);
   return {.model = &model_,
           .batch = &batch,
@@ -169,13 +178,17 @@ BlockRun Step::plain_run(const Batch& batch) {
 
 double Step::forward(const Batch& batch) {
   const BlockRun run = plain_run(batch);
+  weights_->begin(run_kind(batch, false));
   const Tensor stream = forward_stream(run, 0.0f, {});
+  weights_->end();
   return run_head(model_, run.at, {.stream = stream}, buffers_.head);
 }
 
 void Step::for_logits(const Batch& batch, const LogitBody& body) {
   const BlockRun run = plain_run(batch);
+  weights_->begin(run_kind(batch, false));
   const Tensor stream = forward_stream(run, 0.0f, {});
+  weights_->end();
   nibble::for_logits(model_, run.at, stream, buffers_.head, body);
 }
 
@@ -188,6 +201,7 @@ double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
   linear.draw = draw.micro_batch;
   const BlockRun run = run_of(batch);
   const int64_t n = batch.tokens(), layers = model_.config.layers;
+  weights_->begin(run_kind(batch, true));
   const Tensor stream = forward_stream(run, options_.neftune_alpha, draw);
   const Tensor dstream = rows(buffers_.dstream, 0, n);
   const double loss =
@@ -211,6 +225,7 @@ double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
       block_backward(run, l, dstream, a, norm, l > lowest || embedding_trained_);
     }
   }
+  weights_->end();
   if (embedding_trained_)
     embedding_backward({.dtable = model_.parameters.gradient(model_.embedding.parameter),
                         .dout = dstream,

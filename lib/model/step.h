@@ -8,10 +8,10 @@
 // Every choice gives the same bits.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "model/head.h"
-#include "model/weight_placement.h"
 
 namespace nibble {
 
@@ -68,7 +68,7 @@ class Step {
   void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
   BlockActivations activations(int64_t block, int64_t n) const;
   void check(const Batch& batch) const;
-  BlockRun run_of(const Batch& batch) const;
+  BlockRun run_of(const Batch& batch);
   BlockRun plain_run(const Batch& batch);
   Tensor forward_stream(const BlockRun& run, float neftune_alpha, Draw draw);
 
@@ -77,6 +77,7 @@ class Step {
   const RopeTable& rope_;
   StepBuffers buffers_;
   bool embedding_trained_ = false;
+  std::optional<FrozenWeights> weights_;
   std::vector<float> neftune_scales_;  // on the host
   int64_t lowest_trained_ = 0;         // first block with anything trained
 };

@@ -67,8 +67,7 @@ class Shapes {
     Projection p{.name = module, .out_features = out, .in_features = in};
     const auto& q = config_.quantization;
     if (q && !is_skipped(module, q->skip_modules))
-      p.quantized = QuantizedMatrix{
-          .type = q->type, .out_features = out, .in_features = in, .block = q->block};
+      p.quantized = matrix(*q, out, in);
     else
       p.weight = nowhere({out, in});
     if (bias) p.bias = nowhere({out});
@@ -76,12 +75,36 @@ class Shapes {
   }
 
  private:
-  // A tensor that points somewhere is one that is there.
+  QuantizedMatrix matrix(const QuantizationConfig& q, int64_t out, int64_t in) const {
+    QuantizedMatrix m{.type = q.type, .out_features = out, .in_features = in, .block = q.block};
+    m.codes = place<uint8_t>();
+    if (q.type == QuantType::kInt8) {
+      m.row_scale = place<float>();
+      return m;
+    }
+    m.code_book = shared_;
+    if (!q.double_quant) {
+      m.absmax = place<float>();
+      return m;
+    }
+    m.absmax_codes = place<uint8_t>();
+    m.nested_map = place<float>();
+    m.nested_absmax = place<float>();
+    return m;
+  }
+
+  // What points somewhere is there; what points elsewhere is something else.
+  template <class T>
+  const T* place() const {
+    next_ += 64;
+    return reinterpret_cast<const T*>(next_);
+  }
   Tensor nowhere(std::initializer_list<int64_t> shape) const {
-    static std::byte place[64];
-    return make_tensor(place, config_.dtype, shape);
+    return make_tensor(const_cast<std::byte*>(place<std::byte>()), config_.dtype, shape);
   }
   const ModelConfig& config_;
+  mutable uintptr_t next_ = 0;
+  const float* shared_ = place<float>();  // the code book
 };
 
 // The whole model, from wherever its weights come.
@@ -109,6 +132,8 @@ void assemble(Model& m, const Source& source) {
         source.projection(mlp + "up_proj", c.intermediate_size, c.hidden_size, c.mlp_bias)};
     b.down.parts = {
         source.projection(mlp + "down_proj", c.hidden_size, c.intermediate_size, c.mlp_bias)};
+    int64_t number = l * Block::kGroups;
+    for (LinearGroup* g : b.groups()) g->number = number++;
     m.blocks.push_back(std::move(b));
   }
   m.norm = source.table("model.norm", {c.hidden_size});
@@ -126,7 +151,7 @@ void assemble(Model& m, const Source& source) {
 std::vector<Projection*> Model::projections() {
   std::vector<Projection*> out;
   for (Block& b : blocks)
-    for (LinearGroup* g : {&b.qkv, &b.output, &b.gate_up, &b.down})
+    for (LinearGroup* g : b.groups())
       for (Projection& p : g->parts) out.push_back(&p);
   return out;
 }

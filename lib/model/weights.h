@@ -3,7 +3,9 @@
 // norm and head, each linear layer dense or quantised.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "io/safetensors.h"
@@ -25,6 +27,15 @@ struct Block {
   Table q_norm, k_norm;  // (D); absent but for q/k-normed families
   LinearGroup qkv, output, gate_up, down;
   int64_t window = 0;
+  /// Where this layer's linear weights lie together in pinned host memory, to be copied to the
+  /// device before they are read; empty: they are where they are computed with.
+  std::span<const std::byte> streamed;
+
+  static constexpr int64_t kGroups = 4;
+  std::array<LinearGroup*, kGroups> groups() { return {&qkv, &output, &gate_up, &down}; }
+  std::array<const LinearGroup*, kGroups> groups() const {
+    return {&qkv, &output, &gate_up, &down};
+  }
 };
 
 struct Model {
@@ -38,6 +49,7 @@ struct Model {
   std::shared_ptr<void> quantized_storage;
   std::shared_ptr<TensorStore> adapter_store;   // owns tables that an adapter put in place
   std::shared_ptr<DeviceMemory> device_memory;  // owns the weights of a copy on a device
+  std::shared_ptr<HostMemory> host_memory;      // and those that it has beside it, pinned
   ParameterSet parameters;                      // what is trained; empty for plain inference
 
   /// Every linear layer of the blocks, in order.

@@ -44,6 +44,8 @@ void synchronize(Stream stream);
 
 /// A stream of its own, that does not wait for the legacy stream. Less is more urgent.
 Stream create_stream(int device, int priority = 0);
+/// One for copies alone: without the memory that ops need (cuBLAS's workspace).
+Stream create_copy_stream(int device);
 void destroy_stream(Stream stream) noexcept;
 
 using Event = void*;

@@ -55,8 +55,10 @@ void HostMemory::Release::operator()(std::byte* p) const {
     delete[] p;
 }
 
-OwnedStream::OwnedStream(Device device) : stream_{.device = device} {
-  if (device.on_cuda()) stream_ = cuda::create_stream(device.index);
+OwnedStream::OwnedStream(Device device, StreamUse use) : stream_{.device = device} {
+  if (!device.on_cuda()) return;
+  stream_ = use == StreamUse::kCopies ? cuda::create_copy_stream(device.index)
+                                      : cuda::create_stream(device.index);
 }
 
 OwnedStream::OwnedStream(OwnedStream&& other) noexcept
@@ -69,6 +71,29 @@ OwnedStream& OwnedStream::operator=(OwnedStream&& other) noexcept {
 
 OwnedStream::~OwnedStream() {
   if (stream_.handle) cuda::destroy_stream(stream_);
+}
+
+OwnedEvent::OwnedEvent(Device device)
+    : event_(device.on_cuda() ? cuda::create_event(device.index) : nullptr) {}
+
+OwnedEvent::OwnedEvent(OwnedEvent&& other) noexcept
+    : event_(std::exchange(other.event_, nullptr)) {}
+
+OwnedEvent& OwnedEvent::operator=(OwnedEvent&& other) noexcept {
+  std::swap(event_, other.event_);
+  return *this;
+}
+
+OwnedEvent::~OwnedEvent() {
+  if (event_) cuda::destroy_event(event_);
+}
+
+void OwnedEvent::record(Stream stream) const {
+  if (event_) cuda::record(event_, stream);
+}
+
+void OwnedEvent::wait(Stream stream) const {
+  if (event_) cuda::wait(stream, event_);
 }
 
 void copy(const Tensor& out, const Tensor& in, Stream stream) {

@@ -46,11 +46,14 @@ class HostMemory {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
+/// What a stream is for: ops, or copies alone, which need no memory of the device.
+enum class StreamUse : bool { kOps, kCopies };
+
 /// Owns a stream of the device; on the CPU there is nothing to own.
 class OwnedStream {
  public:
   OwnedStream() = default;
-  explicit OwnedStream(Device device);
+  explicit OwnedStream(Device device, StreamUse use = StreamUse::kOps);
   OwnedStream(OwnedStream&& other) noexcept;
   OwnedStream& operator=(OwnedStream&& other) noexcept;
   ~OwnedStream();
@@ -58,6 +61,25 @@ class OwnedStream {
 
  private:
   Stream stream_;
+};
+
+/// Owns an event: a point in the work of a stream that other streams can wait for. On the CPU work
+/// is done at once, and there is nothing to wait for.
+class OwnedEvent {
+ public:
+  OwnedEvent() = default;
+  explicit OwnedEvent(Device device);
+  OwnedEvent(OwnedEvent&& other) noexcept;
+  OwnedEvent& operator=(OwnedEvent&& other) noexcept;
+  ~OwnedEvent();
+
+  /// Everything put on the stream so far.
+  void record(Stream stream) const;
+  /// What is put on the stream from now on starts after what was recorded last.
+  void wait(Stream stream) const;
+
+ private:
+  void* event_ = nullptr;
 };
 
 /// All elements from one dense tensor to another of the same type and count, wherever they live.

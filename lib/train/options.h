@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "fit/weight_choice.h"
 #include "io/json.h"
 #include "model/lora.h"
 #include "model/step.h"
@@ -40,6 +41,7 @@ struct TrainOptions {
   // memory
   std::optional<Recompute> recompute;  // absent: the cheapest that fits
   uint64_t memory_limit = 0;           // bytes; 0: what is free
+  WeightChoice weights;
   Dtype compute = Dtype::kBf16;
   // watch
   std::string validation, metrics;

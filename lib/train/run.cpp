@@ -111,6 +111,7 @@ TrainJob TrainingRun::State::job() const {
                .accumulate = o.accumulate,
                .compute = o.compute,
                .recompute = o.recompute.value_or(Recompute::kNone),
+               .weights = placement_asked(o.weights, model, o.device.kind),
                .dropout = o.method == "full" ? 0.0f : static_cast<float>(o.lora.dropout),
                .neftune_alpha = static_cast<float>(o.neftune_alpha),
                .optimizer = {.name = o.optimizer,
@@ -131,9 +132,10 @@ void TrainingRun::State::lay_out() {
   // cannot run at all.
   const Room room = room_of(options.device);
   const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : room.all;
-  if (!options.recompute)
-    wanted.recompute = choose_recompute(
-        model, wanted, options.memory_limit > 0 ? options.memory_limit : room.free);
+  const uint64_t free = options.memory_limit > 0 ? options.memory_limit : room.free;
+  if (!options.recompute) wanted.recompute = choose_recompute(model, wanted, free);
+  if (options.weights.keep == "auto")
+    wanted.weights.kept_layers = layers_to_keep(model, wanted, free);
   plan = plan_training(model, wanted);
   if (plan.total() > limit)
     throw MemoryError(refusal(model, wanted, plan, limit, options.memory_limit > 0));
@@ -143,7 +145,7 @@ void TrainingRun::State::lay_out() {
   if (options.device.on_cuda()) {
     stream = OwnedStream(options.device);
     const StreamScope scope(stream.get());
-    twin = copy_model(model, options.device);
+    twin = copy_model(model, options.device, wanted.weights);
     host_arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
   }
   Model& computed = twin ? *twin : model;
@@ -176,6 +178,9 @@ const MemoryPlan& TrainingRun::plan() const {
 }
 Recompute TrainingRun::recompute() const {
   return state_->step_options.recompute;
+}
+const WeightPlacement& TrainingRun::weights() const {
+  return state_->step_options.weights;
 }
 int64_t TrainingRun::trainable() const {
   return state_->model.parameters.trainable();

@@ -32,9 +32,10 @@ class TrainingRun {
   ~TrainingRun();
 
   const MemoryPlan& plan() const;
-  Recompute recompute() const;  // as given, or as chosen
-  int64_t trainable() const;    // numbers
-  int64_t parameters() const;   // of the base model
+  Recompute recompute() const;             // as given, or as chosen
+  const WeightPlacement& weights() const;  // likewise
+  int64_t trainable() const;               // numbers
+  int64_t parameters() const;              // of the base model
   int64_t total_steps() const;
   const ShardInfo& data() const;
 

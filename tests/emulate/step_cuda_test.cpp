@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
 #include "base/rng.h"
 #include "model/device_model.h"
@@ -12,6 +13,7 @@
 #include "quant/quantize_folder.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
+#include "tensor/cuda.h"
 #include "train/optimizer.h"
 
 namespace nibble {
@@ -36,12 +38,15 @@ struct Setting {
   std::string optimizer = "adamw";
   float dropout = 0.0f, neftune = 0.0f;
   bool quantized = false;
+  WeightPlacement weights = {};
+  size_t sequences = 3;  // of a batch
 };
 
-Batch make_batch() {
+Batch make_batch(size_t sequences) {
   Batch batch;
   Rng rng(5);
-  for (const size_t length : {9u, 1u, 20u}) {
+  constexpr size_t kLengths[] = {9, 1, 20};
+  for (const size_t length : std::span(kLengths).first(sequences)) {
     std::vector<int32_t> ids(length);
     std::vector<uint8_t> trained(length);
     for (size_t i = 0; i < length; ++i) {
@@ -79,15 +84,22 @@ Outcome run(const Setting& s, Device device) {
 
   const OwnedStream stream(device);
   const StreamScope scope(stream.get());
-  Model model = device.on_cuda() ? copy_model(load_model(place), device) : load_model(place);
+  Model model = load_model(place);
   attach_lora(model, lora);
+  const Model stored = model;  // owns the files
+  if (device.on_cuda()) {
+    const size_t free = cuda::device_facts(0).free;
+    model = copy_model(model, device, s.weights);
+    EXPECT_EQ(free - cuda::device_facts(0).free, weight_bytes_of(stored, s.weights).device);
+  }
   StepOptions options = {.tokens = kTokens,
                          .longest = kTokens,
                          .labelled = kTokens,
                          .compute = s.compute,
                          .recompute = s.recompute,
                          .dropout = s.dropout,
-                         .neftune_alpha = s.neftune};
+                         .neftune_alpha = s.neftune,
+                         .weights = s.weights};
   RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
   std::optional<Step> step;
   std::optional<Optimizer> optimizer;
@@ -101,9 +113,11 @@ Outcome run(const Setting& s, Device device) {
   upload_parameters(host.parameters, model.parameters);
   Outcome out;
   model.parameters.zero_gradients();
-  const Batch batch = make_batch();
-  out.loss = step->forward_backward(batch, 0.5f, {.seed = 9, .micro_batch = 2});
-  out.loss += step->forward_backward(batch, 0.5f, {.seed = 9, .micro_batch = 3});
+  const Batch batch = make_batch(s.sequences);
+  // The first time, weights come one by one; from the second on, ahead of their use.
+  for (uint64_t i = 2; i < 5; ++i)
+    out.loss += step->forward_backward(batch, 0.5f, {.seed = 9, .micro_batch = i});
+  out.loss += step->forward(batch) + step->forward(batch);
   out.norm = l2_norm(model.parameters.gradients());
   const auto extent = static_cast<size_t>(model.parameters.extent());
   const auto fetch = [&](const Tensor& t) {
@@ -177,6 +191,38 @@ TEST(StepOnCudaOptions, EveryRecomputePolicyHasTheSameBits) {
     EXPECT_EQ(want.loss, got.loss) << static_cast<int>(policy);
     EXPECT_EQ(want.gradients, got.gradients) << static_cast<int>(policy);
     EXPECT_EQ(want.updated, got.updated) << static_cast<int>(policy);
+  }
+}
+
+TEST(StepOnCudaOptions, EveryPlacementOfWeightsHasTheSameBits) {
+  const std::vector<WeightPlacement> placements = {
+      {.kept_layers = 1},
+      {.kept_layers = 3},
+      {.streamed_layers = 1},
+      {.streamed_layers = 3},
+      {.kept_layers = 1, .streamed_layers = 2, .host_embedding = true},
+  };
+  // Codes; weights to be cast; weights as they are stored; few rows, read without a panel.
+  const std::vector<Setting> settings = {
+      {.compute = Dtype::kBf16, .dropout = 0.1f, .quantized = true},
+      {.compute = Dtype::kBf16, .recompute = Recompute::kLayer, .quantized = true},
+      {.compute = Dtype::kBf16, .recompute = Recompute::kSqrt},
+      {.compute = Dtype::kF32},
+      {.compute = Dtype::kBf16, .quantized = true, .sequences = 2},
+  };
+  for (Setting s : settings) {
+    const Outcome want = run(s, kCuda);
+    for (const WeightPlacement& placement : placements) {
+      s.weights = placement;
+      const Outcome got = run(s, kCuda);
+      const std::string what =
+          cat("compute ", dtype_name(s.compute), s.quantized ? " quantised" : " dense",
+              " recompute ", recompute_name(s.recompute), " kept ", placement.kept_layers,
+              " streamed ", placement.streamed_layers);
+      EXPECT_EQ(want.loss, got.loss) << what;
+      EXPECT_EQ(want.gradients, got.gradients) << what;
+      EXPECT_EQ(want.updated, got.updated) << what;
+    }
   }
 }
 

@@ -19,6 +19,18 @@ for policy in norm layer sqrt; do
   nibble-train $options --recompute=$policy -o $policy
   cmp whole/adapter_model.safetensors $policy/adapter_model.safetensors
 done
+# Weights kept expanded, streamed from the host, or some of both.
+for weights in --keep-weights=none --keep-weights=1 "--stream-weights --host-embedding" \
+  "--keep-weights=1 --stream-weights=1"; do
+  nibble-train ${options#-q} --recompute=layer $weights -o placed 2>said
+  cmp whole/adapter_model.safetensors placed/adapter_model.safetensors
+  case $weights in
+    *none) ! grep -q "weights kept expanded\|streamed layers" said ;;
+    *keep*) grep -q "weights kept expanded" said ;;
+    *) grep -q "streamed layers coming in" said ;;
+  esac || fail "$weights: the plan was: $(cat said)"
+  rm -r placed
+done
 cp -r whole cut
 rm -r cut/checkpoint-000004 cut/adapter_*
 nibble-train $options --recompute=none -o cut --resume

@@ -45,6 +45,8 @@ point "$small" 256 2 "--method=full --optimizer=adamw-8bit --recompute=layer"
 point "$small" 1024 1 "--compute=f32 --optimizer=sgd"
 point "$small --family=qwen3 --head-dim=64 --vocab-size=8000 --tied" 512 2 "--dropout=0.1 --neftune=5" --type=nf4
 point "$small --family=qwen2 --dtype=bf16" 64 16 "--accumulate=2 --modules-to-save=embed_tokens" --type=int8
+point "$small" 512 2 "--keep-weights=all" --type=nf4
+point "$small --dtype=bf16" 256 2 "--keep-weights=4 --recompute=layer"
 # A large vocabulary leaves nothing behind when it has been read.
 [ -z "${NIBBLE_DATA:-}" ] ||
   tiny_model=$NIBBLE_DATA/tokenizers/qwen3 point "$small --tied --dtype=bf16" 128 2 "--recompute=none"

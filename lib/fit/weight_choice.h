@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many layers' weights are kept expanded, streamed or left: what --keep-weights and its kin
+// ask, and what fits where nothing is asked.
+#pragma once
+
+#include <string_view>
+
+#include "fit/memory_plan.h"
+
+namespace nibble {
+
+/// What is asked: "auto", "none", "all" or a number of layers.
+struct WeightChoice {
+  std::string keep = "auto", stream = "none";
+  bool host_embedding = false;
+};
+
+/// What is asked in so many words; "auto" keeps none. Throws UsageError where it is no number, more
+/// than the model's layers, or cannot be on the device.
+WeightPlacement placement_asked(const WeightChoice& choice, const Model& model, DeviceKind device);
+
+/// What "auto" keeps, all else being as the job says: on CUDA as many layers as fit into `limit`,
+/// so that their weights are expanded once and not in every pass. On a CPU none: expanding runs
+/// from the cache, reading what is kept from memory.
+int64_t layers_to_keep(const Model& model, TrainJob job, uint64_t limit);
+
+}  // namespace nibble

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/frozen_weights.h"
+
+#include <algorithm>
+
+#include "model/device_model.h"
+#include "tensor/cuda.h"
+
+namespace nibble {
+namespace {
+
+Tensor whole(const Tensor& panel, const WeightPiece& piece, const LinearGroup& group) {
+  const int64_t in = group.in_features();
+  CHECK(panel && panel.elements() >= piece.count * in);
+  return make_tensor(panel.data, panel.dtype, {piece.count, in}, panel.device);
+}
+
+bool holds(std::span<const std::byte> range, const void* p) {
+  return !range.empty() && p >= range.data() && p < range.data() + range.size();
+}
+
+}  // namespace
+
+WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
+                                  const WeightPlacement& placement, Dtype compute, Ahead ahead) {
+  const Device device = arena.device();
+  const auto layers = static_cast<int64_t>(model.blocks.size());
+  const Dtype type = panel_dtype(compute, device);
+  WeightBuffers b;
+  if (placement.kept_layers > 0) b.kept.resize(static_cast<size_t>(layers * Block::kGroups));
+  int64_t panel = 0, streamed = 0;
+  for (int64_t l = 0; l < layers; ++l) {
+    const Block& block = model.blocks[static_cast<size_t>(l)];
+    if (placement.streams(l, layers)) streamed = std::max(streamed, streamed_bytes(block));
+    for (const LinearGroup* g : block.groups()) {
+      const int64_t elements = linear_panel_elements(*g, compute, device);
+      if (elements > 0 && placement.keeps(l, layers))
+        b.kept[static_cast<size_t>(g->number)] =
+            arena.take(type, {g->out_features(), g->in_features()});
+      else
+        panel = std::max(panel, elements);
+    }
+  }
+  if (panel > 0) b.panels[0] = arena.take(type, {panel});
+  if (panel > 0 && ahead == Ahead::kYes && device.on_cuda())
+    b.panels[1] = arena.take(type, {panel});
+  if (streamed > 0)
+    for (Tensor& t : b.layers) t = arena.take(Dtype::kU8, {streamed});
+  return b;
+}
+
+FrozenWeights::FrozenWeights(const Model& model, const WeightBuffers& buffers, Dtype compute)
+    : model_(model), buffers_(buffers), device_(current_stream().device) {
+  for (const Block& block : model.blocks) {
+    if (buffers_.kept.empty()) break;
+    for (const LinearGroup* g : block.groups()) {
+      const Tensor& kept = buffers_.kept[static_cast<size_t>(g->number)];
+      if (!kept) continue;
+      WeightPieces pieces(*g, model.parameters, compute, device_);
+      while (const auto piece = pieces.next())
+        if (!piece->stored) expand_piece(*g, *piece, rows(kept, piece->begin, piece->count));
+    }
+  }
+  if (!device_.on_cuda()) return;
+  const auto make = [this](Events& events) {
+    for (OwnedEvent& event : events) event = OwnedEvent(device_);
+  };
+  start_ = OwnedEvent(device_);
+  if (buffers_.panels[1]) {
+    expanding_ = OwnedStream(device_, StreamUse::kCopies);  // expansion needs no scratch either
+    make(ready_);
+    make(used_);
+  }
+  if (buffers_.layers[0]) {
+    copying_ = OwnedStream(device_, StreamUse::kCopies);
+    make(arrived_);
+    make(drained_);
+  }
+}
+
+void FrozenWeights::begin(int64_t kind) {
+  if (!device_.on_cuda()) return;
+  now_ = &sequences_[kind];
+  at_ = 0;
+  reading_ = false;
+  expanded_visit_ = read_visit_ = -1;
+  filled_ = {};
+  if (!now_->known) {  // the first run, or one that an error ended
+    *now_ = {};
+    return;
+  }
+  if (now_->uses.empty()) return;
+  start_.record(current_stream());
+  if (now_->panels > 0) start_.wait(expanding_.get());
+  if (!now_->visits.empty()) start_.wait(copying_.get());
+  for (const int64_t first : {0, 1}) copy_in(first);
+  for (const int64_t first : {0, 1}) prepare(first);
+}
+
+void FrozenWeights::end() {
+  if (!device_.on_cuda()) return;
+  CHECK(!now_->known || at_ == static_cast<int64_t>(now_->uses.size()));
+  now_->known = true;
+  now_ = nullptr;
+}
+
+std::span<const std::byte> FrozenWeights::streamed_at(const LinearGroup& group) const {
+  return model_.blocks[static_cast<size_t>(group.number / Block::kGroups)].streamed;
+}
+
+FrozenWeights::Use FrozenWeights::use_of(const LinearGroup& group, const WeightPiece& piece) {
+  Use use{.group = &group, .piece = piece};
+  const int64_t layer = group.number / Block::kGroups;
+  if (!streamed_at(group).empty()) {
+    if (now_->visits.empty() || now_->visits.back() != layer) now_->visits.push_back(layer);
+    use.visit = static_cast<int64_t>(now_->visits.size()) - 1;
+  }
+  if (!piece.stored) use.panel = now_->panels++ % 2;
+  return use;
+}
+
+Moved FrozenWeights::moved(const Use& use) const {
+  if (use.visit < 0) return {};
+  const auto visit = static_cast<size_t>(use.visit);
+  const auto from = model_.blocks[static_cast<size_t>(now_->visits[visit])].streamed;
+  return {.from = from.data(),
+          .bytes = from.size(),
+          .to = static_cast<std::byte*>(buffers_.layers[visit % 2].data)};
+}
+
+// Layer number `visit` of the run into its buffer, once what lay there has been read.
+void FrozenWeights::copy_in(int64_t visit) {
+  const std::vector<int64_t>& visits = now_->visits;
+  if (visit >= static_cast<int64_t>(visits.size())) return;
+  const auto v = static_cast<size_t>(visit);
+  if (visit >= 2) {
+    if (visits[v] == visits[v - 2]) return;  // where the backward pass begins it is still there
+    drained_[v % 2].wait(copying_.get());
+  }
+  const auto layer = model_.blocks[static_cast<size_t>(visits[v])].streamed;
+  cuda::copy(buffers_.layers[v % 2].data, layer.data(), layer.size(), copying_.get());
+  arrived_[v % 2].record(copying_.get());
+}
+
+// Expands what use number `use` of the run reads, once its panel is free.
+void FrozenWeights::prepare(int64_t number) {
+  if (number >= static_cast<int64_t>(now_->uses.size())) return;
+  const Use& use = now_->uses[static_cast<size_t>(number)];
+  if (use.panel < 0) return;
+  const auto panel = static_cast<size_t>(use.panel);
+  const Stream stream = expanding_.get();
+  if (use.visit >= 0 && use.visit != expanded_visit_) {
+    arrived_[static_cast<size_t>(use.visit % 2)].wait(stream);
+    expanded_visit_ = use.visit;
+  }
+  if (filled_[panel]) used_[panel].wait(stream);
+  filled_[panel] = true;
+  const StreamScope scope(stream);
+  expand_piece(*use.group, use.piece, whole(buffers_.panels[panel], use.piece, *use.group),
+               moved(use));
+  ready_[panel].record(stream);
+}
+
+Tensor FrozenWeights::read(const LinearGroup& group, const WeightPiece& piece) {
+  reading_ = false;
+  const auto number = static_cast<size_t>(group.number);
+  if (!piece.stored && !buffers_.kept.empty() && buffers_.kept[number])
+    return rows(buffers_.kept[number], piece.begin, piece.count);
+  if (piece.stored && !holds(streamed_at(group), piece.stored.data)) return piece.stored;
+  if (!now_ || !now_->known) {
+    if (now_) now_->uses.push_back(use_of(group, piece));
+    if (piece.stored) return piece.stored;  // the device reads pinned memory itself, slowly
+    const Tensor panel = whole(buffers_.panels[0], piece, group);
+    expand_piece(group, piece, panel);
+    return panel;
+  }
+  CHECK(at_ < static_cast<int64_t>(now_->uses.size()));
+  const Use& use = now_->uses[static_cast<size_t>(at_)];
+  CHECK(use.group == &group && use.piece == piece);
+  reading_ = true;
+  if (use.panel >= 0) {
+    const auto panel = static_cast<size_t>(use.panel);
+    ready_[panel].wait(current_stream());
+    return whole(buffers_.panels[panel], piece, group);
+  }
+  if (use.visit != read_visit_) {
+    arrived_[static_cast<size_t>(use.visit % 2)].wait(current_stream());
+    read_visit_ = use.visit;
+  }
+  Tensor stored = piece.stored;
+  stored.data = moved(use)(static_cast<std::byte*>(stored.data));
+  return stored;
+}
+
+void FrozenWeights::done() {
+  if (!reading_) return;
+  reading_ = false;
+  const std::vector<Use>& uses = now_->uses;
+  const Use& use = uses[static_cast<size_t>(at_)];
+  ++at_;
+  const bool last = at_ == static_cast<int64_t>(uses.size());
+  if (use.panel >= 0) used_[static_cast<size_t>(use.panel)].record(current_stream());
+  if (use.visit >= 0 && (last || uses[static_cast<size_t>(at_)].visit != use.visit)) {
+    drained_[static_cast<size_t>(use.visit % 2)].record(current_stream());
+    copy_in(use.visit + 2);
+  }
+  prepare(at_ + 1);
+}
+
+}  // namespace nibble

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a linear group cut into pieces, each of them the operand of one product: weights
+// that the matmul reads as they are stored (trained ones from their copy in the compute type) as
+// far as they lie side by side, all others (4-bit codes; bf16 where the processor has no bf16
+// product) as rows to be expanded into a panel. Where a piece comes from, a panel or a copy that
+// was expanded before, changes no cut and so no bit.
+#pragma once
+
+#include <optional>
+
+#include "model/linear.h"
+
+namespace nibble {
+
+struct WeightPiece {
+  int64_t begin = 0, count = 0;  // output columns of the group
+  Tensor stored;                 // (count,I) as the matmul reads it; absent: to be expanded
+  bool operator==(const WeightPiece& other) const {
+    return begin == other.begin && count == other.count && stored.data == other.stored.data;
+  }
+};
+
+/// The pieces of a group, in the order of its output columns.
+class WeightPieces {
+ public:
+  WeightPieces(const LinearGroup& group, const ParameterSet& parameters, Dtype compute,
+               Device device);
+  /// Nothing after the last.
+  std::optional<WeightPiece> next();
+
+ private:
+  Tensor stored(const Projection& projection) const;
+
+  const LinearGroup& group_;
+  const ParameterSet& parameters_;
+  Device device_;
+  Dtype type_;
+  size_t part_ = 0;         // the first whose columns are not yet cut
+  int64_t column_ = 0;      // the first not yet given
+  int64_t expand_end_ = 0;  // columns before this one are expanded, `step_` at a time
+  int64_t step_ = 0;
+};
+
+/// Whether a projection's weight has to be expanded before a product of `compute` reads it.
+bool expands(const Projection& projection, Dtype compute, Device device);
+
+/// Weights that were stored at `from` and lie at `to` now.
+struct Moved {
+  const std::byte* from = nullptr;
+  size_t bytes = 0;
+  std::byte* to = nullptr;
+
+  template <class T>
+  T* operator()(T* p) const {
+    const auto* at = reinterpret_cast<const std::byte*>(p);
+    const bool here = bytes > 0 && at >= from && at < from + bytes;
+    return here ? reinterpret_cast<T*>(to + (at - from)) : p;
+  }
+};
+
+/// Rows [first, first + M) of a projection's stored weight into out (M,I).
+void expand_rows(const Projection& projection, int64_t first, const Tensor& out,
+                 const Moved& moved = {});
+/// A piece into out (count,I).
+void expand_piece(const LinearGroup& group, const WeightPiece& piece, const Tensor& out,
+                  const Moved& moved = {});
+
+}  // namespace nibble
