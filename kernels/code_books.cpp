@@ -2,6 +2,7 @@
 #include "kernels/code_books.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace nibble {
 namespace {
@@ -60,6 +61,17 @@ std::array<uint8_t, 65536> make_grid(const std::array<float, 256>& map) {
 std::span<const float, 16> code_book(QuantType type) {
   CHECK(type != QuantType::kInt8);
   return type == QuantType::kNf4 ? kNf4 : kFp4;
+}
+
+CodeRanks code_ranks(QuantType type) {
+  const auto book = code_book(type);
+  CodeRanks ranks;
+  std::iota(ranks.code.begin(), ranks.code.end(), uint8_t{0});
+  std::stable_sort(ranks.code.begin(), ranks.code.end(),
+                   [&](uint8_t a, uint8_t b) { return book[a] < book[b]; });
+  for (size_t i = 0; i < ranks.midpoint.size(); ++i)
+    ranks.midpoint[i] = (book[ranks.code[i]] + book[ranks.code[i + 1]]) / 2.0f;
+  return ranks;
 }
 
 const std::array<float, 256>& dynamic_map(DynamicMap kind) {

@@ -22,6 +22,17 @@ namespace nibble {
 /// The 16 values of NF4 or FP4 in the order of their codes.
 std::span<const float, 16> code_book(QuantType type);
 
+/// How a number in [-1, 1] finds its 4-bit code: its rank is the number of midpoints (between
+/// neighbouring values of the book) below it.
+struct CodeRanks {
+  std::array<float, 15> midpoint;  // ascending
+  std::array<uint8_t, 16> code;    // by rank
+};
+CodeRanks code_ranks(QuantType type);
+
+/// bitsandbytes divides a block of weights by no less, so that one of zeros gives zeros and no NaN.
+inline constexpr float kLeastAbsmax = 1e-38f;
+
 enum class DynamicMap : uint8_t { kSigned, kUnsigned };
 
 /// The 256 values, ascending, from -0.993 (signed) or 0 (unsigned) to 1.

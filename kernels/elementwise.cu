@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/elementwise.h"
 
+#include <array>
+
 #include "base/rng.h"
 #include "kernels/cuda/column_sums.h"
 #include "kernels/cuda/twins.h"
@@ -88,33 +90,12 @@ struct BiasGradient {
   }
 };
 
-// base/rng.h, four words for one counter.
-struct Words {
-  uint32_t word[4];
-};
-__device__ __forceinline__ Words philox_words(uint64_t seed, uint64_t stream, uint64_t counter) {
-  uint32_t c0 = static_cast<uint32_t>(counter), c1 = static_cast<uint32_t>(counter >> 32);
-  uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);
-  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53u} * c0, p1 = uint64_t{0xCD9E8D57u} * c2;
-    c0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0;
-    c2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
-    c1 = static_cast<uint32_t>(p1);
-    c3 = static_cast<uint32_t>(p0);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return {{c0, c1, c2, c3}};
-}
-__device__ __forceinline__ float unit(uint32_t word) {
-  return static_cast<float>(word >> 8) * 0x1p-24f;
-}
-
 // A thread takes the four elements of one draw; the last draw may be cut.
 struct Draws {
   uint64_t seed, stream, counter;
+  __device__ __forceinline__ std::array<uint32_t, 4> words(int64_t group) const {
+    return philox(seed, stream, counter + static_cast<uint64_t>(group));
+  }
 };
 
 template <class T, int kCount>
@@ -141,11 +122,10 @@ __global__ void __launch_bounds__(kRowThreads)
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
   const int64_t at = group * 4, left = elements - at;
   if (left <= 0) return;
-  const Words words =
-      philox_words(draws.seed, draws.stream, draws.counter + static_cast<uint64_t>(group));
+  const auto words = draws.words(group);
   Floats<4> x = read_four<T, kCount>(in + at, left);
 #pragma unroll
-  for (int i = 0; i < 4; ++i) x.v[i] = unit(words.word[i]) >= p ? x.v[i] * scale : 0.0f;
+  for (int i = 0; i < 4; ++i) x.v[i] = unit_float(words[i]) >= p ? x.v[i] * scale : 0.0f;
   if (add) {
     const Floats<4> y = read_four<T, kCount>(out + at, left);
 #pragma unroll
@@ -160,11 +140,10 @@ __global__ void __launch_bounds__(kRowThreads)
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
   const int64_t at = group * 4, left = elements - at;
   if (left <= 0) return;
-  const Words words =
-      philox_words(draws.seed, draws.stream, draws.counter + static_cast<uint64_t>(group));
+  const auto words = draws.words(group);
   Floats<4> x = read_four<T, kCount>(inout + at, left);
   for (int i = 0; i < 4 && i < left; ++i)
-    x.v[i] = fmaf(2.0f * unit(words.word[i]) - 1.0f, scales[(at + i) / c], x.v[i]);
+    x.v[i] = fmaf(2.0f * unit_float(words[i]) - 1.0f, scales[(at + i) / c], x.v[i]);
   write_four<T, kCount>(inout + at, left, x);
 }
 

@@ -83,7 +83,7 @@ void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
   check(lt.preference_create(&made), "matmul");
   const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(lt.preference_destroy)>
       preference(made, lt.preference_destroy);
-  set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kWorkspaceBytes});
+  set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kCublasWorkspaceBytes});
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.first.alignment);
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.second.alignment);
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.out.alignment);
@@ -186,7 +186,7 @@ void matmul(const Matmul& op, Stream stream) {
   check(
       cublas_lt().matmul(Plans::all().handle(q.device), plan.desc, &op.alpha, op.b.data, plan.first,
                          op.a.data, plan.second, &op.beta, op.out.data, plan.out, op.out.data,
-                         plan.out, &plan.algorithm, q.workspace, kWorkspaceBytes, q.stream),
+                         plan.out, &plan.algorithm, q.workspace, kCublasWorkspaceBytes, q.stream),
       "matmul");
 }
 

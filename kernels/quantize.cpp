@@ -6,7 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "base/checked.h"
 #include "base/threads.h"
@@ -25,31 +24,21 @@
 namespace nibble {
 
 inline constexpr int64_t kDynamicBlock = 256;
-/// bitsandbytes divides by no less.
-inline constexpr float kLeastAbsmax = 1e-38f;
 
-/// How a number in [-1, 1] finds its 4-bit code: its rank is the number of midpoints below it.
-struct Ranking {
-  std::array<float, 15> midpoints;
-  std::array<uint8_t, 16> code_of_rank;
-  std::array<float, 16> heap;  // midpoints as a search tree: node n has children 2n and 2n+1
+/// The ranks, and the midpoints once more as a search tree: node n has children 2n and 2n+1.
+struct Ranking : CodeRanks {
+  std::array<float, 16> heap;
 
-  explicit Ranking(QuantType type) {
-    const auto book = code_book(type);
-    std::iota(code_of_rank.begin(), code_of_rank.end(), uint8_t{0});
-    std::stable_sort(code_of_rank.begin(), code_of_rank.end(),
-                     [&](uint8_t a, uint8_t b) { return book[a] < book[b]; });
-    for (size_t i = 0; i < midpoints.size(); ++i)
-      midpoints[i] = (book[code_of_rank[i]] + book[code_of_rank[i + 1]]) / 2.0f;
+  explicit Ranking(QuantType type) : CodeRanks(code_ranks(type)) {
     heap[0] = 0.0f;
     for (size_t level = 0, node = 1; level < 4; ++level)
       for (size_t k = 0; k < size_t{1} << level; ++k, ++node)
-        heap[node] = midpoints[(2 * k + 1) * (size_t{8} >> level) - 1];
+        heap[node] = midpoint[(2 * k + 1) * (size_t{8} >> level) - 1];
   }
-  uint8_t code(float v) const {
+  uint8_t code_of(float v) const {
     size_t rank = 0;
-    while (rank < midpoints.size() && midpoints[rank] < v) ++rank;
-    return code_of_rank[rank];
+    while (rank < midpoint.size() && midpoint[rank] < v) ++rank;
+    return code[rank];
   }
 };
 
@@ -108,7 +97,7 @@ class Coder {
         tree_(ranking.heap.data()),
         codes_(code_bits(ranking).data()),
         root_(hn::Set(Floats(), ranking.heap[1])) {
-    identity_ = std::is_sorted(ranking.code_of_rank.begin(), ranking.code_of_rank.end());
+    identity_ = std::is_sorted(ranking.code.begin(), ranking.code.end());
   }
   HWY_INLINE VU operator()(V v) const {
     const BitsOf<Floats> du;
@@ -123,14 +112,14 @@ class Coder {
     const VU rank = hn::And(node, hn::Set(du, 15u));
     return identity_ ? rank : hn::BitCast(du, codes_(rank));
   }
-  uint8_t one(float v) const { return ranking_.code(v); }
+  uint8_t one(float v) const { return ranking_.code_of(v); }
 
  private:
   /// Codes as the bits of floats, to be looked up like them.
   static std::array<float, 16> code_bits(const Ranking& ranking) {
     std::array<float, 16> bits;
     for (size_t i = 0; i < bits.size(); ++i)
-      bits[i] = std::bit_cast<float>(uint32_t{ranking.code_of_rank[i]});
+      bits[i] = std::bit_cast<float>(uint32_t{ranking.code[i]});
     return bits;
   }
   const Ranking& ranking_;

@@ -3,9 +3,6 @@
 // CPU, so that codes and scales are equal.
 #include "kernels/quantize.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include <cuda_fp16.h>
 
 #include "kernels/cuda/dynamic8bit.h"
@@ -16,24 +13,6 @@ namespace nibble::cuda {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr float kLeastAbsmax = 1e-38f;  // bitsandbytes divides by no less
-
-// Midpoints between neighbouring values of the book, ascending, and the codes by rank.
-struct Ranks {
-  float midpoint[15];
-  uint8_t code[16];
-};
-
-Ranks make_ranks(QuantType type) {
-  const auto book = code_book(type);
-  Ranks ranks;
-  std::iota(ranks.code, ranks.code + 16, uint8_t{0});
-  std::stable_sort(ranks.code, ranks.code + 16,
-                   [&](uint8_t a, uint8_t b) { return book[a] < book[b]; });
-  for (int i = 0; i < 15; ++i)
-    ranks.midpoint[i] = (book[ranks.code[i]] + book[ranks.code[i + 1]]) / 2.0f;
-  return ranks;
-}
 
 __device__ __forceinline__ uint32_t magnitude_bits(float x) {
   return detail::recast<uint32_t>(x) & 0x7fffffffu;
@@ -48,7 +27,8 @@ __device__ __forceinline__ uint32_t warp_max_bits(uint32_t x) {
   return x;
 }
 
-__device__ __forceinline__ int code_at(float v, const Ranks& ranks, const uint8_t* code_of_rank) {
+__device__ __forceinline__ int code_at(float v, const CodeRanks& ranks,
+                                       const uint8_t* code_of_rank) {
   int rank = 0;
 #pragma unroll
   for (int i = 0; i < 15; ++i) rank += ranks.midpoint[i] < v ? 1 : 0;
@@ -57,7 +37,7 @@ __device__ __forceinline__ int code_at(float v, const Ranks& ranks, const uint8_
 
 template <class T>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    quantize_4bit_kernel(uint8_t* codes, float* absmax, const T* weight, Ranks ranks,
+    quantize_4bit_kernel(uint8_t* codes, float* absmax, const T* weight, CodeRanks ranks,
                          int64_t elements, int64_t block) {
   __shared__ uint8_t code_of_rank[16];
   if (threadIdx.x == 0)
@@ -153,7 +133,7 @@ void quantize_4bit(const Quantize4bit& op, Stream stream) {
     launch(quantize_4bit_kernel<T>,
            warps_for((elements + op.block - 1) / op.block, stream, "quantize_4bit"),
            device_pointer<uint8_t>(op.codes), device_pointer<float>(op.absmax),
-           device_pointer<T>(op.weight), make_ranks(op.type), elements, op.block);
+           device_pointer<T>(op.weight), code_ranks(op.type), elements, op.block);
   });
 }
 

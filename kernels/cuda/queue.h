@@ -7,20 +7,19 @@
 #include <cuda_runtime.h>
 
 #include "base/error.h"
-#include "tensor/device.h"
+#include "tensor/cuda.h"
 
 namespace nibble::cuda {
 
-inline constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what cuBLASLt likes on Hopper
 inline constexpr int kPartialSums = 1024;
 
 struct Queue {
   int device = 0;
   cudaStream_t stream = nullptr;
-  void* workspace = nullptr;       // kWorkspaceBytes
+  void* workspace = nullptr;       // kCublasWorkspaceBytes
   double* partial_sums = nullptr;  // (kPartialSums)
   double* result = nullptr;        // pinned, of the host
-  int multiprocessors = 0;
+  size_t most_shared = 0;          // bytes that a block may have
 };
 
 /// Throws UnavailableError where the stream is none of create_stream()'s.

@@ -100,11 +100,13 @@ Stream create_stream(int device, int priority) {
   try {
     Queue& q = queue(stream);
     check(cudaStreamCreateWithPriority(&q.stream, cudaStreamNonBlocking, priority), "stream");
-    q.workspace = allocate(kWorkspaceBytes, device);
+    q.workspace = allocate(kCublasWorkspaceBytes, device);
     q.partial_sums = static_cast<double*>(allocate(kPartialSums * sizeof(double), device));
     q.result = static_cast<double*>(allocate_pinned(sizeof(double)));
-    check(cudaDeviceGetAttribute(&q.multiprocessors, cudaDevAttrMultiProcessorCount, device),
+    int bytes = 0;
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
           "cudaDeviceGetAttribute");
+    q.most_shared = static_cast<size_t>(bytes);
   } catch (...) {
     destroy_stream(stream);
     throw;

@@ -9,7 +9,6 @@
 namespace nibble {
 
 inline constexpr uint64_t kCudaContextBytes = uint64_t{450} << 20;
-inline constexpr uint64_t kCublasWorkspaceBytes = uint64_t{32} << 20;  // kernels/cuda/queue.h
 
 void add_cuda_items(MemoryPlan& plan);
 

@@ -42,6 +42,8 @@ void zero(void* memory, size_t bytes, Stream stream);
 /// Waits until all work of the stream is done; failures of that work are thrown here.
 void synchronize(Stream stream);
 
+/// Device memory that each stream holds for cuBLAS: what it likes on Hopper.
+inline constexpr size_t kCublasWorkspaceBytes = size_t{32} << 20;
 /// A stream of its own, that does not wait for the legacy stream. Less is more urgent.
 Stream create_stream(int device, int priority = 0);
 /// One for copies alone: without the memory that ops need (cuBLAS's workspace).
