@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A block a row: the maximum and the sum of exponentials in one sweep (rescaled as the maximum
-// grows), the gradient in a second, which finds the row in the caches.
+// grows), the gradient in a second. In between the row stays where it was read to, in registers and
+// shared memory as far as these go; the rest is read again.
 #include "kernels/cross_entropy.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cuda/sums.h"
@@ -12,21 +14,30 @@
 namespace nibble::cuda {
 namespace {
 
-constexpr int kThreads = 512;
+constexpr int kThreads = 1024;
+constexpr int kHeld = 5;  // accesses of a thread that stay in registers
+constexpr size_t kStepBytes = size_t{16} * kThreads;
+constexpr size_t kStaticShared = 1024;  // no less than the kernel has beside
 
+// The accesses of a row: number k is thread + k * kThreads, and the first `kept` after those in
+// registers stay in shared memory.
 template <class T, int kCount>
 __global__ void __launch_bounds__(kThreads)
     cross_entropy_kernel(float* losses, T* dlogits, const T* logits, const int32_t* targets,
-                         int64_t v, float grad_scale) {
+                         int64_t v, int kept, float grad_scale) {
+  using Access = Packed<T, kCount>;
+  NIBBLE_DYNAMIC_SHARED(T, shared);
   __shared__ float most[kWarp], sums[kWarp];
   __shared__ float target_logit;
   const int64_t row = blockIdx.x;
   const T* x = logits + row * v;
-  const int64_t first = threadIdx.x * kCount, step = kThreads * kCount;
+  const int thread = static_cast<int>(threadIdx.x);
   const int64_t target = targets[row];
+  const auto column = [&](int k) { return (static_cast<int64_t>(k) * kThreads + thread) * kCount; };
+  const auto place = [&](int k) { return shared + ((k - kHeld) * kThreads + thread) * kCount; };
   float top = -INFINITY, sum = 0.0f;
-  for (int64_t i = first; i < v; i += step) {
-    const Floats<kCount> logit = read<kCount>(x + i);
+  const auto add = [&](int64_t i, const Access& access) {
+    const Floats<kCount> logit = floats(access);
     float here = logit.v[0];
 #pragma unroll
     for (int k = 1; k < kCount; ++k) here = fmaxf(here, logit.v[k]);
@@ -35,28 +46,47 @@ __global__ void __launch_bounds__(kThreads)
       top = here;
     }
 #pragma unroll
-    for (int k = 0; k < kCount; ++k) sum += expf(logit.v[k] - top);
-    if (target >= i && target < i + kCount) target_logit = logit.v[target - i];
+    for (int k = 0; k < kCount; ++k) {
+      sum += expf(logit.v[k] - top);
+      if (i + k == target) target_logit = logit.v[k];
+    }
+  };
+  Access held[kHeld];
+#pragma unroll
+  for (int k = 0; k < kHeld; ++k)
+    if (column(k) < v) held[k] = read_packed<kCount>(x + column(k));
+#pragma unroll
+  for (int k = 0; k < kHeld; ++k)
+    if (column(k) < v) add(column(k), held[k]);
+  for (int k = kHeld; column(k) < v; ++k) {
+    const Access access = read_packed<kCount>(x + column(k));
+    if (k - kHeld < kept) write_packed(place(k), access);
+    add(column(k), access);
   }
   const float row_top = block_max(top, most);
   // A thread without columns has nothing to rescale.
-  const float row_sum = block_sum(first < v ? sum * expf(top - row_top) : 0.0f, sums);
-  if (threadIdx.x == 0) {
+  const float row_sum = block_sum(column(0) < v ? sum * expf(top - row_top) : 0.0f, sums);
+  if (thread == 0) {
     // block_sum's barrier made target_logit visible.
     losses[row] = logf(row_sum) + (row_top - target_logit);
   }
   if (!dlogits) return;
   const float scale = grad_scale / row_sum;
   T* gradient = dlogits + row * v;
-  for (int64_t i = first; i < v; i += step) {
-    Floats<kCount> d = read<kCount>(x + i);
+  const auto differentiate = [&](int64_t i, const Access& access) {
+    Floats<kCount> d = floats(access);
 #pragma unroll
     for (int k = 0; k < kCount; ++k) {
       d.v[k] = expf(d.v[k] - row_top) * scale;
       if (i + k == target) d.v[k] -= grad_scale;
     }
     write(gradient + i, d);
-  }
+  };
+#pragma unroll
+  for (int k = 0; k < kHeld; ++k)
+    if (column(k) < v) differentiate(column(k), held[k]);
+  for (int k = kHeld; column(k) < v; ++k)
+    differentiate(column(k), read_packed<kCount>(k - kHeld < kept ? place(k) : x + column(k)));
 }
 
 }  // namespace
@@ -68,13 +98,20 @@ void cross_entropy(const CrossEntropy& op, Stream stream) {
     using T = decltype(type);
     const bool wide = wide_rows(op.logits, v, kWide<T>) && wide_rows(op.dlogits, v, kWide<T>);
     with_width<T>(wide, [&](auto count) {
-      launch(cross_entropy_kernel<T, decltype(count)::value>,
+      constexpr int kCount = decltype(count)::value;
+      const Queue& q = queue(stream);
+      const int64_t steps = (v + kThreads * kCount - 1) / (kThreads * kCount) - kHeld;
+      const auto fit = static_cast<int64_t>((q.most_shared - kStaticShared) / kStepBytes);
+      const int64_t kept = wide && op.dlogits ? std::clamp<int64_t>(steps, 0, fit) : 0;
+      launch(cross_entropy_kernel<T, kCount>,
              {.grid = dim3(blocks_for(m, 1)),
               .block = dim3(kThreads),
-              .stream = queue(stream).stream,
+              .shared_bytes = static_cast<size_t>(kept) * kStepBytes,
+              .stream = q.stream,
               .name = "cross_entropy"},
              device_pointer<float>(op.losses), device_pointer<T>(op.dlogits),
-             device_pointer<T>(op.logits), device_pointer<int32_t>(op.targets), v, op.grad_scale);
+             device_pointer<T>(op.logits), device_pointer<int32_t>(op.targets), v,
+             static_cast<int>(kept), op.grad_scale);
     });
   });
 }

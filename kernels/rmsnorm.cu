@@ -13,11 +13,6 @@ namespace {
 constexpr int kMostThreads = 512;
 constexpr size_t kMostShared = size_t{64} << 10;
 
-template <int kCount>
-__device__ __forceinline__ void keep(float* kept, int64_t i, const Floats<kCount>& x) {
-  write(kept + i, x);
-}
-
 template <class T, class W, int kCount, bool kKeep>
 __global__ void __launch_bounds__(kMostThreads)
     rmsnorm_forward_kernel(T* out, float* rstd, T* sum, const T* in, const T* delta,
@@ -35,7 +30,7 @@ __global__ void __launch_bounds__(kMostThreads)
       for (int k = 0; k < kCount; ++k) x.v[k] = to_f32(from_f32<T>(x.v[k] + d.v[k]));
       write(sum + row + i, x);
     }
-    if (kKeep) keep<kCount>(kept, i, x);
+    if (kKeep) write_apart(kept, c, i, x);  // and it alone reads it again
 #pragma unroll
     for (int k = 0; k < kCount; ++k) squares += x.v[k] * x.v[k];
   }
@@ -43,7 +38,7 @@ __global__ void __launch_bounds__(kMostThreads)
   if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = scale;
   const T* stored = delta ? sum : in;
   for (int64_t i = first; i < c; i += step) {
-    Floats<kCount> x = kKeep ? read<kCount>(kept + i) : read<kCount>(stored + row + i);
+    Floats<kCount> x = kKeep ? read_apart<kCount>(kept, c, i) : read<kCount>(stored + row + i);
     const Floats<kCount> w = read<kCount>(weight + i);
 #pragma unroll
     for (int k = 0; k < kCount; ++k) x.v[k] = x.v[k] * scale * w.v[k];
@@ -69,8 +64,8 @@ __global__ void __launch_bounds__(kMostThreads)
       products += g.v[k] * x.v[k];
     }
     if (kKeep) {
-      keep<kCount>(kept, i, x);
-      keep<kCount>(kept + c, i, g);
+      write_apart(kept, c, i, x);
+      write_apart(kept + c, c, i, g);
     }
   }
   const float scale = rstd[blockIdx.x];
@@ -78,8 +73,8 @@ __global__ void __launch_bounds__(kMostThreads)
   for (int64_t i = first; i < c; i += step) {
     Floats<kCount> x, g, d = read<kCount>(din + row + i);
     if (kKeep) {
-      x = read<kCount>(kept + i);
-      g = read<kCount>(kept + c + i);
+      x = read_apart<kCount>(kept, c, i);
+      g = read_apart<kCount>(kept + c, c, i);
     } else {
       x = read<kCount>(in + row + i);
       g = read<kCount>(dout + row + i);
@@ -93,21 +88,107 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 
-// Heads: a warp each, read element by element (a head is short, its lanes adjoin).
+// Heads. Where one fits into kLanes lanes, these take several and hold them as they are stored, so
+// that each is read once, and the weight once for all of them.
 constexpr int kHeadWarps = 8;
+constexpr int kForwardHeads = 8, kBackwardHeads = 4;  // of a group of lanes
 
 struct HeadRows {
-  int64_t rows, heads, stride, d;  // rows = N * heads
+  int heads;
+  int64_t stride, d;
   __device__ __forceinline__ int64_t offset(int64_t row) const {
-    return row / heads * stride + row % heads * d;
+    const auto n = static_cast<int>(row);
+    return n / heads * stride + n % heads * d;
   }
 };
 
+// The k-th head of this lane's group: neighbouring groups of a warp take neighbouring heads.
+template <int kLanes, int kEach>
+__device__ __forceinline__ int64_t head_of(int k) {
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int group = static_cast<int>(threadIdx.x) % kWarp / kLanes;
+  return ((static_cast<int64_t>(blockIdx.x) * kHeadWarps + warp) * kEach + k) * (kWarp / kLanes) +
+         group;
+}
+
+template <class T, class W, int kCount, int kLanes>
+__global__ void __launch_bounds__(kHeadWarps* kWarp)
+    rmsnorm_heads_forward_kernel(T* inout, float* rstd, const W* weight, int64_t rows, HeadRows at,
+                                 float eps) {
+  constexpr int kEach = kForwardHeads;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes, column = lane * kCount;
+  const bool has = column < at.d;
+  Packed<T, kCount> x[kEach] = {};
+  Floats<kCount> w{};
+  if (has) w = read<kCount>(weight + column);
+#pragma unroll
+  for (int k = 0; k < kEach; ++k) {
+    const int64_t row = head_of<kLanes, kEach>(k);
+    if (has && row < rows) x[k] = read_packed<kCount>(inout + at.offset(row) + column);
+  }
+  float mine = 0.0f;  // rstd of the head that has this lane's number in the group
+#pragma unroll
+  for (int k = 0; k < kEach; ++k) {
+    const int64_t row = head_of<kLanes, kEach>(k);
+    Floats<kCount> v = floats(x[k]);
+    float squares = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) squares += v.v[i] * v.v[i];
+    const float scale = 1.0f / sqrtf(lanes_sum<kLanes>(squares) / static_cast<float>(at.d) + eps);
+    if (lane == k) mine = scale;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) v.v[i] = v.v[i] * scale * w.v[i];
+    if (has && row < rows) write(inout + at.offset(row) + column, v);
+  }
+  const int64_t own = head_of<kLanes, kEach>(lane);
+  if (lane < kEach && own < rows) rstd[own] = mine;
+}
+
+template <class T, class W, int kCount, int kLanes>
+__global__ void __launch_bounds__(kHeadWarps* kWarp)
+    rmsnorm_heads_backward_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
+                                  int64_t rows, HeadRows d_at, HeadRows in_at) {
+  constexpr int kEach = kBackwardHeads;
+  const int lane = static_cast<int>(threadIdx.x) % kLanes, column = lane * kCount;
+  const bool has = column < d_at.d;
+  Packed<T, kCount> d[kEach] = {}, x[kEach] = {};
+  Floats<kCount> w{};
+  if (has) w = read<kCount>(weight + column);
+  const int64_t own = head_of<kLanes, kEach>(lane);
+  const float mine = lane < kEach && own < rows ? rstd[own] : 0.0f;
+#pragma unroll
+  for (int k = 0; k < kEach; ++k) {
+    const int64_t row = head_of<kLanes, kEach>(k);
+    if (!has || row >= rows) continue;
+    d[k] = read_packed<kCount>(dinout + d_at.offset(row) + column);
+    x[k] = read_packed<kCount>(in + in_at.offset(row) + column);
+  }
+#pragma unroll
+  for (int k = 0; k < kEach; ++k) {
+    const int64_t row = head_of<kLanes, kEach>(k);
+    Floats<kCount> g = floats(d[k]);
+    const Floats<kCount> v = floats(x[k]);
+    float products = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      g.v[i] *= w.v[i];
+      products += g.v[i] * v.v[i];
+    }
+    const float scale = __shfl_sync(kAllLanes, mine, k, kLanes);
+    const float mean = lanes_sum<kLanes>(products) / static_cast<float>(d_at.d) * scale * scale;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) g.v[i] = scale * (g.v[i] - v.v[i] * mean);
+    if (has && row < rows) write(dinout + d_at.offset(row) + column, g);
+  }
+}
+
+// Heads of any width and at any address: a warp each, element by element, read twice.
 template <class T, class W>
 __global__ void __launch_bounds__(kHeadWarps* kWarp)
-    rmsnorm_heads_forward_kernel(T* inout, float* rstd, const W* weight, HeadRows at, float eps) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kHeadWarps + threadIdx.x / kWarp;
-  if (row >= at.rows) return;
+    rmsnorm_heads_forward_each_kernel(T* inout, float* rstd, const W* weight, int64_t rows,
+                                      HeadRows at, float eps) {
+  const int64_t row = head_of<kWarp, 1>(0);
+  if (row >= rows) return;
   T* x = inout + at.offset(row);
   const int lane = threadIdx.x % kWarp;
   float squares = 0.0f;
@@ -123,10 +204,10 @@ __global__ void __launch_bounds__(kHeadWarps* kWarp)
 
 template <class T, class W>
 __global__ void __launch_bounds__(kHeadWarps* kWarp)
-    rmsnorm_heads_backward_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
-                                  HeadRows d_at, HeadRows in_at) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kHeadWarps + threadIdx.x / kWarp;
-  if (row >= d_at.rows) return;
+    rmsnorm_heads_backward_each_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
+                                       int64_t rows, HeadRows d_at, HeadRows in_at) {
+  const int64_t row = head_of<kWarp, 1>(0);
+  if (row >= rows) return;
   T* dx = dinout + d_at.offset(row);
   const T* x = in + in_at.offset(row);
   const int lane = threadIdx.x % kWarp;
@@ -159,76 +240,93 @@ unsigned threads_for(int64_t width, int count) {
   return static_cast<unsigned>(warps * kWarp);
 }
 
-// launch_kernel(T(), W(), width, keeps) for the tensors' types.
+// body(T(), W(), count, keeps, launch) for a kernel of a block a row that keeps so many floats a
+// column and reads all these tensors `count` elements at a time.
 template <class Body>
-void with_types(Dtype t, Dtype w, bool wide, bool keeps, const Body& body) {
-  with_float_type(t, [&](auto type) {
-    with_float_type(w, [&](auto weight) {
-      with_width<decltype(type)>(wide, [&](auto count) {
+void for_rows(const char* name, const Tensor& in, const Tensor& weight,
+              std::initializer_list<Tensor> others, int64_t kept, Stream stream, const Body& body) {
+  const int64_t n = in.dim(0), c = in.dim(1);
+  if (n == 0) return;
+  const size_t bytes = static_cast<size_t>(kept * c) * sizeof(float);
+  const bool keeps = bytes <= kMostShared;
+  with_float_type(in.dtype, [&](auto type) {
+    using T = decltype(type);
+    bool wide = wide_rows(in, c, kWide<T>) && wide_rows(weight, c, kWide<T>);
+    for (const Tensor& t : others) wide = wide && wide_rows(t, c, kWide<T>);
+    with_float_type(weight.dtype, [&](auto w) {
+      with_width<T>(wide, [&](auto count) {
+        const Launch where = {.grid = dim3(blocks_for(n, 1)),
+                              .block = dim3(threads_for(c, decltype(count)::value)),
+                              .shared_bytes = keeps ? bytes : 0,
+                              .stream = queue(stream).stream,
+                              .name = name};
         if (keeps)
-          body(type, weight, count, std::true_type());
+          body(type, w, count, std::true_type(), where);
         else
-          body(type, weight, count, std::false_type());
+          body(type, w, count, std::false_type(), where);
       });
     });
   });
 }
 
 HeadRows head_rows(const Tensor& t, int64_t heads, int64_t d) {
-  return {t.dim(0) * heads, heads, t.row_stride, d};
+  return {static_cast<int>(heads), t.row_stride, d};
+}
+
+// body(T(), W(), lanes) for heads of d columns in these tensors; 0 lanes where they do not hold
+// one.
+template <class Body>
+void for_heads(const Tensor& heads, const Tensor& weight, std::initializer_list<Tensor> others,
+               const Body& body) {
+  const int64_t d = weight.dim(0);
+  with_float_type(heads.dtype, [&](auto type) {
+    using T = decltype(type);
+    bool wide = wide_rows(heads, d, kWide<T>) && wide_rows(weight, d, kWide<T>);
+    for (const Tensor& t : others) wide = wide && wide_rows(t, d, kWide<T>);
+    with_float_type(weight.dtype, [&](auto w) {
+      if (wide && d <= 16 * kWide<T>)
+        body(type, w, std::integral_constant<int, 16>());
+      else if (wide && d <= 32 * kWide<T>)
+        body(type, w, std::integral_constant<int, 32>());
+      else
+        body(type, w, std::integral_constant<int, 0>());
+    });
+  });
+}
+
+Launch heads_launch(int64_t rows, int each, Stream stream, const char* name) {
+  return {.grid = dim3(blocks_for(rows, int64_t{kHeadWarps} * each)),
+          .block = dim3(kHeadWarps * kWarp),
+          .stream = queue(stream).stream,
+          .name = name};
 }
 
 }  // namespace
 
 void rmsnorm_forward(const RmsnormForward& op, Stream stream) {
-  const int64_t n = op.in.dim(0), c = op.in.dim(1);
-  if (n == 0) return;
-  const int elements = op.in.dtype == Dtype::kF32 ? kWide<float> : kWide<__nv_bfloat16>;
-  const bool wide = wide_rows(op.in, c, elements) && wide_rows(op.out, c, elements) &&
-                    wide_rows(op.sum, c, elements) && wide_rows(op.delta, c, elements) &&
-                    wide_rows(op.weight, c, elements);
-  const size_t row_bytes = static_cast<size_t>(c) * sizeof(float);
-  const bool keeps = row_bytes <= kMostShared;
-  with_types(op.in.dtype, op.weight.dtype, wide, keeps,
-             [&](auto type, auto weight, auto count, auto kept) {
-               using T = decltype(type);
-               using W = decltype(weight);
-               constexpr int kCount = decltype(count)::value;
-               launch(rmsnorm_forward_kernel<T, W, kCount, decltype(kept)::value>,
-                      {.grid = dim3(blocks_for(n, 1)),
-                       .block = dim3(threads_for(c, kCount)),
-                       .shared_bytes = keeps ? row_bytes : 0,
-                       .stream = queue(stream).stream,
-                       .name = "rmsnorm_forward"},
-                      device_pointer<T>(op.out), device_pointer<float>(op.rstd),
-                      device_pointer<T>(op.sum), device_pointer<T>(op.in),
-                      device_pointer<T>(op.delta), device_pointer<W>(op.weight), c, op.eps);
-             });
+  for_rows("rmsnorm_forward", op.in, op.weight, {op.out, op.sum, op.delta}, 1, stream,
+           [&](auto type, auto weight, auto count, auto keeps, const Launch& where) {
+             using T = decltype(type);
+             using W = decltype(weight);
+             launch(rmsnorm_forward_kernel<T, W, decltype(count)::value, decltype(keeps)::value>,
+                    where, device_pointer<T>(op.out), device_pointer<float>(op.rstd),
+                    device_pointer<T>(op.sum), device_pointer<T>(op.in),
+                    device_pointer<T>(op.delta), device_pointer<W>(op.weight), op.in.dim(1),
+                    op.eps);
+           });
 }
 
 void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
   const int64_t n = op.in.dim(0), c = op.in.dim(1);
-  if (n == 0) return;
-  const int elements = op.in.dtype == Dtype::kF32 ? kWide<float> : kWide<__nv_bfloat16>;
-  const bool wide = wide_rows(op.din, c, elements) && wide_rows(op.dout, c, elements) &&
-                    wide_rows(op.in, c, elements) && wide_rows(op.weight, c, elements);
-  const size_t row_bytes = 2 * static_cast<size_t>(c) * sizeof(float);
-  const bool keeps = row_bytes <= kMostShared;
-  with_types(op.in.dtype, op.weight.dtype, wide, keeps,
-             [&](auto type, auto weight, auto count, auto kept) {
-               using T = decltype(type);
-               using W = decltype(weight);
-               constexpr int kCount = decltype(count)::value;
-               launch(rmsnorm_backward_kernel<T, W, kCount, decltype(kept)::value>,
-                      {.grid = dim3(blocks_for(n, 1)),
-                       .block = dim3(threads_for(c, kCount)),
-                       .shared_bytes = keeps ? row_bytes : 0,
-                       .stream = queue(stream).stream,
-                       .name = "rmsnorm_backward"},
-                      device_pointer<T>(op.din), device_pointer<T>(op.dout),
-                      device_pointer<T>(op.in), device_pointer<float>(op.rstd),
-                      device_pointer<W>(op.weight), c);
-             });
+  for_rows("rmsnorm_backward", op.in, op.weight, {op.din, op.dout}, 2, stream,
+           [&](auto type, auto weight, auto count, auto keeps, const Launch& where) {
+             using T = decltype(type);
+             using W = decltype(weight);
+             launch(rmsnorm_backward_kernel<T, W, decltype(count)::value, decltype(keeps)::value>,
+                    where, device_pointer<T>(op.din), device_pointer<T>(op.dout),
+                    device_pointer<T>(op.in), device_pointer<float>(op.rstd),
+                    device_pointer<W>(op.weight), c);
+           });
   if (!op.dweight) return;
   with_float_type(op.in.dtype, [&](auto type) {
     using T = decltype(type);
@@ -240,44 +338,52 @@ void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
 }
 
 void rmsnorm_heads_forward(const RmsnormHeadsForward& op, Stream stream) {
+  const int64_t rows = op.rstd.elements();
+  if (rows == 0) return;
+  CHECK(rows <= INT32_MAX);
   const HeadRows at = head_rows(op.inout, op.rstd.dim(1), op.weight.dim(0));
-  if (at.rows == 0) return;
-  with_float_type(op.inout.dtype, [&](auto type) {
-    with_float_type(op.weight.dtype, [&](auto weight) {
-      using T = decltype(type);
-      using W = decltype(weight);
-      launch(rmsnorm_heads_forward_kernel<T, W>,
-             {.grid = dim3(blocks_for(at.rows, kHeadWarps)),
-              .block = dim3(kHeadWarps * kWarp),
-              .stream = queue(stream).stream,
-              .name = "rmsnorm_heads_forward"},
+  for_heads(op.inout, op.weight, {}, [&](auto type, auto weight, auto lanes) {
+    using T = decltype(type);
+    using W = decltype(weight);
+    constexpr int kLanes = decltype(lanes)::value;
+    const auto run = [&](auto kernel, int each) {
+      launch(kernel, heads_launch(rows, each, stream, "rmsnorm_heads_forward"),
              device_pointer<T>(op.inout), device_pointer<float>(op.rstd),
-             device_pointer<W>(op.weight), at, op.eps);
-    });
+             device_pointer<W>(op.weight), rows, at, op.eps);
+    };
+    if constexpr (kLanes > 0)
+      run(rmsnorm_heads_forward_kernel<T, W, kWide<T>, kLanes>, kWarp / kLanes * kForwardHeads);
+    else
+      run(rmsnorm_heads_forward_each_kernel<T, W>, 1);
   });
 }
 
 void rmsnorm_heads_backward(const RmsnormHeadsBackward& op, Stream stream) {
-  const int64_t heads = op.rstd.dim(1), d = op.weight.dim(0);
+  const int64_t rows = op.rstd.elements(), heads = op.rstd.dim(1), d = op.weight.dim(0);
+  if (rows == 0) return;
+  CHECK(rows <= INT32_MAX);
   const HeadRows d_at = head_rows(op.dinout, heads, d), in_at = head_rows(op.in, heads, d);
-  if (d_at.rows == 0) return;
-  with_float_type(op.dinout.dtype, [&](auto type) {
-    using T = decltype(type);
-    // The weight's gradient first: the gradient of the output is then overwritten.
-    if (op.dweight)
+  // The weight's gradient first: the gradient of the output is then overwritten.
+  if (op.dweight)
+    with_float_type(op.dinout.dtype, [&](auto type) {
+      using T = decltype(type);
       add_column_sums(WeightGradient<T>{device_pointer<T>(op.dinout), device_pointer<T>(op.in),
                                         device_pointer<float>(op.rstd), d_at, in_at},
-                      op.dweight, d_at.rows, stream, "rmsnorm_heads_backward");
-    with_float_type(op.weight.dtype, [&](auto weight) {
-      using W = decltype(weight);
-      launch(rmsnorm_heads_backward_kernel<T, W>,
-             {.grid = dim3(blocks_for(d_at.rows, kHeadWarps)),
-              .block = dim3(kHeadWarps * kWarp),
-              .stream = queue(stream).stream,
-              .name = "rmsnorm_heads_backward"},
-             device_pointer<T>(op.dinout), device_pointer<T>(op.in), device_pointer<float>(op.rstd),
-             device_pointer<W>(op.weight), d_at, in_at);
+                      op.dweight, rows, stream, "rmsnorm_heads_backward");
     });
+  for_heads(op.dinout, op.weight, {op.in}, [&](auto type, auto weight, auto lanes) {
+    using T = decltype(type);
+    using W = decltype(weight);
+    constexpr int kLanes = decltype(lanes)::value;
+    const auto run = [&](auto kernel, int each) {
+      launch(kernel, heads_launch(rows, each, stream, "rmsnorm_heads_backward"),
+             device_pointer<T>(op.dinout), device_pointer<T>(op.in), device_pointer<float>(op.rstd),
+             device_pointer<W>(op.weight), rows, d_at, in_at);
+    };
+    if constexpr (kLanes > 0)
+      run(rmsnorm_heads_backward_kernel<T, W, kWide<T>, kLanes>, kWarp / kLanes * kBackwardHeads);
+    else
+      run(rmsnorm_heads_backward_each_kernel<T, W>, 1);
   });
 }
 

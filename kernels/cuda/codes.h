@@ -24,10 +24,12 @@ struct Codes {
   int64_t nested_block;
   float nested_offset;
   int block_shift;
+  int nested_shift;  // -1: the nested block is no power of two
 
   __device__ __forceinline__ float absmax_of(int64_t b) const {
     if (absmax) return absmax[b];
-    return product(nested_map[absmax_codes[b]], nested_absmax[b / nested_block]) + nested_offset;
+    const int64_t nested = nested_shift >= 0 ? b >> nested_shift : b / nested_block;
+    return product(nested_map[absmax_codes[b]], nested_absmax[nested]) + nested_offset;
   }
   __device__ __forceinline__ float value(int64_t element) const {
     const int byte = codes[element / 2];
@@ -44,7 +46,10 @@ inline Codes make_codes(const QuantizedMatrix& m) {
           .nested_absmax = m.nested_absmax,
           .nested_block = m.nested_block,
           .nested_offset = m.nested_offset,
-          .block_shift = std::countr_zero(static_cast<uint64_t>(m.block))};
+          .block_shift = std::countr_zero(static_cast<uint64_t>(m.block)),
+          .nested_shift = std::has_single_bit(static_cast<uint64_t>(m.nested_block))
+                              ? std::countr_zero(static_cast<uint64_t>(m.nested_block))
+                              : -1};
 }
 
 }  // namespace nibble::cuda

@@ -55,59 +55,114 @@ __device__ __forceinline__ float product(float a, float b) {
 #endif
 }
 
-/// kCount neighbouring elements as floats; 8 and 16 bytes are one access.
+/// kCount neighbouring elements as floats.
 template <int kCount>
 struct Floats {
   float v[kCount];
 };
 
-template <int kCount, class T>
-__device__ __forceinline__ Floats<kCount> read(const T* p) {
-  Floats<kCount> out;
-  if constexpr (kCount > 1 && (kCount * sizeof(T) == 8 || kCount * sizeof(T) == 16)) {
-    struct alignas(kCount * sizeof(T)) Packed {
-      T element[kCount];
-    };
-    const Packed packed = load(reinterpret_cast<const Packed*>(p));
+template <int kCount>
+__device__ __forceinline__ Floats<kCount / 2> low_half(const Floats<kCount>& x) {
+  Floats<kCount / 2> half;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) out.v[i] = to_f32(packed.element[i]);
-  } else if constexpr (kCount * sizeof(T) == 32) {
-    const Floats<kCount / 2> low = read<kCount / 2>(p), high = read<kCount / 2>(p + kCount / 2);
+  for (int i = 0; i < kCount / 2; ++i) half.v[i] = x.v[i];
+  return half;
+}
+template <int kCount>
+__device__ __forceinline__ Floats<kCount / 2> high_half(const Floats<kCount>& x) {
+  Floats<kCount / 2> half;
 #pragma unroll
-    for (int i = 0; i < kCount / 2; ++i) {
-      out.v[i] = low.v[i];
-      out.v[i + kCount / 2] = high.v[i];
-    }
-  } else {
+  for (int i = 0; i < kCount / 2; ++i) half.v[i] = x.v[kCount / 2 + i];
+  return half;
+}
+template <int kCount>
+__device__ __forceinline__ Floats<2 * kCount> joined(const Floats<kCount>& low,
+                                                     const Floats<kCount>& high) {
+  Floats<2 * kCount> x;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) out.v[i] = to_f32(p[i]);
+  for (int i = 0; i < kCount; ++i) {
+    x.v[i] = low.v[i];
+    x.v[kCount + i] = high.v[i];
   }
+  return x;
+}
+
+/// kCount neighbouring elements as they are stored; 4, 8 and 16 bytes are one access, 32 are two.
+template <class T, int kCount>
+struct alignas(sizeof(T) * kCount <= 16 ? sizeof(T) * kCount : 16) Packed {
+  T element[kCount];
+};
+
+template <int kCount, class T>
+__device__ __forceinline__ Packed<T, kCount> read_packed(const T* p) {
+  if constexpr (kCount > 1 && kCount * sizeof(T) >= 4 && kCount * sizeof(T) <= 16) {
+    return load(reinterpret_cast<const Packed<T, kCount>*>(p));
+  } else if constexpr (kCount * sizeof(T) == 32) {
+    struct Halves {
+      Packed<T, kCount / 2> low, high;
+    };
+    return detail::recast<Packed<T, kCount>>(
+        Halves{read_packed<kCount / 2>(p), read_packed<kCount / 2>(p + kCount / 2)});
+  } else {
+    static_assert(kCount == 1);
+    return {{*p}};
+  }
+}
+
+template <class T, int kCount>
+__device__ __forceinline__ Floats<kCount> floats(const Packed<T, kCount>& packed) {
+  Floats<kCount> out;
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) out.v[i] = to_f32(packed.element[i]);
   return out;
 }
 
 template <int kCount, class T>
+__device__ __forceinline__ Floats<kCount> read(const T* p) {
+  return floats(read_packed<kCount>(p));
+}
+
+template <class T, int kCount>
+__device__ __forceinline__ void write_packed(T* p, const Packed<T, kCount>& x) {
+  if constexpr (kCount > 1 && kCount * sizeof(T) <= 16) {
+    store(reinterpret_cast<Packed<T, kCount>*>(p), x);
+  } else {
+    static_assert(kCount == 1);
+    *p = x.element[0];
+  }
+}
+
+template <int kCount, class T>
 __device__ __forceinline__ void write(T* p, const Floats<kCount>& x) {
-  if constexpr (kCount > 1 && (kCount * sizeof(T) == 8 || kCount * sizeof(T) == 16)) {
-    struct alignas(kCount * sizeof(T)) Packed {
-      T element[kCount];
-    };
-    Packed packed;
+  if constexpr (kCount * sizeof(T) == 32) {
+    write(p, low_half(x));
+    write(p + kCount / 2, high_half(x));
+  } else {
+    Packed<T, kCount> packed;
 #pragma unroll
     for (int i = 0; i < kCount; ++i) packed.element[i] = from_f32<T>(x.v[i]);
-    store(reinterpret_cast<Packed*>(p), packed);
-  } else if constexpr (kCount * sizeof(T) == 32) {
-    Floats<kCount / 2> low, high;
-#pragma unroll
-    for (int i = 0; i < kCount / 2; ++i) {
-      low.v[i] = x.v[i];
-      high.v[i] = x.v[i + kCount / 2];
-    }
-    write(p, low);
-    write(p + kCount / 2, high);
-  } else {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) p[i] = from_f32<T>(x.v[i]);
+    write_packed(p, packed);
   }
+}
+
+/// In shared memory, a row of `width` elements whose accesses of 32 bytes are kept as halves half a
+/// row apart, so that neighbouring lanes meet different banks.
+template <int kCount, class T>
+__device__ __forceinline__ void write_apart(T* row, int64_t width, int64_t i,
+                                            const Floats<kCount>& x) {
+  if constexpr (kCount * sizeof(T) == 32) {
+    write(row + i / 2, low_half(x));
+    write(row + width / 2 + i / 2, high_half(x));
+  } else {
+    write(row + i, x);
+  }
+}
+template <int kCount, class T>
+__device__ __forceinline__ Floats<kCount> read_apart(const T* row, int64_t width, int64_t i) {
+  if constexpr (kCount * sizeof(T) == 32)
+    return joined(read<kCount / 2>(row + i / 2), read<kCount / 2>(row + width / 2 + i / 2));
+  else
+    return read<kCount>(row + i);
 }
 
 /// Elements of one access of 16 bytes.
@@ -117,10 +172,15 @@ inline constexpr int kWide = 16 / static_cast<int>(sizeof(T));
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
-__device__ __forceinline__ float warp_sum(float x) {
+/// Sum over each kLanes (a power of two) neighbouring lanes of a warp, given to all of them.
+template <int kLanes>
+__device__ __forceinline__ float lanes_sum(float x) {
 #pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
+  for (int step = kLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
   return x;
+}
+__device__ __forceinline__ float warp_sum(float x) {
+  return lanes_sum<kWarp>(x);
 }
 __device__ __forceinline__ float warp_max(float x) {
 #pragma unroll

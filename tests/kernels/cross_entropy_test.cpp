@@ -50,8 +50,8 @@ class CrossEntropyOp : public testing::TestWithParam<Case> {};
 std::vector<Case> cases() {
   std::vector<Case> out;
   const std::vector<std::pair<int64_t, int64_t>> shapes = {
-      {1, 1},  {1, 3},  {3, 7},  {5, 8},   {2, 9},    {7, 15},   {3, 16},
-      {3, 17}, {2, 31}, {4, 61}, {9, 512}, {3, 4099}, {2, 8209}, {2, 49152},
+      {1, 1},  {1, 3},  {3, 7},   {5, 8},    {2, 9},    {7, 15},    {3, 16},     {3, 17},
+      {2, 31}, {4, 61}, {9, 512}, {3, 4099}, {2, 8209}, {2, 49152}, {1, 80'000},
   };
   for (const auto& [m, v] : shapes)
     for (const Dtype dtype : kFloatTypes) out.push_back({m, v, dtype});

@@ -3,6 +3,8 @@
 // depends neither on the others in its batch nor on the number of threads.
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "base/threads.h"
 #include "kernels/dequantize.h"
 #include "support/op_harness.h"
@@ -63,6 +65,51 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
           });
         }
   });
+}
+
+TEST(QuantizedMatvec, MatricesOfAnyFormLieOneUnderAnother) {
+  constexpr uint64_t kSeed = 13;
+  constexpr int64_t kIn = 64;
+  const Case cases[] = {
+      {QuantType::kNf4, 9, kIn, 64, true},   {QuantType::kFp4, 3, kIn, 32, false},
+      {QuantType::kInt8, 5, kIn, 0, false},  {QuantType::kNf4, 1, kIn, 64, true},
+      {QuantType::kNf4, 33, kIn, 32, false}, {QuantType::kNf4, 2, kIn, 64, true},
+  };
+  std::deque<RandomMatrix> all;  // which point into themselves
+  std::vector<QuantizedMatrix> matrices;
+  int64_t outputs = 0;
+  for (const Case& c : cases) {
+    all.emplace_back(c.type, c.out, c.in, c.block, c.nested, kSeed + all.size());
+    outputs += c.out;
+  }
+  for (const RandomMatrix& r : all) matrices.push_back(r.m);
+  for (const int64_t m : {1, 3}) {
+    OpCase op(cat("quantized_matvec of several (", m, ",", outputs, ",", kIn, ")"), kSeed);
+    Buffer& x = op.input("x", Dtype::kBf16, {m, kIn}, 8);
+    Buffer& out = op.output("out", Dtype::kF32, {m, outputs}, 1);
+    op.want(out, products(x, outputs, kIn, [&](int64_t o, int64_t i) {
+              size_t at = 0;
+              for (; o >= cases[at].out; ++at) o -= cases[at].out;
+              return element(all[at], o, i);
+            }));
+    op.check(
+        [&] { quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = matrices}); });
+  }
+}
+
+TEST(QuantizedMatvec, ManyOutputsEqualSumsInDouble) {
+  constexpr uint64_t kSeed = 14;
+  constexpr int64_t kOut = 4099, kIn = 64;
+  const RandomMatrix r(QuantType::kNf4, kOut, kIn, 64, true, kSeed);
+  for (const int64_t m : {3, 8}) {
+    OpCase op(cat("quantized_matvec (", m, ",", kOut, ",", kIn, ")"), kSeed);
+    Buffer& x = op.input("x", Dtype::kBf16, {m, kIn}, 8);
+    Buffer& out = op.output("out", Dtype::kBf16, {m, kOut}, 1);
+    op.want(out, products(x, kOut, kIn, [&](int64_t o, int64_t i) { return element(r, o, i); }));
+    op.check([&] {
+      quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
+    });
+  }
 }
 
 TEST(DenseMatvec, EqualsSumsInDouble) {

@@ -41,8 +41,8 @@ class RopeOp : public testing::TestWithParam<Case> {};
 std::vector<Case> cases() {
   std::vector<Case> out;
   const std::vector<std::array<int64_t, 3>> shapes = {
-      {1, 1, 2},  {3, 2, 6},  {2, 5, 8},  {7, 1, 14},  {5, 3, 16},  {2, 3, 18},
-      {4, 1, 30}, {3, 3, 32}, {2, 2, 34}, {40, 9, 64}, {3, 2, 128}, {2, 7, 94},
+      {1, 1, 2},  {3, 2, 6},  {2, 5, 8},   {7, 1, 14},  {5, 3, 16}, {2, 3, 18},   {4, 1, 30},
+      {3, 3, 32}, {2, 2, 34}, {40, 9, 64}, {3, 2, 128}, {2, 7, 94}, {513, 17, 8},
   };
   for (const auto& [n, heads, d] : shapes)
     for (const Dtype dtype : kFloatTypes)
