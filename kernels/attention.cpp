@@ -109,10 +109,7 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   args.check("qkv", op.qkv, {op.out.dtype}, {n, qkv_width(op.shape)});
   if (op.lse) args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
-  if (op.parents) {
-    args.require(!args.on_cuda(), "sequences of a tree are read on the CPU alone");
-    check_parents(args, op.parents, cpu::sequences(op.starts));
-  }
+  if (op.parents) check_parents(args, op.parents, cpu::sequences(op.starts));
   if (!args.on_cuda())
     check_scratch(args, op.scratch,
                   attention_forward_scratch(op.shape, cpu::longest_sequence(op.starts), {}));

@@ -30,7 +30,6 @@ struct AttentionForward {
   Tensor starts;  // (S+1) i32, increasing from 0 to N: sequence s is rows [starts[s], starts[s+1])
   /// (S) i32: sequence s goes on from the end of sequence parents[s] < s, whose rows and parents it
   /// sees, so that what sequences begin with alike is there once; -1: from nothing. Absent: all do.
-  /// Not on CUDA.
   Tensor parents;
   AttentionShape shape;
   Tensor scratch;  // (attention_forward_scratch) f32

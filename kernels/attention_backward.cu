@@ -49,13 +49,14 @@ __device__ __forceinline__ void load_row_values(float* lse, float* delta, const 
 template <int kD>
 struct KeyTiles {
   static constexpr int kSplit = kD > 128 ? 2 : 1;  // warps that share sixteen keys, by columns
-  static constexpr int kKeys = 64;
+  static constexpr int kKeys = kD > 128 ? 48 : 64;
   static constexpr int kThreads = kKeys / 16 * kSplit * kWarp;
   static constexpr int kQueries = kD > 64 ? 32 : 64;
   static constexpr int kBuffers = kD > 128 ? 1 : 2;
   static constexpr size_t kShared = 2 * kTileBytes<kD, kKeys> +
                                     2 * kBuffers * kTileBytes<kD, kQueries> +
                                     4 * kQueries * sizeof(float);
+  static_assert(kShared <= kMostTileBytes);
 };
 
 template <int kD>
@@ -175,6 +176,7 @@ struct QueryTiles {
   static constexpr int kBuffers = kD > 128 ? 1 : 2;
   static constexpr size_t kShared =
       2 * kTileBytes<kD, kQueries> + 2 * kBuffers * kTileBytes<kD, kKeys>;
+  static_assert(kShared <= kMostTileBytes);
 };
 
 template <int kD>
@@ -276,7 +278,7 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
 void attention_backward(const AttentionBackward& op, Stream stream) {
   const int64_t rows = op.dqkv.dim(0);
   if (rows == 0) return;
-  const AttentionArgs args = attention_args(op.shape, op.starts, rows);
+  const AttentionArgs args = attention_args(op.shape, op.starts, {}, rows);
   float* const delta = device_pointer<float>(op.scratch);
   const cudaStream_t where = queue(stream).stream;
   const char* const name = "attention_backward";

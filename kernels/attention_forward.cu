@@ -2,7 +2,8 @@
 // FlashAttention-2 forward (Dao 2023) on mma.sync: a block takes a tile of queries of one head, a
 // warp sixteen of them; tiles of keys and values stream through two buffers by cp.async, while the
 // softmax is kept up to date row by row. Tiles of queries are cut without regard to sequences: each
-// row knows the first key it may look at, and key tiles that no row needs are not read.
+// row knows the first key it may look at, and key tiles that no row needs are not read. In a tree
+// of sequences (kTree) a row's keys are several ranges: each row walks them for every tile.
 #include "kernels/cuda/attention_rows.h"
 #include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/twins.h"
@@ -10,19 +11,26 @@
 namespace nibble::cuda {
 namespace {
 
-template <int kD>
+template <int kD, bool kTree>
 struct ForwardTiles {
   static constexpr int kWarps = kD > 128 ? 4 : 8;
   static constexpr int kThreads = kWarps * kWarp;
   static constexpr int kQueries = kWarps * 16;
-  static constexpr int kKeys = kD > 128 ? 32 : 64;
+  static constexpr int kKeys = kD > 128 ? (kTree ? 16 : 32) : kD > 96 ? 48 : 64;
   static constexpr size_t kShared = kTileBytes<kD, kQueries> + 4 * kTileBytes<kD, kKeys>;
+  static_assert(kShared <= kMostTileBytes);
+  // A tree's key tiles that are needed, a bit each, lie behind.
+  static size_t shared_bytes(int64_t rows) {
+    constexpr int64_t kWordKeys = int64_t{kKeys} * 32;
+    const int64_t words = kTree ? (rows + kWordKeys - 1) / kWordKeys : 0;
+    return kShared + static_cast<size_t>(words) * sizeof(unsigned);
+  }
 };
 
-template <int kD>
-__global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
+template <int kD, bool kTree>
+__global__ void __launch_bounds__(ForwardTiles<kD, kTree>::kThreads)
     attention_forward_kernel(Bf16* out, float* lse, const Bf16* qkv, AttentionArgs args) {
-  using Tiles = ForwardTiles<kD>;
+  using Tiles = ForwardTiles<kD, kTree>;
   constexpr int kKeys = Tiles::kKeys, kThreads = Tiles::kThreads, kTiles = kKeys / 8;
   NIBBLE_DYNAMIC_SHARED(Bf16, queries);
   Bf16* const keys = queries + Tiles::kQueries * kTileStride<kD>;  // two tiles
@@ -38,12 +46,39 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
 
   const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / kWarp;
   const int row = tile_first + warp * 16 + lane / 4;  // and row + 8
-  int first_key[2];
+  int first_key[2] = {}, sequence[2] = {-1, -1};      // sequence: -1 where there is no row
+  int first_tile = 0, last_first_key = 0;
+  auto* const needed = reinterpret_cast<unsigned*>(values + 2 * kKeys * kTileStride<kD>);
+  if constexpr (kTree) {
+    for (int i = static_cast<int>(threadIdx.x); i * kKeys * 32 < tile_end; i += kThreads)
+      needed[i] = 0;
+    __syncthreads();
 #pragma unroll
-  for (int half = 0; half < 2; ++half)
-    first_key[half] = row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
-  const int first_tile = args.first_key(tile_first) / kKeys * kKeys;
-  const int last_first_key = args.first_key(tile_end - 1);
+    for (int half = 0; half < 2; ++half) {
+      if (row + half * 8 >= args.rows) continue;
+      sequence[half] = args.sequence_of(row + half * 8);
+      if (lane % 4 != 0) continue;
+      args.for_path(row + half * 8, sequence[half], [&](int first, int end) {
+        for (int tile = first / kKeys; tile <= (end - 1) / kKeys; ++tile)
+          atomicOr(&needed[tile / 32], 1u << tile % 32);
+      });
+    }
+    __syncthreads();
+  } else {
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+      first_key[half] = row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
+    first_tile = args.first_key(tile_first) / kKeys * kKeys;
+    last_first_key = args.first_key(tile_end - 1);
+  }
+  // The first tile from `key` on that is needed, or one past the last.
+  const auto tile_from = [&](int key) {
+    if constexpr (kTree)
+      while (key < tile_end && (needed[key / kKeys / 32] >> key / kKeys % 32 & 1u) == 0)
+        key += kKeys;
+    return key;
+  };
+  if (kTree) first_tile = tile_from(0);
 
   const auto load_keys = [&](int key, int buffer) {
     load_tile<kD, kKeys, kThreads>(keys + buffer * kKeys * kTileStride<kD>, k, stride, key,
@@ -59,9 +94,10 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
   float top[2] = {-INFINITY, -INFINITY}, total[2] = {0.0f, 0.0f};
   const float scale = args.scale * kLog2E;
   int buffer = 0;
-  for (int key = first_tile; key < tile_end; key += kKeys, buffer ^= 1) {
-    if (key + kKeys < tile_end) {
-      load_keys(key + kKeys, buffer ^ 1);
+  for (int key = first_tile, next; key < tile_end; key = next, buffer ^= 1) {
+    next = tile_from(key + kKeys);
+    if (next < tile_end) {
+      load_keys(next, buffer ^ 1);
       cp_async_wait<1>();
     } else {
       cp_async_wait<0>();
@@ -70,7 +106,18 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
     float scores[kTiles][4];
     multiply_rows<kD, kTiles>(scores, queries, warp * 16, keys + buffer * kKeys * kTileStride<kD>,
                               0);
-    const bool masked = key + kKeys > tile_first + 1 || key < last_first_key;
+    const bool masked = kTree || key + kKeys > tile_first + 1 || key < last_first_key;
+    uint64_t seen[2] = {};  // the tile's keys that each row looks at
+    if constexpr (kTree) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        if (sequence[half] < 0) continue;
+        args.for_path(row + half * 8, sequence[half], [&](int first, int end) {
+          const int low = max(first - key, 0), high = min(end - key, kKeys);
+          if (low < high) seen[half] |= ~uint64_t{0} >> (64 - (high - low)) << low;
+        });
+      }
+    }
 #pragma unroll
     for (int j = 0; j < kTiles; ++j)
 #pragma unroll
@@ -78,7 +125,9 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
         scores[j][i] *= scale;
         if (!masked) continue;
         const int half = i / 2, column = key + j * 8 + lane % 4 * 2 + i % 2;
-        if (column > row + half * 8 || column < first_key[half]) scores[j][i] = -INFINITY;
+        const bool looked_at = kTree ? (seen[half] >> (column - key) & 1u) != 0
+                                     : column <= row + half * 8 && column >= first_key[half];
+        if (!looked_at) scores[j][i] = -INFINITY;
       }
       // The rows' maxima and sums, over the four lanes that share a row.
 #pragma unroll
@@ -137,19 +186,26 @@ __global__ void __launch_bounds__(ForwardTiles<kD>::kThreads)
 void attention_forward(const AttentionForward& op, Stream stream) {
   const int64_t rows = op.out.dim(0);
   if (rows == 0) return;
-  const AttentionArgs args = attention_args(op.shape, op.starts, rows);
+  const AttentionArgs args = attention_args(op.shape, op.starts, op.parents, rows);
   if (!tiled(op.shape, {op.out, op.qkv})) return attention_forward_rows(op, args, stream);
   with_head_width(op.shape.head_dim, [&](auto width) {
     constexpr int kD = decltype(width)::value;
-    using Tiles = ForwardTiles<kD>;
-    launch(attention_forward_kernel<kD>,
-           {.grid = dim3(blocks_for(rows, Tiles::kQueries), static_cast<unsigned>(op.shape.heads)),
-            .block = dim3(Tiles::kThreads),
-            .shared_bytes = Tiles::kShared,
-            .stream = queue(stream).stream,
-            .name = "attention_forward"},
-           device_pointer<Bf16>(op.out), device_pointer<float>(op.lse),
-           device_pointer<Bf16>(op.qkv), args);
+    const auto run = [&](auto tree) {
+      using Tiles = ForwardTiles<kD, decltype(tree)::value>;
+      launch(
+          attention_forward_kernel<kD, decltype(tree)::value>,
+          {.grid = dim3(blocks_for(rows, Tiles::kQueries), static_cast<unsigned>(op.shape.heads)),
+           .block = dim3(Tiles::kThreads),
+           .shared_bytes = Tiles::shared_bytes(rows),
+           .stream = queue(stream).stream,
+           .name = "attention_forward"},
+          device_pointer<Bf16>(op.out), device_pointer<float>(op.lse), device_pointer<Bf16>(op.qkv),
+          args);
+    };
+    if (op.parents)
+      run(std::true_type());
+    else
+      run(std::false_type());
   });
 }
 

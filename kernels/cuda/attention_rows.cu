@@ -78,19 +78,21 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const Head q = rows.query(at.row, at.head);
   Head sum{};
   float top = -INFINITY, total = 0.0f;
-  for (int j = args.first_key(at.row); j <= at.row; ++j) {
-    const float score = args.scale * dot(q, rows.key(j, kv));
-    if (score > top) {
-      const float shrink = expf(top - score);
-      total *= shrink;
+  args.for_path(at.row, args.sequence_of(at.row), [&](int first, int end) {
+    for (int j = first; j < end; ++j) {
+      const float score = args.scale * dot(q, rows.key(j, kv));
+      if (score > top) {
+        const float shrink = expf(top - score);
+        total *= shrink;
 #pragma unroll
-      for (int i = 0; i < kEach; ++i) sum.v[i] *= shrink;
-      top = score;
+        for (int i = 0; i < kEach; ++i) sum.v[i] *= shrink;
+        top = score;
+      }
+      const float p = expf(score - top);
+      total += p;
+      add(sum, p, rows.value(j, kv));
     }
-    const float p = expf(score - top);
-    total += p;
-    add(sum, p, rows.value(j, kv));
-  }
+  });
 #pragma unroll
   for (int i = 0; i < kEach; ++i) sum.v[i] /= total;
   write_head(out + at.row * args.out_stride() + static_cast<int64_t>(at.head) * args.head_dim,

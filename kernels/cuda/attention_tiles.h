@@ -25,7 +25,7 @@ template <int kD, int kRows, int kThreads>
 __device__ __forceinline__ void load_tile(Bf16* tile, const Bf16* matrix, int64_t stride, int first,
                                           int end, int width) {
   constexpr int kChunks = kD / 8;
-  static_assert(kRows * kChunks % kThreads == 0 || kThreads % 32 == 0);
+  static_assert(kD % 8 == 0, "a chunk is 16 bytes");
   for (int i = static_cast<int>(threadIdx.x); i < kRows * kChunks; i += kThreads) {
     const int row = i / kChunks, column = i % kChunks * 8;
     const bool valid = first + row < end && column < width;
@@ -113,6 +113,7 @@ __device__ __forceinline__ void add_weighted(float (&sums)[kColumns][4],
 /// What all attention kernels are told. Rows are tokens of the packed batch.
 struct AttentionArgs {
   const int32_t* starts;
+  const int32_t* parents;  // null: no tree
   int sequences, rows, heads, kv_heads, head_dim, window;
   float scale;
 
@@ -137,6 +138,20 @@ struct AttentionArgs {
     }
     return low;
   }
+  /// body(first, end) for the rows that `row` of `sequence` looks at, from its own sequence up to
+  /// the tree's root.
+  template <class Body>
+  __device__ __forceinline__ void for_path(int row, int sequence, const Body& body) const {
+    int left = window > 0 ? window : INT32_MAX, end = row + 1;
+    while (true) {
+      const int start = starts[sequence], first = end - start > left ? end - left : start;
+      if (first < end) body(first, end);
+      left -= end - first;
+      sequence = parents ? parents[sequence] : -1;
+      if (sequence < 0 || left == 0) return;
+      end = starts[sequence + 1];
+    }
+  }
   __device__ __forceinline__ int kv_head(int head) const { return head / (heads / kv_heads); }
   __device__ __forceinline__ int64_t qkv_stride() const {
     return static_cast<int64_t>(heads + 2 * kv_heads) * head_dim;
@@ -147,9 +162,10 @@ struct AttentionArgs {
 };
 
 inline AttentionArgs attention_args(const AttentionShape& shape, const Tensor& starts,
-                                    int64_t rows) {
+                                    const Tensor& parents, int64_t rows) {
   CHECK(rows <= INT32_MAX && shape.window <= INT32_MAX);
   return {.starts = device_pointer<int32_t>(starts),
+          .parents = device_pointer<int32_t>(parents),
           .sequences = static_cast<int>(starts.dim(0)) - 1,
           .rows = static_cast<int>(rows),
           .heads = static_cast<int>(shape.heads),
@@ -158,6 +174,9 @@ inline AttentionArgs attention_args(const AttentionShape& shape, const Tensor& s
           .window = static_cast<int>(shape.window),
           .scale = shape.scale};
 }
+
+/// What blocks of all architectures may have: sm_86 and sm_89 give the least.
+inline constexpr size_t kMostTileBytes = size_t{99} << 10;
 
 inline constexpr float kLog2E = 1.4426950408889634f;
 inline constexpr float kLn2 = 0.6931471805599453f;

@@ -170,7 +170,6 @@ std::vector<Bounded> exact(const std::vector<double>& values) {
 }
 
 void check_forward(const Case& c) {
-  if (!c.parents.empty()) SKIP_UNLESS_CPU();
   OpCase op(c.name("attention_forward"), 31);
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
   Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
@@ -280,7 +279,6 @@ TEST(AttentionForward, SeveralKeyTiles) {
 
 // Sequences that begin alike: a stem, branches of it, and branches of those.
 TEST(AttentionForward, SharedBeginnings) {
-  if (test_device().on_cuda()) GTEST_SKIP() << "trees are read on the CPU alone";
   for (const Dtype dtype : kFloatTypes)
     for (const int64_t window : {0, 1, 20, 61}) {
       check_forward({{1, 1, 1}, 2, 1, 3, window, dtype, {-1, 0, 1}});
@@ -288,6 +286,8 @@ TEST(AttentionForward, SharedBeginnings) {
       check_forward({{33, 129, 0, 2}, 1, 1, 31, window, dtype, {-1, 0, 0, 2}});
     }
   check_forward({{601, 40, 7}, 2, 1, 64, 0, Dtype::kF32, {-1, 0, 1}});
+  check_forward({{70, 200, 9, 8}, 2, 1, 128, 0, Dtype::kBf16, {-1, -1, 0, 0}});  // a gap of tiles
+  check_forward({{33, 50, 9}, 1, 1, 256, 20, Dtype::kBf16, {-1, -1, 0}});
 }
 
 struct Result {
