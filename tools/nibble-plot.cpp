@@ -40,9 +40,9 @@ void declare(OptionTable& t, Options& o) {
   t.group("What is drawn");
   t.add("show", "LIST", o.show, "metrics, a panel each").default_is("all that there are");
   t.add("x", "WHAT", o.x, "what curves run along").choices({"step", "epoch", "tokens", "time"});
-  t.add("smooth", "X", o.smooth, "weight of the past in smoothed curves; 0: none")
+  t.add("smooth", "X", o.smooth, "weight of a neighbour in smoothed curves; 0: none")
       .range(0, 0.9999)
-      .default_is("over 1/25 of the run");
+      .default_is("over 1/50 of the run to either side");
   t.add("scale", "HOW", o.scale, "of losses and norms; auto: log where values spread 20-fold")
       .choices({"auto", "linear", "log"});
   t.add("sweep", "LIST", o.sweep, "compare runs by up to three of their options, heat map or lines")

@@ -119,7 +119,7 @@ class Curves {
     const int colour = single() ? 0 : static_cast<int>(run);
     if (!curve) return;
     Line raw = line(run, *curve, curve->values, colour);
-    const double window = static_cast<double>(curve->values.size()) / 25.0;
+    const double window = static_cast<double>(curve->values.size()) / 50.0;  // to either side
     const double weight = options_.smoothing >= 0 ? options_.smoothing
                           : window > 1            ? std::min(1.0 - 1.0 / window, 0.995)
                                                   : 0.0;
@@ -169,15 +169,23 @@ class Curves {
 }  // namespace
 
 std::vector<double> smoothed(std::span<const double> values, double weight) {
-  std::vector<double> out;
-  double sum = 0, mass = 0;
-  for (const double v : values) {
-    if (std::isfinite(v)) {
-      sum = weight * sum + (1 - weight) * v;
-      mass = weight * mass + (1 - weight);
+  std::vector<double> sums(values.size(), 0.0), masses(values.size(), 0.0), out;
+  // Each side's sum goes on from its neighbour's; the value itself is in both.
+  const auto side = [&](auto order) {
+    double sum = 0.0, mass = 0.0;
+    for (size_t n = 0; n < values.size(); ++n) {
+      const size_t i = order(n);
+      if (!std::isfinite(values[i])) continue;
+      sum = weight * sum + values[i];
+      mass = weight * mass + 1.0;
+      sums[i] += sum;
+      masses[i] += mass;
     }
-    out.push_back(std::isfinite(v) ? sum / mass : v);
-  }
+  };
+  side([](size_t n) { return n; });
+  side([&](size_t n) { return values.size() - 1 - n; });
+  for (size_t i = 0; i < values.size(); ++i)
+    out.push_back(std::isfinite(values[i]) ? (sums[i] - values[i]) / (masses[i] - 1.0) : values[i]);
   return out;
 }
 

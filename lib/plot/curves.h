@@ -24,7 +24,8 @@ struct CurveOptions {
 /// Throws UsageError where no run has a metric of `show`, naming those that there are.
 Figure draw_curves(std::span<const RunMetrics> runs, const CurveOptions& options);
 
-/// An exponential moving average, its start corrected for having no past (as Adam's moments are).
+/// The mean of a value and its neighbours on both sides, each weighing `weight` of the one before
+/// it, so that a falling curve is not dragged behind; what is not finite is left out, and stays.
 std::vector<double> smoothed(std::span<const double> values, double weight);
 
 /// The line with at most about `most` points: least and greatest of every stretch stay, so that

@@ -103,9 +103,13 @@ void put_panel(Page& page, const MatrixPanel& panel, const Box& box) {
     page.text(box.left + 8, (top + bottom) / 2, clean(panel.row_title, 40),
               {.upright = true, .align = Align::kCenter, .colour = kSoftInk});
   const auto limit = static_cast<size_t>(std::max(cell / 7.0, 3.0));
+  // Names that are too wide are written smaller before they are cut.
+  const double shrunk = 12.0 * cell / std::max(names_width(panel.columns, 24), 1.0);
+  const double size = std::clamp(shrunk, 9.0, 12.0);
   for (size_t c = 0; c < panel.columns.size(); ++c)
     page.text(left + cell * (static_cast<double>(c) + 0.5), top - 12,
-              clean(panel.columns[c], limit), {.align = Align::kCenter});
+              clean(panel.columns[c], shrunk >= 9.0 ? 24 : limit),
+              {.size = size, .align = Align::kCenter});
   for (size_t r = 0; r < panel.rows.size(); ++r) {
     const double y = top + height * static_cast<double>(r);
     page.text(left - 8, y + height / 2, clean(panel.rows[r], 40), {.align = Align::kRight});

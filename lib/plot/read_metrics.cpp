@@ -17,8 +17,15 @@ bool is_blank(std::string_view line) {
 
 // The parts of a path, without the name that all metrics files have.
 std::vector<std::string> parts_of(const std::string& path) {
+  fs::path whole = fs::path(path).lexically_normal();
+  // In the run's own folder, or above it, its name has to be found.
+  if (whole == "metrics.jsonl" || *whole.begin() == "..") {
+    std::error_code error;
+    const fs::path absolute = fs::absolute(whole, error);
+    if (!error) whole = absolute.lexically_normal();
+  }
   std::vector<std::string> parts;
-  for (const fs::path& part : fs::path(path).lexically_normal()) parts.push_back(part.string());
+  for (const fs::path& part : whole) parts.push_back(part.string());
   if (parts.size() > 1 && parts.back().empty()) parts.pop_back();
   if (parts.size() > 1 && parts.back() == "metrics.jsonl") parts.pop_back();
   return parts;

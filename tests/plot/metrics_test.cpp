@@ -159,7 +159,9 @@ TEST_F(Metrics, NamesAreWhatDiffers) {
   };
   EXPECT_EQ(names({"out/adapter/metrics.jsonl"}), "adapter");
   EXPECT_EQ(names({"out/first.jsonl.zst"}), "first");
-  EXPECT_EQ(names({"metrics.jsonl"}), "metrics");
+  const fs::path here = fs::current_path();
+  EXPECT_EQ(names({"metrics.jsonl"}), here.filename());
+  EXPECT_EQ(names({"../metrics.jsonl"}), here.parent_path().filename());
   EXPECT_EQ(names({"-"}), "standard input");
   EXPECT_EQ(names({"s/r4/metrics.jsonl", "s/r16/metrics.jsonl"}), "r4 | r16");
   EXPECT_EQ(names({"a/x/metrics.jsonl", "b/x/metrics.jsonl"}), "a | b");
@@ -180,13 +182,19 @@ TEST_F(Metrics, Patterns) {
             std::vector<std::string>{at + "/odd[1].jsonl"});
 }
 
-TEST(Curves, SmoothingIsAMeanOfThePast) {
-  EXPECT_EQ(smoothed(std::vector<double>{5, 5, 5}, 0.9), (std::vector<double>{5, 5, 5}));
+TEST(Curves, SmoothingIsAMeanOfNeighbours) {
+  EXPECT_EQ(smoothed(std::vector<double>{5, 5, 5}, 0.5), (std::vector<double>{5, 5, 5}));
+  EXPECT_EQ(smoothed(std::vector<double>{1, 2, 4}, 0.0), (std::vector<double>{1, 2, 4}));
   const auto s = smoothed(std::vector<double>{1, 3, kNaN, 5}, 0.5);
-  EXPECT_DOUBLE_EQ(s[0], 1);
-  EXPECT_DOUBLE_EQ(s[1], (0.25 * 1 + 0.5 * 3) / 0.75);
+  EXPECT_DOUBLE_EQ(s[0], (1 + 0.5 * 3 + 0.25 * 5) / 1.75);
+  EXPECT_DOUBLE_EQ(s[1], (0.5 * 1 + 3 + 0.5 * 5) / 2);
   EXPECT_TRUE(std::isnan(s[2]));
-  EXPECT_DOUBLE_EQ(s[3], (0.125 * 1 + 0.25 * 3 + 0.5 * 5) / 0.875);
+  EXPECT_DOUBLE_EQ(s[3], (0.25 * 1 + 0.5 * 3 + 5) / 1.75);
+  // A straight line stays where it is, but for its ends.
+  std::vector<double> line(1000);
+  for (size_t i = 0; i < line.size(); ++i) line[i] = 1000.0 - static_cast<double>(i);
+  const auto same = smoothed(line, 0.9);
+  for (size_t i = 300; i < 700; ++i) EXPECT_NEAR(same[i], line[i], 1e-6);
 }
 
 TEST(Curves, ThinningKeepsPeaksEndsAndGaps) {

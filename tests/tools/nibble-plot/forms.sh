@@ -64,3 +64,9 @@ expect 73 nibble-plot $one --to=tensorboard -o events 2>err
 one_line err
 nibble-plot $one --to=tensorboard -o single
 ls single/events.out.tfevents.* >ls
+
+# A run is called by its folder, from inside it too.
+here=$PWD
+(cd runs/b && nibble-plot . --json >"$here/inside" && nibble-plot ../a/ --json >"$here/beside")
+grep -q '"run": *"b"' inside || fail "$(cat inside)"
+grep -q '"run": *"a"' beside || fail "$(cat beside)"
