@@ -67,7 +67,11 @@ uint64_t Gpu::usable_bytes() const {
 
 Rates Gpu::rates() const {
   const double best = bf16 > 0 ? bf16 : fp16 > 0 ? fp16 : fp32;
-  return {.matmul_flops = best * 1e12, .memory_bytes = bandwidth_gb * 1e9};
+  return {.matmul_flops = best * 1e12,
+          .memory_bytes = bandwidth_gb * 1e9,
+          .launch_seconds = kLaunchSeconds,
+          .gap_seconds = kGapSeconds,
+          .hides_expansion = true};
 }
 
 std::vector<Gpu> gpu_catalogue(const std::string& file) {

@@ -96,9 +96,11 @@ double decoding_seconds(const Model& model, const GeneratorSizes& s, DeviceKind 
   const double panel = static_cast<double>(dtype_bytes(panel_of(s, device)));
   double expanded = reads_few_rows(s.batch_size) ? 0.0 : n.quantized.numbers;
   if (panel > 2.0 && !reads_few_rows(s.batch_size)) expanded += dense_numbers;
-  return (n.quantized.bytes + dense_bytes + 2.0 * panel * expanded) / memory + cache + attention +
-         2.0 * b * (n.quantized.numbers + dense_numbers) /
-             (rates.matmul_flops * rates.matmul_share);
+  const double launches = real(c.layers) * kDecodeLaunches;
+  const double computed =
+      (n.quantized.bytes + dense_bytes + 2.0 * panel * expanded) / memory + cache + attention +
+      2.0 * b * (n.quantized.numbers + dense_numbers) / (rates.matmul_flops * rates.matmul_share);
+  return std::max(computed + launches * rates.gap_seconds, launches * rates.launch_seconds);
 }
 
 double prompt_token_seconds(const Model& model, const GeneratorSizes& s, DeviceKind device,

@@ -66,9 +66,14 @@ double recomputed_share(Recompute recompute, int64_t layers) {
 
 double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
   const double matmul = r.matmul_flops * r.matmul_share, memory = r.memory_bytes * r.memory_share;
-  return real(micro_batches) *
-             ((flops + recompute_flops) / matmul + (bytes + recompute_bytes) / memory) +
-         update_bytes / memory;
+  const double products = (flops + recompute_flops) / matmul, expansion = expand_bytes / memory;
+  const double computed = r.hides_expansion ? std::max(products, expansion) : products + expansion;
+  const double micro_batch =
+      computed + (bytes + recompute_bytes) / memory + launches * r.gap_seconds;
+  const double device =
+      real(micro_batches) * micro_batch + update_bytes / memory + update_launches * r.gap_seconds;
+  const double host = (real(micro_batches) * launches + update_launches) * r.launch_seconds;
+  return std::max(device, host);
 }
 
 StepCost training_cost(const Model& model, const TrainJob& job) {
@@ -90,15 +95,27 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                2.5 * attention + (head_trained ? 3.0 : 2.0) * head;
 
   // Each pass reads the weights as they are stored, and writes and reads what it expands of them;
-  // of layers that are kept expanded it reads that alone.
+  // of layers that are kept expanded it reads that alone. On a GPU a product's own reading is part
+  // of its time.
   const double kept = real(o.weights.kept_layers) / real(c.layers);
+  const double expanding = cuda && linear.expanded > 0
+                               ? (1.0 - kept) * (linear.stored + panel_bytes * linear.expanded)
+                               : 0.0;
   const double weights =
-      (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
+      cuda ? 0.0 : (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
   const double stream = n * element * elementwise(c) * real(c.layers);
   const double logits = 4.0 * n * real(c.vocab_size) * panel_bytes;
   cost.bytes = 2.0 * weights + 3.0 * stream + logits;
 
   const double share = recomputed_share(o.recompute, c.layers);
+  cost.expand_bytes = (2.0 + share) * expanding;
+  if (cuda) {
+    constexpr double kLossChunkBytes = 32 << 20;
+    cost.launches =
+        real(c.layers) * ((1.0 + share) * kForwardLaunches + kBackwardLaunches) +
+        kLossChunkLaunches * std::ceil(n * real(c.vocab_size) * panel_bytes / kLossChunkBytes);
+    cost.update_launches = kUpdateLaunches;
+  }
   cost.recompute_flops = share * forward;
   cost.recompute_bytes = share * (weights + stream);
   if (o.recompute == Recompute::kNorm)
@@ -117,9 +134,18 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
 
 std::vector<std::string> cost_assumptions(const Rates& rates) {
   const auto percent = [](double share) { return std::lround(100.0 * share); };
-  return {cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, all else at ",
-              percent(rates.memory_share), "% of the memory bandwidth, one after the other"),
-          "every row is full, every token trained on, weights read once a pass"};
+  const auto micro = [](double seconds) { return std::lround(1e7 * seconds) / 10.0; };
+  std::vector<std::string> out = {
+      cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, all else at ",
+          percent(rates.memory_share), "% of the memory bandwidth, one after the other",
+          rates.hides_expansion ? "; weights are expanded behind the products" : ""),
+      "every row is full, every token trained on, weights read once a pass"};
+  if (rates.launch_seconds > 0)
+    out.push_back(cat("the host launches a kernel in ", micro(rates.launch_seconds),
+                      " us, the device begins the next ", micro(rates.gap_seconds),
+                      " us after the last; about ", kForwardLaunches + kBackwardLaunches,
+                      " kernels a block and micro-batch"));
+  return out;
 }
 
 }  // namespace nibble

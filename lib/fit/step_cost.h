@@ -16,13 +16,26 @@ struct Rates {
   // Of a processor, as kernels/machine_rates.h measures them; 0: products are bound by memory.
   double expanded_weights = 0.0, vector_flops = 0.0;
   double matmul_share = 0.70, memory_share = 0.75;
+  // Of a GPU: what the host takes to launch a kernel, and what passes between one kernel and the
+  // next on the device. Whichever takes longer, host or device, is what a step takes.
+  double launch_seconds = 0.0, gap_seconds = 0.0;
+  bool hides_expansion = false;  // behind the products before
 };
 inline constexpr double kMeasuredShare = 0.85;
+inline constexpr double kLaunchSeconds = 3.5e-6, kReplayedLaunchSeconds = 1e-6, kGapSeconds = 1e-6;
+
+/// Kernels of one block on a GPU, forward and backward, with 4-bit weights and adapters on all
+/// linear layers, and of one that decodes; of a chunk of the loss. As scripts/kernel-report counts
+/// them.
+inline constexpr double kForwardLaunches = 32.0, kBackwardLaunches = 48.0, kDecodeLaunches = 17.0,
+                        kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
 
 struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
   double recompute_flops = 0.0, recompute_bytes = 0.0;  // of these, for what is made again
-  double update_bytes = 0.0;                            // of an update
+  double expand_bytes = 0.0;  // of a micro-batch: frozen weights made what products read
+  double update_bytes = 0.0;  // of an update
+  double launches = 0.0, update_launches = 0.0;  // of kernels, on a GPU
 
   /// Of an update over `micro_batches`.
   double seconds(const Rates& rates, int64_t micro_batches) const;

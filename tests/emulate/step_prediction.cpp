@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What nibble-fit's model predicts for the steps that scripts/kernel-report sets beside its aims.
+// One JSON object a line: the parts of a step's time in seconds, tokens a second when kernels are
+// launched one by one, when a graph replays them, and with a graph when weights are expanded in
+// turn with the products, or are kept expanded; or the memory, or the longest sequence.
+#include <cmath>
+#include <cstdio>
+
+#include "fit/catalogue.h"
+#include "fit/infer_cost.h"
+#include "fit/question.h"
+#include "fit/step_cost.h"
+
+namespace nibble {
+namespace {
+
+Question question(const char* model, int64_t rank, int64_t length) {
+  Question q;
+  for (const KnownModel& known : known_models())
+    if (known.name == model) q.config = known.config;
+  set_quantized(q.config, "nf4");
+  q.lora.rank = rank;
+  q.train.batch_size = 1;
+  q.train.row_length = q.train.longest = length;
+  q.train.device = DeviceKind::kCuda;
+  return q;
+}
+
+void training(const char* model, const char* gpu, int64_t batch) {
+  Question q = question(model, 16, 2048);
+  q.train.batch_size = batch;
+  const Model shape = prepare(q);
+  const StepCost cost = training_cost(shape, q.train);
+  Question kept = q;
+  kept.train.weights.kept_layers = q.config.layers;
+  Rates eager = find_gpu(gpu_catalogue(""), gpu).rates(), replayed = eager;
+  replayed.launch_seconds = 0.0;
+  Rates in_turn = replayed;
+  in_turn.hides_expansion = false;
+  const double tokens = static_cast<double>(q.train.tokens());
+  const auto rate = [&](const StepCost& c, const Rates& r) { return tokens / c.seconds(r, 1); };
+  const double memory = eager.memory_bytes * eager.memory_share;
+  printf(
+      "{\"row\":\"training\",\"model\":\"%s\",\"gpu\":\"%s\",\"batch\":%lld,\"products\":%.6f,"
+      "\"expansion\":%.6f,\"rest\":%.6f,\"gaps\":%.6f,\"host\":%.6f,\"eager\":%.0f,"
+      "\"replayed\":%.0f,\"in_turn\":%.0f,\"kept\":%.0f,\"memory\":%llu}\n",
+      model, gpu, static_cast<long long>(batch),
+      cost.flops / (eager.matmul_flops * eager.matmul_share), cost.expand_bytes / memory,
+      (cost.bytes + cost.update_bytes) / memory,
+      (cost.launches + cost.update_launches) * eager.gap_seconds,
+      (cost.launches + cost.update_launches) * eager.launch_seconds, rate(cost, eager),
+      rate(cost, replayed), rate(cost, in_turn), rate(training_cost(shape, kept.train), replayed),
+      static_cast<unsigned long long>(plan(q, shape).total()));
+}
+
+void least_memory(const char* model) {
+  Question q = question(model, 16, 2048);
+  q.train.recompute = Recompute::kLayer;
+  q.train.optimizer.name = "adamw-8bit";
+  for (const bool host : {false, true}) {
+    q.train.weights.host_embedding = host;
+    const MemoryPlan p = plan(q);
+    printf("{\"row\":\"memory\",\"model\":\"%s\",\"host_embedding\":%d,\"total\":%llu,\"items\":{",
+           model, host, static_cast<unsigned long long>(p.total()));
+    for (size_t i = 0; i < p.items.size(); ++i)
+      printf("%s\"%s\":%llu", i == 0 ? "" : ",", p.items[i].first.c_str(),
+             static_cast<unsigned long long>(p.items[i].second));
+    printf("}}\n");
+  }
+}
+
+void longest_context(const char* model, const char* gpu) {
+  Question q = question(model, 32, 2048);
+  q.train.recompute = Recompute::kLayer;
+  q.train.optimizer.name = "adamw-8bit";
+  q.config.max_position = 1 << 20;
+  const uint64_t limit = find_gpu(gpu_catalogue(""), gpu).usable_bytes();
+  printf("{\"row\":\"context\",\"model\":\"%s\",\"gpu\":\"%s\",\"limit\":%llu,\"tokens\":%lld}\n",
+         model, gpu, static_cast<unsigned long long>(limit),
+         static_cast<long long>(find_largest(q, Find::kSequence, limit)));
+}
+
+void decoding(const char* model, const char* gpu) {
+  Question q = question(model, 16, 2048);
+  q.training = false;
+  q.infer = {.batch_size = 1, .context = 2048};
+  const Model shape = prepare(q);
+  Rates rates = find_gpu(gpu_catalogue(""), gpu).rates();
+  const double eager = 1.0 / decoding_seconds(shape, q.infer, DeviceKind::kCuda, rates);
+  rates.launch_seconds = 0.0;
+  const double replayed = 1.0 / decoding_seconds(shape, q.infer, DeviceKind::kCuda, rates);
+  printf(
+      "{\"row\":\"decoding\",\"model\":\"%s\",\"gpu\":\"%s\",\"eager\":%.0f,\"replayed\":%.0f}\n",
+      model, gpu, eager, replayed);
+}
+
+}  // namespace
+}  // namespace nibble
+
+int main() {
+  using namespace nibble;
+  for (const char* gpu : {"H200", "H100 SXM", "A100 80GB", "RTX 4090", "B200"})
+    for (const char* model : {"Qwen3-8B", "Qwen3-0.6B"})
+      for (const int64_t batch : {1, 8}) training(model, gpu, batch);
+  least_memory("Qwen3-8B");
+  longest_context("Llama-3.1-8B", "RTX 4090");
+  for (const char* gpu : {"H200", "H100 SXM", "RTX 4090"}) decoding("Qwen3-8B", gpu);
+}

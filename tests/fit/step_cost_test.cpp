@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The predicted time of a training step: figures counted by hand for one shape, and that more work
+// never takes less.
+#include "fit/step_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "fit/catalogue.h"
+#include "fit/question.h"
+#include "support/tiny_model.h"
+
+namespace nibble {
+namespace {
+
+// A block: q 64x64, k and v 32x64, o 64x64, gate and up 128x64, down 64x128: 36,864 weights; its
+// adapters of rank 4: 512 + 2 x 384 + 512 + 3 x 768 = 4,096 numbers.
+Question question() {
+  Question q;
+  q.config = parse_model_config(test::tiny_config("llama"), "config.json");
+  ModelConfig& c = q.config;
+  c.vocab_size = 100;
+  c.hidden_size = 64;
+  c.heads = 2;
+  c.kv_heads = 1;
+  c.head_dim = 32;
+  c.intermediate_size = 128;
+  c.layers = 2;
+  c.layer_window.clear();
+  c.window = 0;
+  c.max_position = 4096;
+  set_quantized(c, "nf4");
+  q.lora.rank = 4;
+  q.train.batch_size = 1;
+  q.train.row_length = q.train.longest = 32;
+  q.train.device = DeviceKind::kCuda;
+  return q;
+}
+
+StepCost cost(const Question& q) {
+  return training_cost(prepare(q), q.train);
+}
+
+TEST(StepCost, IsWhatOneCountsByHand) {
+  const Question q = question();
+  const StepCost c = cost(q);
+  // Of 32 tokens: forward 64 x (73,728 + 8,192) and attention 2 x 32 x 32 x 64 x 2; backward
+  // 64 x (73,728 + 2 x 8,192) and 2.5 times attention; the head twice 64 x 6,400.
+  const double attention = 262'144.0;
+  EXPECT_DOUBLE_EQ(c.flops, 64.0 * 81'920 + 64.0 * 90'112 + 3.5 * attention + 2.0 * 409'600);
+  // Twice: half a byte of code and 1/64 of a scale read, two bytes written for each weight.
+  EXPECT_DOUBLE_EQ(c.expand_bytes, 2.0 * 73'728 * (0.5 + 1.0 / 64 + 2.0));
+  EXPECT_DOUBLE_EQ(c.launches, 2.0 * (32 + 48) + 7.0);
+  Rates rates{.matmul_flops = 1e9, .memory_bytes = 1e8, .matmul_share = 0.5, .memory_share = 0.5};
+  const double products = c.flops / 5e8, expansion = c.expand_bytes / 5e7;
+  const double rest = c.bytes / 5e7, update = c.update_bytes / 5e7;
+  EXPECT_DOUBLE_EQ(c.seconds(rates, 3), 3 * (products + expansion + rest) + update);
+  rates.hides_expansion = true;
+  EXPECT_DOUBLE_EQ(c.seconds(rates, 1), std::max(products, expansion) + rest + update);
+  rates.gap_seconds = 1e-3;
+  EXPECT_DOUBLE_EQ(c.seconds(rates, 1),
+                   std::max(products, expansion) + rest + update + 1e-3 * (167 + 12));
+  rates.launch_seconds = 10.0;  // the host is what is waited for
+  EXPECT_DOUBLE_EQ(c.seconds(rates, 2), 10.0 * (2 * 167 + 12));
+}
+
+TEST(StepCost, WeightsKeptExpandedCostNothing) {
+  Question q = question();
+  const double all = cost(q).expand_bytes;
+  q.train.weights.kept_layers = 1;
+  EXPECT_DOUBLE_EQ(cost(q).expand_bytes, all / 2);
+  q.train.weights.kept_layers = 2;
+  EXPECT_EQ(cost(q).expand_bytes, 0.0);
+}
+
+TEST(StepCost, MoreWorkNeverTakesLess) {
+  const Rates h100 = find_gpu(gpu_catalogue(""), "H100 SXM").rates();
+  using Change = void (*)(Question&);
+  for (const Change change : {
+           Change{[](Question& q) { q.train.batch_size *= 2; }},
+           Change{[](Question& q) { q.train.longest = q.train.row_length *= 2; }},
+           Change{[](Question& q) { q.config.layers *= 2; }},
+           Change{[](Question& q) { q.config.vocab_size *= 64; }},
+           Change{[](Question& q) { q.lora.rank *= 2; }},
+           Change{[](Question& q) { q.train.recompute = Recompute::kLayer; }},
+       }) {
+    Question q = question();
+    q.train.batch_size = 64;  // so that the device is what is waited for
+    Rates eager = h100, replayed = h100;
+    replayed.launch_seconds = 0.0;
+    const StepCost less = cost(q);
+    change(q);
+    const StepCost more = cost(q);
+    EXPECT_GT(more.seconds(replayed, 1), less.seconds(replayed, 1));
+    EXPECT_GE(more.seconds(eager, 1), less.seconds(eager, 1));
+    EXPECT_GE(more.seconds(eager, 1), more.seconds(replayed, 1));
+  }
+}
+
+}  // namespace
+}  // namespace nibble
