@@ -73,7 +73,7 @@ TEST(Generation, MoreNeverTakesLess) {
         double before = 0.0;
         for (const int64_t batch : {1, 2, 8, 16, 17, 64, 256}) {
           const double step = decoding_seconds(model, {.batch_size = batch}, device, rates);
-          EXPECT_GT(step, before) << name << " " << type << " " << batch;
+          EXPECT_GE(step, before) << name << " " << type << " " << batch;
           before = step;
         }
         before = 0.0;
