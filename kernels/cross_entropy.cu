@@ -15,7 +15,7 @@ namespace nibble::cuda {
 namespace {
 
 constexpr int kThreads = 1024;
-constexpr int kHeld = 5;  // accesses of a thread that stay in registers
+constexpr int kHeld = 4;  // accesses of a thread that stay in registers
 constexpr size_t kStepBytes = size_t{16} * kThreads;
 constexpr size_t kStaticShared = 1024;  // no less than the kernel has beside
 

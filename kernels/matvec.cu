@@ -97,7 +97,7 @@ __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const 
         write_apart(staged + m * tile, tile, place_of<kWeights>(c, tile),
                     vectors.unit(m, begin + c));
     __syncthreads();
-#pragma unroll 2
+#pragma unroll(kRows <= 2 ? Weights::kUnroll : 1)
     for (int c = static_cast<int>(threadIdx.x) % kWarp * kWeights; c < columns;
          c += kWarp * kWeights) {
       typename Weights::Read reads[kOut];
@@ -134,7 +134,7 @@ __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const 
 // Four bits, kWeights codes a read: rows and blocks are multiples of them, reads aligned.
 template <int kWeights>
 struct CodeUnits {
-  static constexpr int kCount = kWeights;
+  static constexpr int kCount = kWeights, kUnroll = 2;
   struct alignas(kWeights / 2) Words {
     uint32_t word[kWeights / 8];
   };
@@ -229,7 +229,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 // Eight neighbouring weights a lane.
 template <class W>
 struct DenseUnits {
-  static constexpr int kCount = kUnit;
+  static constexpr int kCount = kUnit, kUnroll = 1;
   using Read = Packed<W, kUnit>;
   const W* weight;
   int64_t stride;

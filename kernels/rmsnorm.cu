@@ -3,6 +3,8 @@
 // once and written once. Where a row does not fit there, it is read again.
 #include "kernels/rmsnorm.h"
 
+#include <utility>
+
 #include "kernels/cuda/column_sums.h"
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
@@ -111,6 +113,14 @@ __device__ __forceinline__ int64_t head_of(int k) {
          group;
 }
 
+// body(0), body(1), ... as code of its own each: a loop that stays one moves what is held to
+// memory.
+template <int... kNumbers, class Body>
+__device__ __forceinline__ void for_each_number(std::integer_sequence<int, kNumbers...>,
+                                                const Body& body) {
+  (body(kNumbers), ...);
+}
+
 template <class T, class W, int kCount, int kLanes>
 __global__ void __launch_bounds__(kHeadWarps* kWarp)
     rmsnorm_heads_forward_kernel(T* inout, float* rstd, const W* weight, int64_t rows, HeadRows at,
@@ -118,17 +128,17 @@ __global__ void __launch_bounds__(kHeadWarps* kWarp)
   constexpr int kEach = kForwardHeads;
   const int lane = static_cast<int>(threadIdx.x) % kLanes, column = lane * kCount;
   const bool has = column < at.d;
-  Packed<T, kCount> x[kEach] = {};
+  Packed<T, kCount> x[kEach];
   Floats<kCount> w{};
   if (has) w = read<kCount>(weight + column);
 #pragma unroll
   for (int k = 0; k < kEach; ++k) {
     const int64_t row = head_of<kLanes, kEach>(k);
-    if (has && row < rows) x[k] = read_packed<kCount>(inout + at.offset(row) + column);
+    x[k] = has && row < rows ? read_packed<kCount>(inout + at.offset(row) + column)
+                             : Packed<T, kCount>{};
   }
   float mine = 0.0f;  // rstd of the head that has this lane's number in the group
-#pragma unroll
-  for (int k = 0; k < kEach; ++k) {
+  for_each_number(std::make_integer_sequence<int, kEach>(), [&](int k) {
     const int64_t row = head_of<kLanes, kEach>(k);
     Floats<kCount> v = floats(x[k]);
     float squares = 0.0f;
@@ -139,7 +149,7 @@ __global__ void __launch_bounds__(kHeadWarps* kWarp)
 #pragma unroll
     for (int i = 0; i < kCount; ++i) v.v[i] = v.v[i] * scale * w.v[i];
     if (has && row < rows) write(inout + at.offset(row) + column, v);
-  }
+  });
   const int64_t own = head_of<kLanes, kEach>(lane);
   if (lane < kEach && own < rows) rstd[own] = mine;
 }
