@@ -12,6 +12,8 @@ namespace nibble {
   TWIN(adamw, AdamW)                                 \
   TWIN(adamw8bit, AdamW8bit)                         \
   TWIN(adamw8bit_reset, AdamW8bit)                   \
+  TWIN(adapter_backward, AdapterBackward)            \
+  TWIN(adapter_forward, AdapterForward)              \
   TWIN(attention_backward, AttentionBackward)        \
   TWIN(attention_decode, AttentionDecode)            \
   TWIN(attention_forward, AttentionForward)          \

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/adapter.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
 #include "model/frozen_weights.h"
@@ -38,6 +39,26 @@ Slices slices(const LinearGroup& group) {
   }
   return out;
 }
+
+// The adapted parts' B, where they are in the group's outputs.
+class AdapterParts {
+ public:
+  AdapterParts(const LinearGroup& group, const ParameterSet& parameters, bool gradients) {
+    for (const Slice& s : slices(group)) {
+      const Projection& p = *s.part;
+      if (p.lora_a < 0) continue;
+      parts_[count_++] = {.b = parameters.compute(p.lora_b),
+                          .db = gradients ? parameters.gradient(p.lora_b) : Tensor{},
+                          .column = s.begin,
+                          .scale = p.lora_scale};
+    }
+  }
+  std::span<const AdapterPart> parts() const { return {parts_.data(), count_}; }
+
+ private:
+  std::array<AdapterPart, kMostParts> parts_{};
+  size_t count_ = 0;
+};
 
 int64_t rank_of(const Projection& p, const ParameterSet& parameters) {
   return p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
@@ -252,20 +273,8 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
       bias_forward({.inout = columns(io.y, s.begin, s.part->out_features), .bias = bias});
   if (!group.adapted()) return;
   project_down(group, io.xa, io.x, c);
-  int64_t at = 0;
-  for (const Slice& s : slices(group)) {
-    const Projection& p = *s.part;
-    if (p.lora_a < 0) continue;
-    const int64_t rank = rank_of(p, parameters);
-    matmul({.out = columns(io.y, s.begin, p.out_features),
-            .a = columns(io.xa, at, rank),
-            .b = parameters.compute(p.lora_b),
-            .b_transpose = Transpose::kYes,
-            .alpha = p.lora_scale,
-            .beta = 1.0f,
-            .scratch = c.matmul_scratch});
-    at += rank;
-  }
+  const AdapterParts adapters(group, parameters, false);
+  adapter_forward({.y = io.y, .xa = io.xa, .parts = adapters.parts(), .scratch = c.matmul_scratch});
 }
 
 void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {
@@ -297,26 +306,12 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io, const L
   if (!group.adapted()) return;
   const int64_t width = group.lora_width(parameters);
   const Tensor dxa = as_rows(c.lora_scratch, io.dy.dim(0), width);
-  int64_t at = 0;
-  for (const Slice& s : slices(group)) {
-    const Projection& p = *s.part;
-    if (p.lora_a < 0) continue;
-    const int64_t rank = rank_of(p, parameters);
-    const Tensor dy = columns(io.dy, s.begin, p.out_features);
-    matmul({.out = parameters.gradient(p.lora_b),
-            .a = dy,
-            .b = columns(io.xa, at, rank),
-            .a_transpose = Transpose::kYes,
-            .alpha = p.lora_scale,
-            .beta = 1.0f,
-            .scratch = c.matmul_scratch});
-    matmul({.out = columns(dxa, at, rank),
-            .a = dy,
-            .b = parameters.compute(p.lora_b),
-            .alpha = p.lora_scale,
-            .scratch = c.matmul_scratch});
-    at += rank;
-  }
+  const AdapterParts adapters(group, parameters, true);
+  adapter_backward({.dxa = dxa,
+                    .dy = io.dy,
+                    .xa = io.xa,
+                    .parts = adapters.parts(),
+                    .scratch = c.matmul_scratch});
   backward_down(group, io, dxa, c);
 }
 
