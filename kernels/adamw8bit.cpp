@@ -162,7 +162,9 @@ void check_state(const Args& args, const AdamW8bit& op) {
 
 namespace cpu {
 
-void adamw8bit(const AdamW8bit& op, Stream) {
+void adamw8bit(const AdamW8bit& given, Stream) {
+  const auto op = clipped(given);
+  if (!std::isfinite(op.gradient_scale)) return;
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(adamw8bit_block_range)(op, begin, end);
   });
@@ -187,6 +189,7 @@ void adamw8bit(const AdamW8bit& op, Stream stream) {
   check_state(args, op);
   args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
   args.require(op.step >= 1, "step starts at 1");
+  if (op.clip) args.check("clip", op.clip, {Dtype::kF32}, {1});
   NIBBLE_CALL_TWIN(args, adamw8bit, op, stream);
 }
 

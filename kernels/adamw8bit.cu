@@ -16,7 +16,8 @@ constexpr int kWarps = 8;
 constexpr int kEach = static_cast<int>(kStateBlock) / kWarp;
 
 struct Factors {
-  float b1, b2, c1, c2, scale;
+  float b1, b2, c1, c2;
+  GradientScale scale;
   float root_correction, epsilon, rate;  // segments with 8-bit state
   float small_epsilon, small_rate;       // segments with fp32 state
   double learning_rate;
@@ -39,7 +40,8 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   }
   __syncthreads();
   const int32_t number = static_cast<int32_t>(blockIdx.x * kWarps + threadIdx.x / kWarp);
-  if (number >= segments.chunks) return;
+  const float scale = f.scale.get();
+  if (number >= segments.chunks || !isfinite(scale)) return;
   const Chunk chunk = find_chunk(segments, number, kStateBlock);
   const Segment& segment = segments.segment[chunk.index];
   const bool small = segment.count < kSmallSegment;
@@ -57,7 +59,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const bool decays = segment.weight_decay > 0.0f;
   float m[kEach] = {}, v[kEach] = {};
   for (int i = 0; i < count; ++i) {
-    const float g = product(s.gradients[at + i], f.scale);
+    const float g = product(s.gradients[at + i], scale);
     m[i] = small ? s.m_small[small_at + i] : product(m_map[s.m_codes[at + i]], m_absmax);
     v[i] = small ? s.v_small[small_at + i] : product(v_map[s.v_codes[at + i]], v_absmax);
     m[i] = fmaf(f.c1, g, product(m[i], f.b1));
@@ -102,7 +104,7 @@ void adamw8bit(const AdamW8bit& op, Stream stream) {
       .b2 = static_cast<float>(op.beta2),
       .c1 = static_cast<float>(1.0 - op.beta1),
       .c2 = static_cast<float>(1.0 - op.beta2),
-      .scale = op.gradient_scale,
+      .scale = gradient_scale(op.gradient_scale, op.clip),
       .root_correction = static_cast<float>(correction2),
       .epsilon = static_cast<float>(op.epsilon),
       .rate = static_cast<float>(-op.learning_rate / correction1),

@@ -2,6 +2,7 @@
 #include "kernels/optimizer.h"
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/segment_blocks.h"
 
@@ -126,24 +127,34 @@ HWY_EXPORT(sgd_blocks);
 HWY_EXPORT(sum_of_squares);
 
 void check_flat(const Args& args, const Tensor& values, std::span<const ParameterRange> segments,
-                int64_t step) {
+                int64_t step, const Tensor& clip) {
   args.require(values.rank == 1, "values is no vector");
   args.check_like("values", values, {Dtype::kF32}, values);
   check_segments(args, segments, values.dim(0));
   args.require(step >= 1, "step starts at 1");
+  if (clip) args.check("clip", clip, {Dtype::kF32}, {1});
 }
 
 }  // namespace
 
+double clip_factor(double norm, double limit) {
+  if (!std::isfinite(norm)) return std::numeric_limits<double>::quiet_NaN();
+  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
+}
+
 namespace cpu {
 
-void adamw(const AdamW& op, Stream) {
+void adamw(const AdamW& given, Stream) {
+  const auto op = clipped(given);
+  if (!std::isfinite(op.gradient_scale)) return;
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(adamw_blocks)(op, begin, end);
   });
 }
 
-void sgd(const Sgd& op, Stream) {
+void sgd(const Sgd& given, Stream) {
+  const auto op = clipped(given);
+  if (!std::isfinite(op.gradient_scale)) return;
   parallel_blocks(op.segments, [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(sgd_blocks)(op, begin, end);
   });
@@ -164,14 +175,17 @@ void l2_norm(const L2Norm& op, Stream) {
   parallel_for(ceil_div(n, length), 1, std::cref(body));
   double total = 0.0;
   for (const double s : sums) total += s;
-  *op.out = std::sqrt(total);
+  const double norm = std::sqrt(total);
+  if (op.out) *op.out = norm;
+  if (op.norm) *op.norm.as<float>() = static_cast<float>(norm);
+  if (op.clip) *op.clip.as<float>() = static_cast<float>(clip_factor(norm, op.limit));
 }
 
 }  // namespace cpu
 
 void adamw(const AdamW& op, Stream stream) {
   const Args args("adamw", stream);
-  check_flat(args, op.values, op.segments, op.step);
+  check_flat(args, op.values, op.segments, op.step, op.clip);
   args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
   args.check_like("m", op.m, {Dtype::kF32}, op.values);
   args.check_like("v", op.v, {Dtype::kF32}, op.values);
@@ -180,20 +194,26 @@ void adamw(const AdamW& op, Stream stream) {
 
 void sgd(const Sgd& op, Stream stream) {
   const Args args("sgd", stream);
-  check_flat(args, op.values, op.segments, op.step);
+  check_flat(args, op.values, op.segments, op.step, op.clip);
   args.check_like("gradients", op.gradients, {Dtype::kF32}, op.values);
   args.require(op.momentum || op.beta == 0.0, "beta needs momentum");
   if (op.momentum) args.check_like("momentum", op.momentum, {Dtype::kF32}, op.values);
   NIBBLE_CALL_TWIN(args, sgd, op, stream);
 }
 
+void l2_norm(const L2Norm& op, Stream stream) {
+  const Args args("l2_norm", stream);
+  args.check_like("in", op.in, {Dtype::kF32}, op.in);
+  args.require(op.in.elements() > 0, "in is empty");
+  if (op.norm) args.check("norm", op.norm, {Dtype::kF32}, {1});
+  if (op.clip) args.check("clip", op.clip, {Dtype::kF32}, {1});
+  NIBBLE_CALL_TWIN(args, l2_norm, op, stream);
+}
+
 double l2_norm(const Tensor& tensor, Stream stream) {
   if (tensor.elements() == 0) return 0.0;
-  const Args args("l2_norm", stream);
-  args.check_like("tensor", tensor, {Dtype::kF32}, tensor);
   double norm = 0.0;
-  const L2Norm op{.in = tensor, .out = &norm};
-  NIBBLE_CALL_TWIN(args, l2_norm, op, stream);
+  l2_norm({.in = tensor, .out = &norm}, stream);
   return norm;
 }
 

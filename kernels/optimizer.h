@@ -33,7 +33,8 @@ struct AdamW {
   Tensor m, v;       // (P) f32 read and written
   std::span<const ParameterRange> segments;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  float gradient_scale = 1.0f;  // multiplies every gradient (clipping)
+  float gradient_scale = 1.0f;  // multiplies every gradient
+  Tensor clip = {};             // (1) f32, multiplies gradient_scale; not finite: nothing changes
   int64_t step = 1;             // 1-based
 };
 
@@ -46,6 +47,7 @@ struct AdamW8bit {
   std::span<const ParameterRange> segments;
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   float gradient_scale = 1.0f;
+  Tensor clip = {};
   int64_t step = 1;
 };
 int64_t adamw8bit_blocks(std::span<const ParameterRange> segments);
@@ -59,6 +61,7 @@ struct Sgd {
   std::span<const ParameterRange> segments;
   double learning_rate = 0, beta = 0.0;
   float gradient_scale = 1.0f;
+  Tensor clip = {};
   int64_t step = 1;
 };
 
@@ -67,11 +70,19 @@ void adamw8bit(const AdamW8bit& op, Stream stream = current_stream());
 void sgd(const Sgd& op, Stream stream = current_stream());
 
 /// The 2-norm of a dense f32 tensor, summed in double: on the CPU the same bits whatever the thread
-/// count and the instruction set, on CUDA at every rerun. Waits for the stream.
+/// count and the instruction set, on CUDA at every rerun. And what clips gradients by it, as
+/// torch.nn.utils.clip_grad_norm_ does: min(1, limit / (norm + 1e-6)), 1 without a limit, NaN where
+/// the norm is not finite, by which an update changes nothing. Waits only for `out`.
 struct L2Norm {
-  Tensor in;
-  double* out;  // of the host
+  Tensor in;                    // (P) f32
+  double* out = nullptr;        // of the host; null: not wanted
+  Tensor norm = {}, clip = {};  // (1) f32 written; absent: not wanted
+  double limit = 0.0;           // 0: none
 };
+void l2_norm(const L2Norm& op, Stream stream = current_stream());
 double l2_norm(const Tensor& tensor, Stream stream = current_stream());
+
+/// The factor for a norm and a limit.
+double clip_factor(double norm, double limit);
 
 }  // namespace nibble

@@ -62,6 +62,13 @@ void parallel_blocks(std::span<const ParameterRange> segments, const Body& body)
   parallel_for(count_blocks(segments), kGrain, std::cref(body));
 }
 
+/// The update with its clip factor, of the host, in its gradient_scale.
+template <class Op>
+Op clipped(Op op) {
+  if (op.clip) op.gradient_scale *= *op.clip.template as<float>();
+  return op;
+}
+
 /// Throws BugError unless all segments lie in [0, elements).
 inline void check_segments(const Args& args, std::span<const ParameterRange> segments,
                            int64_t elements) {

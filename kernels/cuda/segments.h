@@ -25,6 +25,16 @@ struct Segments {
   int32_t count = 0, chunks = 0;
 };
 
+/// What multiplies gradients, known on the host and, where there is a clip factor, on the device.
+struct GradientScale {
+  float by;
+  const float* clip;
+  __device__ __forceinline__ float get() const { return clip ? product(by, *clip) : by; }
+};
+inline GradientScale gradient_scale(float by, const Tensor& clip) {
+  return {by, device_pointer<float>(clip)};
+}
+
 /// What chunk `chunk` of the launch is: elements [begin, begin + count) of segment `index`.
 struct Chunk {
   int32_t index;

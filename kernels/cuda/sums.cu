@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-double total(const Tensor& in, SumOf what, Stream stream, const char* name) {
+const double* total_on_device(const Tensor& in, SumOf what, Stream stream, const char* name) {
   Queue& q = queue(stream);
   const int64_t count = in.elements();
   const int64_t part = std::max(kLeastPart, (count + kPartialSums - 2) / (kPartialSums - 1));
@@ -50,9 +50,18 @@ double total(const Tensor& in, SumOf what, Stream stream, const char* name) {
   launch(total_kernel<double>,
          {.grid = dim3(1), .block = threads, .stream = q.stream, .name = name}, sum, q.partial_sums,
          static_cast<int64_t>(blocks), static_cast<int64_t>(blocks), false);
+  return sum;
+}
+
+double read_total(const double* sum, Stream stream, const char* name) {
+  const Queue& q = queue(stream);
   check(cudaMemcpyAsync(q.result, sum, sizeof(double), cudaMemcpyDeviceToHost, q.stream), name);
   check(cudaStreamSynchronize(q.stream), name);
   return *q.result;
+}
+
+double total(const Tensor& in, SumOf what, Stream stream, const char* name) {
+  return read_total(total_on_device(in, what, stream, name), stream, name);
 }
 
 }  // namespace nibble::cuda

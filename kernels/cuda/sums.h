@@ -8,7 +8,11 @@ namespace nibble::cuda {
 
 enum class SumOf : bool { kValues, kSquares };
 
-/// Of a dense f32 tensor. Waits for the stream.
+/// Of a dense f32 tensor: where on the device the sum will be, until the stream's next sum.
+const double* total_on_device(const Tensor& in, SumOf what, Stream stream, const char* name);
+/// That sum; waits for the stream.
+double read_total(const double* sum, Stream stream, const char* name);
+/// Both.
 double total(const Tensor& in, SumOf what, Stream stream, const char* name);
 
 }  // namespace nibble::cuda

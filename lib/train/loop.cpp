@@ -5,7 +5,6 @@
 #include "base/profile.h"
 #include "base/signals.h"
 #include "io/memory.h"
-#include "kernels/optimizer.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -79,7 +78,6 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
         {.seed = options.seed, .micro_batch = static_cast<uint64_t>(at.micro_batches) + i});
   }
   result.loss = loss / static_cast<double>(result.trained);
-  result.gradient_norm = l2_norm(parameters.gradients());
   return result;
 }
 
@@ -147,7 +145,7 @@ void TrainingRun::State::run(const TrainReport& report) {
   // A checkpoint may be of the step where patience ran out.
   while (at.step < total_steps && !enough()) {
     const auto begin = Clock::now();
-    const StepResult r = gradients(at.step);
+    StepResult r = gradients(at.step);
     if (r.stopped || stop_signal() != 0) {
       save(report);
       throw StoppedError(cat("stopped by signal ", stop_signal(), " after step ", at.step,
@@ -155,12 +153,11 @@ void TrainingRun::State::run(const TrainReport& report) {
     }
     refuse_bad_step(at.step, r, report);
     const double rate = schedule.rate(at.step + 1);
-    const double limit = options.max_grad_norm;
-    // As torch.nn.utils.clip_grad_norm_.
-    const double clip = limit > 0 ? std::min(1.0, limit / (r.gradient_norm + 1e-6)) : 1.0;
     if (r.trained > 0) {
       const Span span("update");
-      optimizer->update(at.step + 1, rate, clip);
+      optimizer->update(at.step + 1, rate, options.max_grad_norm);
+      r.gradient_norm = optimizer->gradient_norm();
+      refuse_bad_step(at.step, r, report);  // such an update has changed nothing
     }
     at.micro_batches += static_cast<int64_t>(order->rows_of(at.step).size());
     ++at.step;

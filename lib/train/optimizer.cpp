@@ -11,7 +11,12 @@ Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parame
       parameters_(parameters),
       segments_(parameters.segments(static_cast<float>(options.weight_decay))),
       state_(take_optimizer_state(arena, options, parameters)) {
-  if (!arena.measuring()) reset();
+  if (arena.measuring()) return;
+  reset();
+  clip_memory_ = DeviceMemory(2 * sizeof(float), arena.device());
+  const Tensor both = make_tensor(clip_memory_.data(), Dtype::kF32, {2}, arena.device());
+  clip_ = rows(both, 0, 1);
+  norm_ = rows(both, 1, 1);
 }
 
 Tensor Optimizer::state(std::string_view name) const {
@@ -32,7 +37,8 @@ AdamW8bit Optimizer::adamw8bit_op() const {
           .segments = segments_,
           .beta1 = static_cast<float>(options_.beta1),
           .beta2 = static_cast<float>(options_.beta2),
-          .epsilon = static_cast<float>(options_.epsilon)};
+          .epsilon = static_cast<float>(options_.epsilon),
+          .clip = clip_};
 }
 
 void Optimizer::reset() {
@@ -40,8 +46,16 @@ void Optimizer::reset() {
   if (kind_ == Kind::kAdamW8bit) adamw8bit_reset(adamw8bit_op());
 }
 
-void Optimizer::update(int64_t step, double learning_rate, double gradient_scale) {
-  const auto rate = static_cast<float>(learning_rate), scale = static_cast<float>(gradient_scale);
+double Optimizer::gradient_norm() const {
+  float norm = 0.0f;
+  copy(view(&norm, {1}), norm_);
+  synchronize();
+  return static_cast<double>(norm);
+}
+
+void Optimizer::update(int64_t step, double learning_rate, double max_norm) {
+  const auto rate = static_cast<float>(learning_rate);
+  l2_norm({.in = parameters_.gradients(), .norm = norm_, .clip = clip_, .limit = max_norm});
   switch (kind_) {
     case Kind::kAdamW:
       adamw({.values = parameters_.values(),
@@ -53,13 +67,12 @@ void Optimizer::update(int64_t step, double learning_rate, double gradient_scale
              .beta1 = static_cast<float>(options_.beta1),
              .beta2 = static_cast<float>(options_.beta2),
              .epsilon = static_cast<float>(options_.epsilon),
-             .gradient_scale = scale,
+             .clip = clip_,
              .step = step});
       break;
     case Kind::kAdamW8bit: {
       AdamW8bit op = adamw8bit_op();
       op.learning_rate = rate;
-      op.gradient_scale = scale;
       op.step = step;
       adamw8bit(op);
       break;
@@ -71,7 +84,7 @@ void Optimizer::update(int64_t step, double learning_rate, double gradient_scale
            .segments = segments_,
            .learning_rate = rate,
            .beta = static_cast<float>(options_.momentum),
-           .gradient_scale = scale,
+           .clip = clip_,
            .step = step});
       break;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fit/optimizer_state.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 
@@ -16,9 +17,12 @@ class Optimizer {
   /// Takes state from the arena. Throws UsageError for an unknown name.
   Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena);
 
-  /// One update, the `step`-th (from 1), with gradients scaled by gradient_scale first. Refreshes
-  /// the parameters' compute copies.
-  void update(int64_t step, double learning_rate, double gradient_scale);
+  /// One update, the `step`-th (from 1), by gradients clipped to a norm (0: not clipped). Refreshes
+  /// the parameters' compute copies. On a device nothing waits. Where the norm is not finite
+  /// nothing changes.
+  void update(int64_t step, double learning_rate, double max_norm);
+  /// The norm of the last update's gradients, before they were clipped. Waits for the update.
+  double gradient_norm() const;
 
   /// State tensors by name, for checkpoints.
   const OptimizerState& state() const { return state_; }
@@ -35,6 +39,8 @@ class Optimizer {
   const ParameterSet& parameters_;
   std::vector<ParameterRange> segments_;
   OptimizerState state_;
+  DeviceMemory clip_memory_;
+  Tensor clip_, norm_;  // (1) f32
 };
 
 }  // namespace nibble

@@ -9,11 +9,13 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 #include "base/checked.h"
 #include "base/threads.h"
 #include "kernels/code_books.h"
 #include "support/hash_noise.h"
+#include "support/op_harness.h"
 #include "support/simd_targets.h"
 #include "support/test_vector.h"
 
@@ -314,6 +316,109 @@ TEST(L2Norm, IsTheSameOnEveryTargetAndTeam) {
   }
   set_threads(before);
   EXPECT_EQ(l2_norm(test_view(static_cast<float*>(nullptr), {0})), 0.0);
+}
+
+TEST(L2Norm, LeavesNormAndClipFactorWhereTheGradientsAre) {
+  for (const int64_t n : {1, 9, 4097})
+    for (const double limit : {0.0, 0.25, 1e6}) {
+      OpCase op(cat("l2_norm (", n, ") limit ", limit), 81);
+      Buffer& in = op.input("in", Dtype::kF32, {n});
+      Buffer& norm = op.output("norm", Dtype::kF32, {1});
+      Buffer& clip = op.output("clip", Dtype::kF32, {1});
+      double squares = 0.0;
+      for (const double x : in.values()) squares += x * x;
+      const double root = std::sqrt(squares);
+      const auto near = [](double x) { return Bounded(x, x * 1e-12); };  // of sums in double
+      op.want(norm, {near(root)});
+      op.want(clip, {near(limit > 0 ? std::min(1.0, limit / (root + 1e-6)) : 1.0)});
+      op.check([&] {
+        l2_norm({.in = in.tensor(), .norm = norm.tensor(), .clip = clip.tensor(), .limit = limit});
+      });
+    }
+}
+
+// What one call of the optimizer of that name leaves, with gradients that have norm 2 and a NaN or
+// not, clipped or scaled by the host.
+struct Updated {
+  std::vector<double> values, m, v;
+  bool operator==(const Updated&) const = default;
+};
+Updated updated(const std::string& name, bool on_device, double scale, bool broken) {
+  constexpr int64_t kN = 300;
+  OpCase op(cat(name, " clipped"), 82);
+  Buffer& values = op.in_place("values", Dtype::kF32, {kN});
+  Buffer& gradients = op.input("gradients", Dtype::kF32, {kN});
+  Buffer& m = op.in_place("m", Dtype::kF32, {kN});
+  Buffer& v = op.in_place("v", Dtype::kF32, {kN});
+  Buffer& norm = op.output("norm", Dtype::kF32, {1});
+  Buffer& clip = op.output("clip", Dtype::kF32, {1});
+  v.fill_uniform(op.rng(), 0.0, 1.0);
+  if (broken) gradients.set(7, std::numeric_limits<double>::quiet_NaN());
+  const ParameterRange all{.begin = 0, .count = kN, .weight_decay = 0.1f};
+  op.run([&] {
+    const Tensor factor = on_device ? clip.tensor() : Tensor{};
+    const float by = on_device ? 1.0f : static_cast<float>(scale);
+    if (on_device)
+      l2_norm({.in = gradients.tensor(), .norm = norm.tensor(), .clip = factor, .limit = 0.5});
+    if (name == "adamw")
+      adamw({.values = values.tensor(),
+             .gradients = gradients.tensor(),
+             .m = m.tensor(),
+             .v = v.tensor(),
+             .segments = {&all, 1},
+             .learning_rate = 0.1,
+             .gradient_scale = by,
+             .clip = factor});
+    else if (name == "adamw8bit")
+      adamw8bit({.values = values.tensor(),
+                 .gradients = gradients.tensor(),
+                 .m_small = m.tensor(),
+                 .v_small = v.tensor(),
+                 .segments = {&all, 1},
+                 .learning_rate = 0.1,
+                 .gradient_scale = by,
+                 .clip = factor});
+    else
+      sgd({.values = values.tensor(),
+           .gradients = gradients.tensor(),
+           .momentum = m.tensor(),
+           .segments = {&all, 1},
+           .learning_rate = 0.1,
+           .beta = 0.9,
+           .gradient_scale = by,
+           .clip = factor,
+           .step = 2});
+  });
+  return {values.values(), m.values(), v.values()};
+}
+
+TEST(Optimizer, ClipsByAFactorThatIsWhereTheGradientsAre) {
+  OpCase op("norm", 82);
+  op.in_place("values", Dtype::kF32, {300});
+  const double norm = std::sqrt([&] {
+    double squares = 0.0;
+    for (const double x : op.input("gradients", Dtype::kF32, {300}).values()) squares += x * x;
+    return squares;
+  }());
+  ASSERT_GT(norm, 0.5);
+  for (const std::string name : {"adamw", "adamw8bit", "sgd"}) {
+    const Updated by_host = updated(name, false, clip_factor(norm, 0.5), false);
+    EXPECT_EQ(updated(name, true, 1.0, false), by_host) << name;
+    EXPECT_NE(updated(name, false, 1.0, false), by_host) << name;
+  }
+}
+
+TEST(Optimizer, ChangesNothingByGradientsThatAreNotFinite) {
+  for (const std::string name : {"adamw", "adamw8bit", "sgd"}) {
+    OpCase op("start", 82);
+    const Buffer& values = op.in_place("values", Dtype::kF32, {300});
+    op.input("gradients", Dtype::kF32, {300});
+    const Buffer& m = op.in_place("m", Dtype::kF32, {300});
+    Buffer& v = op.in_place("v", Dtype::kF32, {300});
+    v.fill_uniform(op.rng(), 0.0, 1.0);
+    EXPECT_EQ(updated(name, true, 1.0, true), (Updated{values.values(), m.values(), v.values()}))
+        << name;
+  }
 }
 
 TEST(Optimizer, RefusesStateThatDoesNotFit) {
