@@ -122,9 +122,6 @@ std::string time_left(std::chrono::steady_clock::time_point begin, int64_t done,
 }
 
 Json run_tasks(const Options& o, ToolContext& context) {
-  // Questions that begin alike are read as a tree, which the CUDA half does not do.
-  if (parse_device(context.device).on_cuda())
-    throw UnavailableError("--device=cuda: benchmarks run on the CPU; use --device=cpu");
   std::vector<TaskRun> runs;
   std::optional<FewShotOrder> order;
   if (!o.few_shot_order.empty()) order = parse_few_shot_order(o.few_shot_order);
@@ -138,7 +135,7 @@ Json run_tasks(const Options& o, ToolContext& context) {
   EvaluateOptions options{.batch_tokens = o.batch_size * 1024,
                           .batch_size = o.batch_size,
                           .compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16};
-  const auto session = open_session(o, options.compute, {});
+  const auto session = open_session(o, options.compute, parse_device(context.device));
   options.context = o.length > 0 ? o.length : session->model.config.max_position;
 
   Json head = log_head(runs, context.seed, options);

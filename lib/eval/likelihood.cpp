@@ -11,6 +11,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "model/step.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 namespace {
@@ -78,17 +79,25 @@ class Runner {
  public:
   Runner(const Model& model, const Plan& plan, Dtype compute)
       : model_(model),
+        device_(model.embedding.weight.device),
+        stream_(device_),
         rope_(make_rope_table(model.config.rope, model.config.head_dim, plan.longest)) {
     const StepOptions options = {.tokens = *std::ranges::max_element(plan.tokens),
                                  .longest = plan.longest,
                                  .labelled = plan.rows,
                                  .compute = compute,
                                  .training = false};
-    arena_ = make_arena({}, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
-    losses_.resize(static_cast<size_t>(plan.rows));
+    const StreamScope scope(stream_.get());
+    own_arena_ = make_arena(device_, [&](Arena& a) {
+      place_rope_table(rope_, a);
+      losses_ = a.take(Dtype::kF32, {plan.rows});
+      targets_ = a.take(Dtype::kI32, {plan.rows});
+    });
+    arena_ = make_arena(device_, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
   }
 
   void run(std::span<const ScoredIds* const> sequences, std::span<Likelihood> out) {
+    const StreamScope scope(stream_.get());
     sequences_ = sequences;
     make_tree(sequences, batch_, predictions_);
     values_.resize(predictions_.size());
@@ -107,13 +116,32 @@ class Runner {
     bool greedy = false;
   };
 
+  // On a device, a copy of its logits and losses; waits for it.
+  Tensor on_host(const Tensor& logits, const Tensor& losses) {
+    host_losses_.resize(static_cast<size_t>(losses.dim(0)));
+    copy(view(host_losses_.data(), {losses.dim(0)}), losses);
+    if (!device_.on_cuda()) return logits;
+    const size_t bytes = static_cast<size_t>(logits.elements()) * dtype_bytes(logits.dtype);
+    if (bytes > host_bytes_) {
+      host_logits_ = HostMemory(bytes, device_);
+      host_bytes_ = bytes;
+    }
+    const Tensor host =
+        make_tensor(host_logits_.data(), logits.dtype, {logits.dim(0), logits.dim(1)});
+    copy(host, logits);
+    synchronize();
+    return host;
+  }
+
   // The predictions of rows [first, first + m).
-  void read(int64_t first, const Tensor& logits) {
+  void read(int64_t first, const Tensor& head_logits) {
     const Span span("read logits");
-    const int64_t m = logits.dim(0), v = logits.dim(1);
+    const int64_t m = head_logits.dim(0), v = head_logits.dim(1);
     const int32_t* targets = batch_.targets.data() + first;
-    const Tensor losses = view(losses_.data() + first, {m});
-    cross_entropy({.losses = losses, .logits = logits, .targets = view(targets, {m})});
+    const Tensor losses = rows(losses_, 0, m), device_targets = rows(targets_, 0, m);
+    copy(device_targets, view(targets, {m}));
+    cross_entropy({.losses = losses, .logits = head_logits, .targets = device_targets});
+    const Tensor logits = on_host(head_logits, losses);
     const auto from = std::ranges::lower_bound(predictions_, first, {}, &Prediction::row);
     const auto to = std::ranges::lower_bound(predictions_, first + m, {}, &Prediction::row);
     const auto base = from - predictions_.begin();
@@ -127,17 +155,18 @@ class Runner {
             logits.dtype == Dtype::kF32 ? logits.as<float>() + r * logits.row_stride : nullptr;
         if (!row) {
           copy.resize(static_cast<size_t>(v));
-          if (held != p.row) cast({.out = view(copy.data(), {1, v}), .in = rows(logits, r, 1)});
+          if (held != p.row)
+            cast({.out = view(copy.data(), {1, v}), .in = rows(logits, r, 1)}, Stream{});
           held = p.row;
           row = copy.data();
         }
         const auto id = token(p);
-        const float log_sum = losses.as<float>()[r] + row[targets[r]];
+        const float log_sum = host_losses_[static_cast<size_t>(r)] + row[targets[r]];
         values_[static_cast<size_t>(base + i)] = {row[id] - log_sum, is_largest(row, v, id)};
       }
     });
-    for (int64_t r = 0; r < m; ++r)
-      if (!std::isfinite(losses.as<float>()[r]))
+    for (const float loss : host_losses_)
+      if (!std::isfinite(loss))
         throw DataError(cat(model_.store->path().string(), ": the logits are not finite",
                             "; look for NaN with nibble-inspect --stats"));
   }
@@ -154,14 +183,19 @@ class Runner {
   }
 
   const Model& model_;
+  Device device_;
+  OwnedStream stream_;
   RopeTable rope_;
-  Arena arena_;
+  Arena arena_, own_arena_;
+  Tensor losses_, targets_;
+  std::vector<float> host_losses_;
+  HostMemory host_logits_;
+  size_t host_bytes_ = 0;
   std::optional<Step> step_;
   std::span<const ScoredIds* const> sequences_;
   Batch batch_;
   std::vector<Prediction> predictions_;
   std::vector<Value> values_;
-  std::vector<float> losses_;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ Tensor view_of(const std::vector<int32_t>& v) {
 
 BatchPlace::BatchPlace(Arena& arena, int64_t tokens, int64_t labelled) {
   if (!arena.device().on_cuda()) return;
-  // Ids, positions, at most a sequence a token, lengths, rows and targets.
+  // Ids, positions, at most a sequence a token, lengths or parents (never both), rows and targets.
   room_ = arena.take(Dtype::kI32, {4 * tokens + 1 + 2 * labelled});
   if (!arena.measuring())
     staging_ = std::make_shared<HostMemory>(static_cast<size_t>(room_.elements()) * sizeof(int32_t),
@@ -36,7 +36,7 @@ BatchTensors BatchPlace::put(const Batch& batch, int64_t vocabulary) const {
             .rows = view_of(batch.rows),
             .targets = view_of(batch.targets),
             .lengths = view_of(batch.lengths)};
-  CHECK(batch.parents.empty());
+  CHECK(batch.parents.empty() || batch.lengths.empty());
   auto* const host = reinterpret_cast<int32_t*>(staging_->data());
   int64_t used = 0;
   const auto put = [&](const std::vector<int32_t>& v) {
@@ -50,7 +50,7 @@ BatchTensors BatchPlace::put(const Batch& batch, int64_t vocabulary) const {
   const BatchTensors tensors = {.ids = put(batch.ids),
                                 .positions = put(batch.positions),
                                 .starts = put(batch.starts),
-                                .parents = {},
+                                .parents = put(batch.parents),
                                 .rows = put(batch.rows),
                                 .targets = put(batch.targets),
                                 .lengths = put(batch.lengths)};
