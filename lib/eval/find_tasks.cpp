@@ -77,8 +77,7 @@ std::vector<Task> find_tasks(const std::string& name) {
   }
   if (!out.empty()) return out;
   for (const auto& [file, fault] : all.faults) names += cat("; and a faulty file, ", fault);
-  throw UsageError(
-      cat("--task=", name, ": no such task, nor a file NAME.toml; there are ", names));
+  throw UsageError(cat("--task=", name, ": no such task, nor a file NAME.toml; there are ", names));
 }
 
 std::vector<TaskSummary> list_tasks(std::vector<std::string>& faults) {
