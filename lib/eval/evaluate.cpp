@@ -177,6 +177,9 @@ TaskRun prepare_task(Task task, const std::string& data, const std::string& trai
   const ExampleFiles files = find_files(run.task, data, train);
   run.questions = read_examples(run.task, files.test, limit, tags);
   if (run.questions.empty()) throw DataError(cat(files.test.front(), ": no example"));
+  for (const std::string& tag : tags)
+    if (std::ranges::none_of(run.questions, [&](const TaskExample& e) { return e.tags.find(tag); }))
+      throw DataError(cat(files.test.front(), ": no record has the \"", tag, "\" that --by names"));
   if (run.task.few_shot > 0) {
     run.source.questions = files.train.empty();
     run.source.examples =

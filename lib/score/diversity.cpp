@@ -53,6 +53,13 @@ class DistinctCounter {
         if (id == seen_) ++seen_, ++different_[static_cast<size_t>(n - 1)];
     }
   }
+  void clear() {
+    ids_.clear();
+    seen_ = 0;
+    std::ranges::fill(all_, 0.0);
+    std::ranges::fill(different_, 0.0);
+  }
+  int orders() const { return static_cast<int>(all_.size()); }
   // NaN where there are no n-grams.
   void write(std::span<double> scores) const {
     for (size_t n = 0; n < scores.size(); ++n) scores[n] = different_[n] / all_[n];
@@ -89,9 +96,17 @@ class DistinctMetric : public Metric {
     counter.write(corpus_);
   }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Hypotheses text({&example, 1}, tokenize_);
-    DistinctCounter counter(most_);
-    counter.add(text[0]);
+    thread_local DistinctCounter counter(most_);
+    thread_local WordIds ids;
+    thread_local std::string text;
+    thread_local std::vector<int32_t> words;
+    if (counter.orders() != most_) counter = DistinctCounter(most_);
+    counter.clear();
+    ids.clear();
+    words.clear();
+    tokenize_(example.hypothesis, text);
+    for_each_word(text, [&](std::string_view word) { words.push_back(ids.add(word)); });
+    counter.add(words);
     counter.write(row);
   }
   void from_rows(const Rows&, std::span<const int32_t>, std::span<double> scores) const override {

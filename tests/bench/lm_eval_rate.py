@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Times lm-eval and nibble-eval on the same questions, all cores: lm_eval_rate.py MODEL/ DATA/ TASK
-LIMIT [BATCH...], TASK being hellaswag, piqa, sciq, arc_easy or another whose records nibble and
-lm-eval read alike, DATA/ its file TASK.jsonl. lm-eval's time is that of its evaluation, the model
+LIMIT [BATCH...], TASK being hellaswag, piqa, sciq, arc_easy, boolq, gsm8k (5 examples before a
+question, up to 256 tokens written) or another whose records nibble and lm-eval read alike, DATA/ its
+file TASK.jsonl, the examples of the few shots its first ones. lm-eval's time is that of its evaluation, the model
 loaded and warm, the best of f32 and bf16 and of the batch sizes; nibble's that of its whole command.
 Prints one JSON object. Needs NIBBLE_BIN, and the environment that scripts/interop makes."""
 
@@ -23,6 +24,8 @@ from lm_eval.tasks import TaskManager
 
 SOURCES = {
     "arc_easy": "arc/arc_easy.yaml",
+    "boolq": "super_glue/boolq/default.yaml",
+    "gsm8k": "gsm8k/gsm8k.yaml",
     "hellaswag": "hellaswag/hellaswag.yaml",
     "piqa": "piqa/piqa.yaml",
     "sciq": "sciq/sciq.yaml",
@@ -34,7 +37,8 @@ def theirs(model, task, data, limit, batches, folder):
     splits = ", ".join(f"{s}: {data}/{task}.jsonl" for s in ("train", "validation", "test"))
     (folder / "task.yaml").write_text(
         f"include: {yaml}\ntask: timed\ndataset_path: json\ndataset_name: null\n"
-        f"dataset_kwargs: {{data_files: {{{splits}}}}}\n")
+        f"dataset_kwargs: {{data_files: {{{splits}}}}}\n"
+        "fewshot_config: {sampler: first_n}\n")
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     times = {}
     for dtype in ("float32", "bfloat16"):
@@ -46,12 +50,15 @@ def theirs(model, task, data, limit, batches, folder):
             result = lm_eval.simple_evaluate(model=lm, tasks=["timed"], limit=limit,
                                              task_manager=manager, bootstrap_iters=0)
             times[f"{dtype}, batch {batch}"] = time.perf_counter() - start
-    return times, result["results"]["timed"]["acc,none"]
+    scores = result["results"]["timed"]
+    return times, scores.get("acc,none", scores.get("exact_match,flexible-extract"))
 
 
 def ours(model, task, data, limit):
     command = [f"{os.environ['NIBBLE_BIN']}/nibble-eval", f"--model={model}", f"--task={task}",
                f"--data={data}/{task}.jsonl", f"--limit={limit}", "--json", "-q", "--samples=10"]
+    if task == "gsm8k":
+        command += [f"--few-shot-data={data}/{task}.jsonl", "--few-shot-order=first"]
     times = {}
     for compute in ("f32", "bf16"):
         rounds = []
@@ -61,7 +68,8 @@ def ours(model, task, data, limit):
                                   capture_output=True, text=True)
             rounds.append(time.perf_counter() - start)
         times[compute] = sorted(rounds)[1]
-    return times, json.loads(done.stdout)["tasks"][task]["metrics"]["acc"]["value"]
+    metrics = json.loads(done.stdout)["tasks"][task]["metrics"]
+    return times, (metrics.get("acc") or metrics["gsm8k.flexible_extract"])["value"]
 
 
 def main(model, data, task, limit, *batches):

@@ -50,6 +50,7 @@ sed 's/"answerKey": "B"/"answerKey": "B", "skill": ["Physics", "Naming"]/; s/"an
   "$fixtures/arc_easy/hub.jsonl" >tagged.jsonl
 eval_ -q --task=arc_easy --data=tagged.jsonl --by=skill >out
 [ "$(cut -f1 out | sort -u | grep skill= | tr '\n' ';')" = "arc_easy skill=Biology;arc_easy skill=Naming;arc_easy skill=Physics;" ]
+fault 65 'tagged.jsonl: no record has the "skil" that --by names' --task=arc_easy --data=tagged.jsonl --by=skil
 mkdir many
 cp "$fixtures/arc_easy/hub.jsonl" many/arc_easy_test.jsonl
 cp "$fixtures/arc_challenge/publisher.jsonl" many/ARC-Challenge-Test.jsonl
