@@ -54,6 +54,10 @@ int32_t PairIds::find(int32_t first, int32_t second) const {
   return slot.age == age_ ? slot.id : -1;
 }
 
+void PairIds::fetch(int32_t first, int32_t second) const {
+  __builtin_prefetch(&slots_[mix(key_of(first, second)) >> shift_]);
+}
+
 void PairIds::clear() {
   size_ = 0;
   if (++age_ == 0) {
@@ -104,25 +108,29 @@ void WordIds::clear() {
 }
 
 template <class Number>
-void Ngrams::fill(std::span<const int32_t> words, int most, Number number) {
+void Ngrams::fill(const PairIds& ids, std::span<const int32_t> words, int most, Number number) {
   const size_t n = words.size();
   ids_.clear();
   begins_.assign(1, 0);
   for (int order = 1; order <= most; ++order) {
     const auto last = static_cast<size_t>(order - 1);
-    for (size_t i = 0; i + last < n; ++i)
-      // The unigrams' predecessor is apart from all n-grams, which are counted from 0.
-      ids_.push_back(number(order == 1 ? INT32_MAX : ids_[begins_[last - 1] + i], words[i + last]));
+    // The unigrams' predecessor is apart from all n-grams, which are counted from 0.
+    const auto before = [&](size_t i) {
+      return order == 1 ? INT32_MAX : ids_[begins_[last - 1] + i];
+    };
+    if (ids.large())
+      for (size_t i = 0; i + last < n; ++i) ids.fetch(before(i), words[i + last]);
+    for (size_t i = 0; i + last < n; ++i) ids_.push_back(number(before(i), words[i + last]));
     begins_.push_back(ids_.size());
   }
 }
 
 void Ngrams::read(PairIds& ids, std::span<const int32_t> words, int most) {
-  fill(words, most, [&](int32_t before, int32_t word) { return ids.add(before, word); });
+  fill(ids, words, most, [&](int32_t before, int32_t word) { return ids.add(before, word); });
 }
 
 void Ngrams::look_up(const PairIds& ids, std::span<const int32_t> words, int most) {
-  fill(words, most, [&](int32_t before, int32_t word) { return ids.find(before, word); });
+  fill(ids, words, most, [&](int32_t before, int32_t word) { return ids.find(before, word); });
 }
 
 void Clip::clear() {

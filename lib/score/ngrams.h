@@ -21,6 +21,9 @@ class PairIds {
   int32_t find(int32_t first, int32_t second) const;
   int32_t size() const { return size_; }
   void clear();
+  /// Whether slots are too many for the caches, so that fetching them beforehand pays.
+  bool large() const { return slots_.size() > size_t{1} << 14; }
+  void fetch(int32_t first, int32_t second) const;
 
  private:
   struct Slot {
@@ -77,7 +80,7 @@ class Ngrams {
 
  private:
   template <class Number>
-  void fill(std::span<const int32_t> words, int most, Number number);
+  void fill(const PairIds& ids, std::span<const int32_t> words, int most, Number number);
   std::vector<int32_t> ids_;
   std::vector<size_t> begins_;
 };
