@@ -19,10 +19,10 @@ namespace {
 using namespace nibble;
 
 struct Options {
-  std::string model, params, task = "train", quantized, device = "cpu", gpu, gpus, find, data;
+  std::string model, params, task = "train", quantized, device = "cpu", gpus, find, data;
   std::string recompute = "auto", compute = "bf16", bias = "none";
   WeightChoice weights;
-  std::optional<std::string> plot;
+  std::optional<std::string> gpu, plot;
   Size memory_limit, least_memory, most_memory;
   bool list_gpus = false;
   int threads = 0;
@@ -42,7 +42,7 @@ void declare(OptionTable& t, Options& o) {
       .choices({"nf4", "fp4", "int8", "none"})
       .default_is("as they are");
   t.group("Where");
-  t.add("device", "NAME", o.device, "this machine's processor or GPU").choices({"cpu", "cuda"});
+  t.add("device", "NAME", o.device, "this machine's processor or GPU: cpu or cuda[:N]");
   t.add("gpu", "NAME", o.gpu, "a GPU of the catalogue: rtx4090, a100-80gb");
   t.add("memory-limit", "SIZE", o.memory_limit, "memory to be had; 0: what the machine has");
   t.add("gpus", "FILE", o.gpus, "more GPUs, a CSV of the catalogue's columns");
@@ -122,7 +122,7 @@ Question resolve(const Options& o, DescribedModel& model) {
   q.train.compute = q.infer.compute = o.compute == "bf16" ? Dtype::kBf16 : Dtype::kF32;
   q.train.dropout = q.method == "full" ? 0.0f : static_cast<float>(o.dropout);
   q.train.neftune_alpha = static_cast<float>(o.neftune);
-  q.train.device = o.device == "cuda" || !o.gpu.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
+  q.train.device = o.device != "cpu" || o.gpu ? DeviceKind::kCuda : DeviceKind::kCpu;
   q.train.longest = q.train.row_length;
   q.train.batch_size = o.batch_size.value_or(4);
   q.infer.batch_size = o.batch_size.value_or(8);

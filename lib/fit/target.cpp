@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fit/target.h"
 
+#include <charconv>
+
+#include "base/quote.h"
 #include "fit/machine.h"
 #include "io/memory.h"
 #include "kernels/machine_rates.h"
@@ -19,13 +22,31 @@ Rates cpu_rates(Dtype compute) {
           .memory_share = kMeasuredShare};
 }
 
+// Of "cuda" or "cuda:N".
+size_t device_number(std::string_view device) {
+  constexpr std::string_view kName = "cuda";
+  size_t number = 0;
+  if (device == kName) return number;
+  const char* end = device.data() + device.size();
+  if (device.starts_with("cuda:")) {
+    const auto [at, error] = std::from_chars(device.data() + kName.size() + 1, end, number);
+    if (error == std::errc() && at == end && number < 1024) return number;
+  }
+  throw UsageError(cat("--device=", quote(device), ": not cpu, cuda or cuda:N"));
+}
+
 Target this_gpu(const TargetChoice& choice, const std::vector<Gpu>& catalogue) {
+  const size_t index = device_number(choice.device);
   const auto found = detect_gpus();
   if (found.empty() && choice.limit == 0)
     throw UnavailableError("--device=cuda: no NVIDIA driver or GPU here; name one with --gpu");
   if (found.empty()) return {.name = "a GPU"};
-  Target t = {.name = found[0].name, .limit = found[0].free_bytes};
-  if (const Gpu* known = match_device(catalogue, found[0].name, found[0].bytes)) {
+  if (index >= found.size())
+    throw UnavailableError(cat("--device=", choice.device, ": this machine has ", found.size(),
+                               " of NVIDIA's GPUs, numbered from 0"));
+  const DetectedGpu& device = found[index];
+  Target t = {.name = device.name, .limit = device.free_bytes};
+  if (const Gpu* known = match_device(catalogue, device.name, device.bytes)) {
     t.gpu = *known;
     t.rates = known->rates();
   }
@@ -37,10 +58,10 @@ Target this_gpu(const TargetChoice& choice, const std::vector<Gpu>& catalogue) {
 Target find_target(const TargetChoice& choice, std::vector<std::string>& notes) {
   const auto catalogue = gpu_catalogue(choice.catalogue);
   Target t;
-  if (!choice.gpu.empty()) {
-    const Gpu& gpu = find_gpu(catalogue, choice.gpu);
+  if (choice.gpu) {
+    const Gpu& gpu = find_gpu(catalogue, *choice.gpu);
     t = {gpu.name, gpu.usable_bytes(), gpu.rates(), gpu};
-  } else if (choice.device == "cuda") {
+  } else if (choice.device != "cpu") {
     t = this_gpu(choice, catalogue);
   } else {
     t = {.name = cpu_name(), .limit = memory_total(), .rates = cpu_rates(choice.compute)};

@@ -23,6 +23,8 @@ fault 64 "--length=4096: the model's context is 2048" model --length=4096
 fault 64 "--memory-limit" model --memory-limit=-1GiB
 fault 64 "--memory-limit" model --memory-limit=lots
 fault 64 "--gpu" model --gpu=voodoo2
+fault 64 "--gpu" model --gpu=
+for device in gpu cuda: cuda:x cuda:-1 ""; do fault 64 "--device" model --length=64 --device=$device; done
 fault 64 "which of these is meant" model --gpu=a100
 fault 64 "--find" model --find=luck
 fault 64 "--length" model --seq-length=5

@@ -39,6 +39,7 @@ point() {  # point MODEL_OPTIONS LENGTH BATCH TRAIN_OPTIONS [QUANTIZE_OPTIONS]
 
 small="--layers=6 --hidden-size=256 --heads=8 --kv-heads=4 --intermediate-size=704"
 for recompute in none norm sqrt layer; do point "$small" 512 4 "--recompute=$recompute"; done
+point "$small" 256 4 "--recompute=layer"
 point "$small" 512 4 "--rank=256 --targets=q_proj,v_proj"
 point "$small" 128 2 "--method=full"
 point "$small" 256 2 "--method=full --optimizer=adamw-8bit --recompute=layer"
