@@ -5,6 +5,7 @@
 #include "base/profile.h"
 #include "base/signals.h"
 #include "io/memory.h"
+#include "kernels/optimizer.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -151,6 +152,7 @@ void TrainingRun::State::run(const TrainReport& report) {
       throw StoppedError(cat("stopped by signal ", stop_signal(), " after step ", at.step,
                              "; go on with --resume"));
     }
+    if (!std::isfinite(r.loss)) r.gradient_norm = l2_norm(working().parameters.gradients());
     refuse_bad_step(at.step, r, report);
     const double rate = schedule.rate(at.step + 1);
     if (r.trained > 0) {
