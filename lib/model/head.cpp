@@ -24,12 +24,25 @@ int64_t panel_rows(const ModelConfig& c) {
   return std::min(c.vocab_size, std::max<int64_t>(1, kPanelElements / c.hidden_size));
 }
 
+// Whether products read the head's weights as they are stored. In f32 they widen bf16 while they
+// pack it for the cache, at the cost of packing f32 and with half of the memory to read.
+bool read_as_stored(const Model& model, Dtype type, Device device) {
+  const Projection& head = model.head;
+  if (head.weight_parameter >= 0) return true;
+  if (head.quantized || !head.weight) return false;
+  const bool widened = type == Dtype::kF32 && head.weight.dtype == Dtype::kBf16;
+  return head.weight.dtype == type || (widened && !device.on_cuda());
+}
+
 // The head's weights, block by block of the vocabulary. A panel that holds them all is expanded
 // once and used for every chunk.
 class HeadWeights {
  public:
   HeadWeights(const Model& model, const HeadBuffers& buffers)
-      : model_(model), buffers_(buffers), rows_(panel_rows(model.config)) {}
+      : model_(model),
+        buffers_(buffers),
+        stored_(read_as_stored(model, buffers.logits.dtype, buffers.logits.device)),
+        rows_(stored_ ? model.config.vocab_size : panel_rows(model.config)) {}
 
   template <class Body>
   void for_blocks(const Body& body) {
@@ -45,11 +58,13 @@ class HeadWeights {
 
  private:
   Tensor rows_at(int64_t begin, int64_t count) const {
+    if (stored_ && model_.head.weight_parameter < 0) return rows(model_.head.weight, begin, count);
     return weight_rows(model_.head, model_.parameters, begin, count, buffers_.panel.dtype,
                        buffers_.panel);
   }
   const Model& model_;
   const HeadBuffers& buffers_;
+  bool stored_;
   int64_t rows_;
   Tensor whole_;
 };
@@ -100,20 +115,19 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
     b.dnormed = arena.take(s.compute, {m, h});
     b.dhidden = arena.take(s.compute, {labelled, h});
   }
-  const bool direct =
-      model.head.weight_parameter >= 0 || (model.head.weight && model.head.weight.dtype == type);
-  b.panel = arena.take(type, {direct ? 0 : panel_rows(c) * h});
+  const bool stored = read_as_stored(model, type, arena.device());
+  b.panel = arena.take(type, {stored ? 0 : panel_rows(c) * h});
   const auto shape = [&](Dtype t, int64_t r, int64_t k) {
     return make_tensor(nullptr, t, {r, k}, arena.device());
   };
   int64_t scratch = 0;
-  for (const Dtype weight : {type, s.compute})
+  for (const Dtype weight : {type, Dtype::kBf16})
     scratch = std::max(scratch, matmul_scratch_elements({.out = shape(type, m, v),
                                                          .a = shape(s.compute, m, h),
                                                          .b = shape(weight, v, h),
                                                          .b_transpose = Transpose::kYes}));
   if (s.training) {
-    for (const Dtype weight : {type, s.compute})
+    for (const Dtype weight : {type, Dtype::kBf16})
       scratch = std::max(scratch, matmul_scratch_elements({.out = shape(s.compute, m, h),
                                                            .a = shape(type, m, v),
                                                            .b = shape(weight, v, h)}));

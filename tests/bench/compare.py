@@ -4,9 +4,12 @@
     compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
 
 Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start preprocess
-near-duplicates (all when none is named); the last two make their data of alpaca_5000.json in
-$NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop
-makes to run it. $ROUNDS rounds of each (3)."""
+near-duplicates (all when none is named); train-lora (dense, PEFT compiled too) and scaling (nibble alone, one
+core and all) when named. preprocess and near-duplicates make their data of alpaca_5000.json in
+$NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that
+scripts/interop makes to run it. $ROUNDS rounds of each (3), on the first $CORES cores (all); $PEERS names the
+peers to run, by a part of the name (all). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
+ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2."""
 
 import json
 import os
@@ -99,17 +102,23 @@ def pipeline(*commands):
     return time.perf_counter() - start, peak
 
 
-def train(work, rows, length, compute, recompute="none"):
+def train(work, rows, length, compute, recompute="none", dense=False):
+    steps = int(os.environ.get("STEPS", "3"))
+    model = work.model if dense else work.nf4()
+
     def ours():
-        return bench("train_step", work.nf4(), rows, length, 3, recompute, compute)
+        return bench("train_step", model, rows, length, steps, recompute, compute)
 
     def theirs(kind):
-        return lambda: peer("peft_step.py", work.nf4(), rows, length, 2, kind)
+        return lambda: peer("peft_step.py", model, rows, length, steps, kind)
 
-    peers = {f"PEFT + bitsandbytes {kind}": theirs(kind) for kind in ("f32", "bf16")}
-    if compute == "f32":
-        peers.pop("PEFT + bitsandbytes bf16")
-    return "tokens/s", ours, peers, lambda r: r["median"]
+    kinds = [compute] if compute == "f32" and not dense else ["f32", "bf16"]
+    if dense:
+        kinds += ["f32-compiled", "bf16-compiled"]
+    else:
+        kinds += [f"{kind}-checkpointing" for kind in kinds]
+    name = "PEFT LoRA" if dense else "PEFT + bitsandbytes"
+    return "tokens/s", ours, {f"{name} {kind}": theirs(kind) for kind in kinds}, lambda r: r["median"]
 
 
 def generate(work, prompt, new, key, kinds):
@@ -142,7 +151,7 @@ def perplexity(work):
 
 
 def quantize(work):
-    read = sum(f.stat().st_size for f in pathlib.Path(work.model).glob("*.safetensors")) / 1e9
+    read = bytes_of(work.model)
 
     def ours():
         with tempfile.TemporaryDirectory() as out:
@@ -215,6 +224,46 @@ def preprocess(work, count=100000, length=2048):
     return "conversations/s", ours, {"TRL": theirs}, lambda r: r["conversations_per_second"]
 
 
+def scaling(work):
+    """nibble on one core and on all of them, and how many times as fast."""
+    text = work.folder / "scaling.txt"
+    text.write_bytes(pathlib.Path(work.text).read_bytes() * 16)
+    size, read = text.stat().st_size / 1e6, bytes_of(work.model)
+
+    def tokenized():
+        with tempfile.TemporaryDirectory() as out:
+            return size / seconds(BIN / "nibble-tokenize", "--text", "-q", f"--model={work.model}", text,
+                                  "-o", f"{out}/rows.jsonl")
+
+    def quantized():  # in memory, so that no disk is measured
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
+            return read / seconds(BIN / "nibble-quantize", work.model, "-q", "-o", f"{out}/q")
+
+    def generated(prompt, new, key):
+        return lambda: bench("generate_rate", work.nf4(), prompt, new, 3, "bf16")[key]
+
+    works = {
+        "train": lambda: bench("train_step", work.nf4(), 4, 512, 2, "none", "bf16")["median"],
+        "prompts": generated(512, 2, "prompt_tokens_per_second"),
+        "decode": generated(16, 128, "decoded_tokens_per_second"),
+        "tokenize": tokenized,
+        "quantize": quantized,
+    }
+    cores = sorted(os.sched_getaffinity(0))
+    for name, run in works.items():
+        rates = {1: [], len(cores): []}
+        for _ in range(ROUNDS):
+            for count, measured in rates.items():
+                os.sched_setaffinity(0, cores[:count])
+                measured.append(run())
+        one, all_ = (statistics.median(measured) for measured in rates.values())
+        print(f"| {name} | {one:.4g} | {all_:.4g} | **{all_ / one:.2f}** |", flush=True)
+
+
+def bytes_of(model):
+    return sum(f.stat().st_size for f in pathlib.Path(model).glob("*.safetensors")) / 1e9
+
+
 def near_duplicates(work, count=50000):
     path = work.folder / "texts.jsonl"
     with path.open("w") as out:
@@ -235,6 +284,7 @@ ROWS = {
     "train-layer": lambda w: train(w, 4, 512, "bf16", "layer"),
     "train-long": lambda w: train(w, 1, 2048, "bf16"),
     "train-f32": lambda w: train(w, 4, 512, "f32"),
+    "train-lora": lambda w: train(w, 4, 512, "bf16", dense=True),
     "prompts": lambda w: generate(w, 512, 2, "prompt_tokens_per_second", ("bf16", "q4_0")),
     "decode": lambda w: generate(w, 16, 128, "decoded_tokens_per_second", ("q4_0", "bf16")),
     "perplexity": perplexity,
@@ -247,11 +297,19 @@ ROWS = {
 
 
 def main(model, text, *names):
+    if "CORES" in os.environ:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(os.environ["CORES"])])
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(model, text, pathlib.Path(folder))
+        # $WORK keeps what is made once for several calls.
+        work = Work(model, text, pathlib.Path(os.environ.get("WORK", folder)))
+        if names == ("scaling",):
+            print("| work | one core | all | ratio |\n|---|---|---|---|", flush=True)
+            return scaling(work)
         print("| work | unit | nibble | peer | ratio | peak MiB |\n|---|---|---|---|---|---|", flush=True)
-        for name in names or ROWS:
+        for name in names or [row for row in ROWS if row != "train-lora"]:
             unit, ours, peers, rate = ROWS[name](work)
+            wanted = os.environ.get("PEERS", "").split(",")
+            peers = {peer: run for peer, run in peers.items() if any(part in peer for part in wanted)}
             mine, theirs, peaks = [], {peer: [] for peer in peers}, {}
             for _ in range(ROUNDS):  # in turn, so that what else the machine does hits all alike
                 for label, run, rates in [("nibble", ours, mine)] + [

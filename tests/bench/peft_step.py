@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times QLoRA steps of PEFT + bitsandbytes on random tokens, every one labelled:
-peft_step.py MODEL-NF4/ BATCH LENGTH STEPS bf16|f32 [cpu|cuda]. Prints what train_step prints."""
+"""Times steps of PEFT on random tokens, every one labelled, QLoRA by bitsandbytes on a quantised
+folder and LoRA on a dense one: peft_step.py MODEL/ BATCH LENGTH STEPS KIND [cpu|cuda]. KIND is bf16
+or f32, with -checkpointing (of every layer) or -compiled (torch.compile) behind it. Prints what
+train_step prints."""
 
 import json
 import statistics
@@ -12,25 +14,35 @@ import torch
 import transformers
 
 
-def main(folder, batch, length, steps, compute, device="cpu"):
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+def main(folder, batch, length, steps, kind, device="cpu"):
+    compute, *how = kind.split("-")
+    half = torch.bfloat16 if compute == "bf16" else torch.float32
+    with open(f"{folder}/config.json") as file:
+        quantized = "quantization_config" in json.load(file)
+    # Of a quantised model what stays dense is f32 on the CPU; a dense one is what is asked for.
+    dtype = half if not quantized else torch.float32 if device == "cpu" else torch.bfloat16
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, device_map=device)
     for module in model.modules():
         if hasattr(module, "compute_dtype"):
-            module.compute_dtype = torch.bfloat16 if compute == "bf16" else torch.float32
-    if device == "cpu":
+            module.compute_dtype = half
+    if device == "cpu" and quantized:
         model.lm_head.float()  # tied to the embedding
+    if "checkpointing" in how:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.train()
     config = peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = peft.get_peft_model(model, config)
+    model = peft.get_peft_model(model, config)  # adapters in f32
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-4, weight_decay=0.0)
     torch.manual_seed(1)
+    if "compiled" in how:
+        model = torch.compile(model)
     ids = torch.randint(0, model.config.vocab_size, (batch, length), device=device)
-    speeds = []
+    speeds, first = [], 0.0
     for step in range(steps + 1):
         start = time.perf_counter()
         # bf16 is mixed precision, as transformers' Trainer has it.
-        with torch.autocast(device, torch.bfloat16, enabled=compute == "bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=compute == "bf16" and quantized):
             loss = model(input_ids=ids, labels=ids).loss
         optimizer.zero_grad()
         loss.backward()
@@ -38,13 +50,16 @@ def main(folder, batch, length, steps, compute, device="cpu"):
         optimizer.step()
         if device != "cpu":
             torch.cuda.synchronize()
+        took = time.perf_counter() - start
         if step > 0:
-            speeds.append(batch * length / (time.perf_counter() - start))
+            speeds.append(batch * length / took)
+        else:
+            first = took
     with open("/proc/self/status") as status:
         peak = next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM"))
     print(json.dumps({
         "tokens_per_second": sorted(speeds), "median": statistics.median(speeds) if speeds else None,
-        "loss": loss.item(), "adapter_dtype": str(trained[0].dtype), "peak_rss_mib": peak,
+        "loss": loss.item(), "adapter_dtype": str(trained[0].dtype), "peak_rss_mib": peak, "first_step_seconds": first,
     }))
 
 
