@@ -58,8 +58,8 @@ void copy_rows(const FloatRows& from, GgmlType to, const ByteSink& sink) {
       }
     });
     sink(out.data(), static_cast<size_t>(count) * row_bytes);
+    if (from.release) from.release();  // what was read so far: a tensor may be larger than memory
   }
-  if (from.release) from.release();
 }
 
 GgmlType ggml_type_of(Dtype dtype) {

@@ -14,9 +14,10 @@ constexpr size_t kPart = size_t{4} << 20;
 
 OutgoingTensor verbatim(const StoredTensor& t) {
   return {.info = t.info, .copy = [&t](const ByteSink& sink) {
-            for (size_t at = 0; at < t.bytes.size(); at += kPart)
+            for (size_t at = 0; at < t.bytes.size(); at += kPart) {
               sink(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
-            t.file->forget(t.offset, t.bytes.size());
+              t.file->forget(t.offset, t.bytes.size());
+            }
           }};
 }
 

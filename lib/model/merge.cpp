@@ -86,12 +86,11 @@ class Writer {
       if (options_.progress) options_.progress(report.tensors++, outputs_.size(), o.name());
       if (o.options) {
         quantize_weight(o, quantized);
+        forget(o);
         write_quantized(writer, o.name(), quantized);
       } else {
-        write_weight(writer, o.weight->source, o.dtype);
+        write_weight(writer, o.weight->source, o.dtype, [&] { forget(o); });
       }
-      for (const auto& [name, t] : model_.store->tensors())
-        if (name.starts_with(o.name())) t.file->forget(t.offset, t.bytes.size());
     }
     for (const Output& o : outputs_)
       if (is_int8(o)) write_weight_format(writer);
@@ -122,16 +121,30 @@ class Writer {
 
   // Rounded to the model's own type first, so that merging into dense weights and quantising them
   // gives the same.
-  static void quantize_weight(const Output& o, QuantizedTensor& out) {
+  void quantize_weight(const Output& o, QuantizedTensor& out) const {
     const WeightSource& source = o.weight->source;
+    PartQuantizer parts(source.name, o.dtype, source.rows(), source.width(), *o.options, out);
     std::vector<std::byte> dense;
-    dense.reserve(static_cast<size_t>(source.rows() * source.width()) * dtype_bytes(o.dtype));
-    copy_weight(source, o.dtype, [&](const void* data, size_t bytes) {
-      const auto* p = static_cast<const std::byte*>(data);
-      dense.insert(dense.end(), p, p + bytes);
-    });
-    quantize(source.name, make_tensor(dense.data(), o.dtype, {source.rows(), source.width()}),
-             *o.options, out);
+    const int64_t step = parts.part_rows();
+    for (int64_t begin = 0; begin < source.rows(); begin += step) {
+      const int64_t count = std::min(step, source.rows() - begin);
+      dense.clear();
+      copy_weight_rows(source, begin, count, o.dtype, [&](const void* data, size_t bytes) {
+        const auto* p = static_cast<const std::byte*>(data);
+        dense.insert(dense.end(), p, p + bytes);
+      });
+      parts.add(make_tensor(dense.data(), o.dtype, {count, source.width()}));
+      forget(o);
+    }
+    parts.finish();
+  }
+
+  // What was read of the base's weight: it may be larger than memory.
+  void forget(const Output& o) const {
+    const auto& all = model_.store->tensors();
+    for (auto at = all.lower_bound(o.name()); at != all.end() && at->first.starts_with(o.name());
+         ++at)
+      at->second.file->forget(at->second.offset, at->second.bytes.size());
   }
 
   Model& model_;

@@ -30,10 +30,16 @@ int64_t panel_rows(const WeightSource& source) {
 }
 
 void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink) {
-  const int64_t part = panel_rows(source), width = source.width();
+  copy_weight_rows(source, 0, source.rows(), dtype, sink);
+}
+
+void copy_weight_rows(const WeightSource& source, int64_t first, int64_t row_count, Dtype dtype,
+                      const ByteSink& sink) {
+  const int64_t part = std::min(panel_rows(source), row_count), width = source.width();
+  const int64_t end = first + row_count;
   std::vector<float> panel(static_cast<size_t>(part * width));
-  for (int64_t begin = 0; begin < source.rows(); begin += part) {
-    const int64_t count = std::min(part, source.rows() - begin);
+  for (int64_t begin = first; begin < end; begin += part) {
+    const int64_t count = std::min(part, end - begin);
     source.fill(begin, view(panel.data(), {count, width}));
     const std::string place = begin == 0 ? "" : cat(" (from row ", begin, " on)");
     copy_rows(stored_rows(source.name + place, GgmlType::kF32,
@@ -42,10 +48,14 @@ void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink) 
   }
 }
 
-void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype) {
+void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype,
+                  const std::function<void()>& written) {
   CHECK(writer.current() && writer.current()->name == source.name &&
         writer.current()->dtype == dtype);
-  copy_weight(source, dtype, [&](const void* data, size_t bytes) { writer.write(data, bytes); });
+  copy_weight(source, dtype, [&](const void* data, size_t bytes) {
+    writer.write(data, bytes);
+    if (written) written();
+  });
 }
 
 Json dense_config(const ModelConfig& config, Dtype dtype) {

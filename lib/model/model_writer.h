@@ -35,8 +35,12 @@ int64_t panel_rows(const WeightSource& source);
 /// Gives all rows in `dtype` to `sink`, panel by panel. Throws DataError naming the weight where a
 /// value is not finite, or more than `dtype` holds.
 void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink);
+/// The same of rows [first, first + count).
+void copy_weight_rows(const WeightSource& source, int64_t first, int64_t count, Dtype dtype,
+                      const ByteSink& sink);
 /// Writes the next tensor of `writer`.
-void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype);
+void write_weight(TensorWriter& writer, const WeightSource& source, Dtype dtype,
+                  const std::function<void()>& written = {});
 
 /// The config.json that a model was loaded from, with the vocabulary, the tie and the dtype as they
 /// are now; not quantised.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "base/checked.h"
 #include "base/quote.h"
@@ -27,12 +28,14 @@ float element(const Tensor& weight, int64_t i) {
   }
 }
 
-[[noreturn]] void refuse(const std::string& name, const Tensor& weight, QuantType type) {
+// `first`: the row of the tensor that the weight's first one is.
+[[noreturn]] void refuse(const std::string& name, const Tensor& weight, QuantType type,
+                         int64_t first) {
   for (int64_t i = 0; i < weight.elements(); ++i) {
     const float x = element(weight, i);
     const float kept = type == QuantType::kInt8 ? to_float(to_f16(x)) : x;
     if (std::isfinite(kept)) continue;
-    const int64_t row = i / weight.dim(1), column = i % weight.dim(1);
+    const int64_t row = first + i / weight.dim(1), column = i % weight.dim(1);
     throw DataError(cat("tensor ", quote(name), ": element (", row, ",", column, ") is ",
                         std::isnan(x)   ? "NaN"
                         : std::isinf(x) ? "infinite"
@@ -42,8 +45,16 @@ float element(const Tensor& weight, int64_t i) {
   throw BugError(cat("tensor \"", name, "\": a scale is not finite, yet all weights are"));
 }
 
-bool finite(const std::vector<float>& scales) {
-  return std::all_of(scales.begin(), scales.end(), [](float s) { return std::isfinite(s); });
+bool finite(const Tensor& scales) {
+  const float* s = scales.as<float>();
+  return std::all_of(s, s + scales.elements(), [](float x) { return std::isfinite(x); });
+}
+
+// Elements [begin, begin + n) of a list.
+template <class T>
+Tensor part(std::vector<T>& v, int64_t begin, int64_t n) {
+  CHECK(begin >= 0 && n >= 0 && begin + n <= static_cast<int64_t>(v.size()));
+  return view(v.data() + begin, {n});
 }
 
 template <class T>
@@ -105,36 +116,73 @@ QuantizedMatrix QuantizedTensor::matrix() const {
   return m;
 }
 
-void quantize(const std::string& name, const Tensor& weight, const QuantizeOptions& options,
-              QuantizedTensor& out) {
+PartQuantizer::PartQuantizer(std::string name, Dtype dtype, int64_t out_features,
+                             int64_t in_features, const QuantizeOptions& options,
+                             QuantizedTensor& out)
+    : name_(std::move(name)), out_(out) {
   check_options(options);
-  CHECK(weight.rank == 2 && weight.dense());
   out.options = options;
-  out.dtype = weight.dtype;
-  out.out_features = weight.dim(0);
-  out.in_features = weight.dim(1);
-  const int64_t n = weight.elements();
+  out.dtype = dtype;
+  out.out_features = out_features;
+  out.in_features = in_features;
   out.absmax_codes.clear();
   out.nested_absmax.clear();
+  const int64_t n = out_features * in_features;
   if (options.type == QuantType::kInt8) {
     out.codes.resize(count(n));
-    out.row_scale.resize(count(out.out_features));
-    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(out.codes.data()),
-                                 {out.out_features, out.in_features}),
-                   .row_scale = flat(out.row_scale),
+    out.row_scale.resize(count(out_features));
+  } else {
+    out.codes.resize(count(ceil_div<int64_t>(n, 2)));
+    out.absmax.resize(count(ceil_div(n, options.block)));
+  }
+}
+
+int64_t PartQuantizer::part_rows() const {
+  constexpr int64_t kElements = int64_t{1} << 22;
+  const int64_t in = out_.in_features;
+  const int64_t unit = out_.options.type == QuantType::kInt8
+                           ? 1
+                           : out_.options.block / std::gcd(out_.options.block, in);
+  return std::max<int64_t>(1, kElements / (unit * in)) * unit;
+}
+
+void PartQuantizer::add(const Tensor& weight) {
+  CHECK(weight.rank == 2 && weight.dense() && weight.dim(1) == out_.in_features);
+  CHECK(weight.dtype == out_.dtype && done_ + weight.dim(0) <= out_.out_features);
+  const int64_t first = done_ * out_.in_features, n = weight.elements();
+  const int64_t row = done_;
+  done_ += weight.dim(0);
+  if (out_.options.type == QuantType::kInt8) {
+    const Tensor scales = part(out_.row_scale, row, weight.dim(0));
+    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(out_.codes.data()) + first,
+                                 {weight.dim(0), weight.dim(1)}),
+                   .row_scale = scales,
                    .weight = weight});
-    if (!finite(out.row_scale)) refuse(name, weight, options.type);
+    if (!finite(scales)) refuse(name_, weight, out_.options.type, row);
     return;
   }
-  out.codes.resize(count(ceil_div<int64_t>(n, 2)));
-  out.absmax.resize(count(ceil_div(n, options.block)));
-  quantize_4bit({.codes = flat(out.codes),
-                 .absmax = flat(out.absmax),
+  const int64_t block = out_.options.block;
+  CHECK(first % block == 0 && (n % block == 0 || done_ == out_.out_features));
+  const Tensor absmax = part(out_.absmax, first / block, ceil_div(n, block));
+  quantize_4bit({.codes = part(out_.codes, first / 2, ceil_div<int64_t>(n, 2)),
+                 .absmax = absmax,
                  .weight = weight,
-                 .type = options.type,
-                 .block = options.block});
-  if (!finite(out.absmax)) refuse(name, weight, options.type);
-  if (options.double_quant) nest(out);
+                 .type = out_.options.type,
+                 .block = block});
+  if (!finite(absmax)) refuse(name_, weight, out_.options.type, row);
+}
+
+void PartQuantizer::finish() {
+  CHECK(done_ == out_.out_features);
+  if (out_.options.type != QuantType::kInt8 && out_.options.double_quant) nest(out_);
+}
+
+void quantize(const std::string& name, const Tensor& weight, const QuantizeOptions& options,
+              QuantizedTensor& out) {
+  CHECK(weight.rank == 2 && weight.dense());
+  PartQuantizer whole(name, weight.dtype, weight.dim(0), weight.dim(1), options, out);
+  whole.add(weight);
+  whole.finish();
 }
 
 }  // namespace nibble

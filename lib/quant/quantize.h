@@ -44,6 +44,24 @@ struct QuantizedTensor {
 void quantize(const std::string& name, const Tensor& weight, const QuantizeOptions& options,
               QuantizedTensor& out);
 
+/// The same for a weight that comes in parts of rows, in order, which need not be kept.
+class PartQuantizer {
+ public:
+  PartQuantizer(std::string name, Dtype dtype, int64_t out_features, int64_t in_features,
+                const QuantizeOptions& options, QuantizedTensor& out);
+  /// How many rows a part has, but for the last, which may have fewer: whole blocks, about 8 MiB.
+  int64_t part_rows() const;
+  /// Throws DataError as quantize() does.
+  void add(const Tensor& rows);
+  /// When all rows are there.
+  void finish();
+
+ private:
+  std::string name_;
+  QuantizedTensor& out_;
+  int64_t done_ = 0;  // rows
+};
+
 /// How far a quantised weight is from the one it was made of.
 struct QuantizationError {
   double max = 0.0, rms = 0.0;

@@ -21,15 +21,32 @@ bool is_float(Dtype dtype) {
   return dtype == Dtype::kF32 || dtype == Dtype::kF16 || dtype == Dtype::kBf16;
 }
 
-/// The file's bytes as a matrix, copied where they are not aligned for their type.
-Tensor matrix_of(const StoredTensor& t, std::vector<std::byte>& copy) {
-  const std::byte* data = t.bytes.data();
+/// Rows [begin, begin + count) of the file's matrix, copied where they are not aligned for their
+/// type.
+Tensor matrix_of(const StoredTensor& t, int64_t begin, int64_t count,
+                 std::vector<std::byte>& copy) {
+  const size_t row = static_cast<size_t>(t.info.shape[1]) * dtype_bytes(t.info.dtype);
+  const auto bytes =
+      t.bytes.subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(count) * row);
+  const std::byte* data = bytes.data();
   if (reinterpret_cast<uintptr_t>(data) % dtype_bytes(t.info.dtype) != 0) {
-    copy.assign(t.bytes.begin(), t.bytes.end());
+    copy.assign(bytes.begin(), bytes.end());
     data = copy.data();
   }
-  return make_tensor(const_cast<std::byte*>(data), t.info.dtype,
-                     {t.info.shape[0], t.info.shape[1]});
+  return make_tensor(const_cast<std::byte*>(data), t.info.dtype, {count, t.info.shape[1]});
+}
+
+/// By parts, of which each is let go when it is done.
+void quantize_stored(const StoredTensor& t, const QuantizeOptions& options,
+                     std::vector<std::byte>& copy, QuantizedTensor& out) {
+  const int64_t rows = t.info.shape[0];
+  PartQuantizer parts(t.info.name, t.info.dtype, rows, t.info.shape[1], options, out);
+  const int64_t step = parts.part_rows();
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    parts.add(matrix_of(t, begin, std::min(step, rows - begin), copy));
+    t.file->forget(t.offset, t.bytes.size());
+  }
+  parts.finish();
 }
 
 /// What is written, in order: dense tensors by falling width of their elements, so that each is
@@ -107,14 +124,20 @@ void write_as(const StoredTensor& t, TensorWriter& writer) {
                             torch_name(dtype_of<T>), ", holds; set another in config.json"));
     }
     writer.write(part.data(), part.size() * sizeof(T));
+    t.file->forget(t.offset, t.bytes.size());
   }
+}
+
+// What was written is let go at once: a tensor may be larger than memory.
+void write_part(const StoredTensor& t, size_t at, TensorWriter& writer) {
+  writer.write(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+  t.file->forget(t.offset, t.bytes.size());
 }
 
 void write_dense(const StoredTensor& t, TensorWriter& writer) {
   const Dtype to = writer.current()->dtype;
   if (to == t.info.dtype) {
-    for (size_t at = 0; at < t.bytes.size(); at += kPart)
-      writer.write(t.bytes.data() + at, std::min(kPart, t.bytes.size() - at));
+    for (size_t at = 0; at < t.bytes.size(); at += kPart) write_part(t, at, writer);
   } else if (to == Dtype::kF32) {
     write_as<float>(t, writer);
   } else {
@@ -168,10 +191,11 @@ QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
   std::vector<std::byte> copy;
   for (const StoredTensor* t : plan.quantized) {
     begin(*t);
-    const Tensor weight = matrix_of(*t, copy);
     const auto quantized = std::make_shared<QuantizedTensor>();
-    quantize(t->info.name, weight, job.options, *quantized);
-    if (job.report) job.report(t->info.name, quantization_error(weight, quantized->matrix()));
+    quantize_stored(*t, job.options, copy, *quantized);
+    if (job.report)
+      job.report(t->info.name,
+                 quantization_error(matrix_of(*t, 0, t->info.shape[0], copy), quantized->matrix()));
     behind.add(quantized->codes.size(),
                [t, &writer, quantized] { write_quantized(writer, t->info.name, *quantized); });
     t->file->forget(t->offset, t->bytes.size());

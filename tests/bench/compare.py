@@ -8,7 +8,7 @@ near-duplicates (all when none is named); train-lora (dense, PEFT compiled too) 
 core and all) when named. preprocess and near-duplicates make their data of alpaca_5000.json in
 $NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that
 scripts/interop makes to run it. $ROUNDS rounds of each (3), on the first $CORES cores (all); $PEERS names the
-peers to run, by a part of the name (all). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
+peers to run, by the ends of their names (all). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2."""
 
 import json
@@ -309,7 +309,7 @@ def main(model, text, *names):
         for name in names or [row for row in ROWS if row != "train-lora"]:
             unit, ours, peers, rate = ROWS[name](work)
             wanted = os.environ.get("PEERS", "").split(",")
-            peers = {peer: run for peer, run in peers.items() if any(part in peer for part in wanted)}
+            peers = {peer: run for peer, run in peers.items() if peer.endswith(tuple(wanted))}
             mine, theirs, peaks = [], {peer: [] for peer in peers}, {}
             for _ in range(ROUNDS):  # in turn, so that what else the machine does hits all alike
                 for label, run, rates in [("nibble", ours, mine)] + [
@@ -320,6 +320,8 @@ def main(model, text, *names):
                     if isinstance(result, dict):
                         peaks[label] = result["peak_rss_mib"]
             us = statistics.median(mine)
+            if not theirs:
+                print(f"| {name} | {unit} | {us:.4g} | | | {peaks.get('nibble', '')} |", flush=True)
             for peer_name, rates in theirs.items():
                 them = statistics.median(rates)
                 memory = f"{peaks['nibble']} / {peaks[peer_name]}" if peaks else ""
