@@ -145,6 +145,7 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
   check_shape(args, op.shape);
   args.require(op.out.rank == 2, "out is not a matrix");
   args.require(op.keys.rank == 3, "keys is not (B,P,K*D)");
+  args.require(op.longest >= 0, "longest is negative");
   const int64_t batch = op.out.dim(0), room = op.keys.dim(1);
   const int64_t cached = op.shape.kv_heads * op.shape.head_dim;
   args.check("out", op.out, NIBBLE_FLOATS, {batch, op.shape.heads * op.shape.head_dim});
@@ -155,8 +156,9 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
   check_scratch(args, op.scratch, attention_decode_scratch(op.shape, batch, room, stream.device));
   if (!args.on_cuda()) {
     const int32_t* length = op.lengths.as<int32_t>();
+    const int64_t most = op.longest > 0 ? std::min(op.longest, room) : room;
     for (int64_t b = 0; b < batch; ++b)
-      args.require(length[b] >= 0 && length[b] <= room, "a length is outside the cache");
+      args.require(length[b] >= 0 && length[b] <= most, "a length is outside the cache");
     double positions = 0.0;
     for (int64_t b = 0; b < batch; ++b) positions += length[b];
     args.work(4.0 * positions * static_cast<double>(op.shape.heads * op.shape.head_dim),

@@ -53,6 +53,7 @@ struct AttentionDecode {
   Tensor keys;     // (B, P, K*D) f32|bf16: cache, P positions of room a sequence
   Tensor values;   // (B, P, K*D) as keys
   Tensor lengths;  // (B) i32: positions to read, the new one included; 0: the row is idle, out 0
+  int64_t longest = 0;  // what no length passes; 0: P
   AttentionShape shape;
   Tensor scratch;  // (attention_decode_scratch) f32
 };

@@ -3,6 +3,7 @@
 // positions of one sequence and the query heads that share a key head; its warps take positions in
 // turn and meet at its end, the blocks of a sequence in a second kernel. Where a sequence is cut
 // depends on nothing but its own positions.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/attention.h"
@@ -164,6 +165,7 @@ __global__ void __launch_bounds__(kThreads) decode_combine_kernel(T* out, Decode
 void attention_decode(const AttentionDecode& op, Stream stream) {
   const int64_t batch = op.out.dim(0), room = op.keys.dim(1);
   if (batch == 0) return;
+  const int64_t longest = op.longest > 0 ? std::min(op.longest, room) : room;
   CHECK(room <= INT32_MAX - kChunk && op.shape.window <= INT32_MAX);
   const auto d = static_cast<int>(op.shape.head_dim);
   const DecodeArgs args = {.lengths = device_pointer<int32_t>(op.lengths),
@@ -174,7 +176,7 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
                            .kv_heads = static_cast<int>(op.shape.kv_heads),
                            .head_dim = d,
                            .window = static_cast<int>(op.shape.window),
-                           .chunks = static_cast<int>((room + kChunk - 1) / kChunk),
+                           .chunks = static_cast<int>((longest + kChunk - 1) / kChunk),
                            .scale = op.shape.scale};
   const cudaStream_t where = queue(stream).stream;
   const char* const name = "attention_decode";

@@ -67,10 +67,18 @@ float row_loss(const T* logits, T* dlogits, int32_t target, float grad_scale, in
 template <class T>
 void losses(const CrossEntropy& op, int64_t begin, int64_t end) {
   const int64_t v = op.logits.dim(1);
-  for (int64_t m = begin; m < end; ++m)
-    op.losses.as<float>()[m] =
-        row_loss(op.logits.as<T>() + m * v, op.dlogits ? op.dlogits.as<T>() + m * v : nullptr,
-                 op.targets.as<int32_t>()[m], op.grad_scale, v);
+  const float scale = op.grad_scale * (op.scale ? *op.scale.as<float>() : 1.0f);
+  for (int64_t m = begin; m < end; ++m) {
+    const int32_t target = op.targets.as<int32_t>()[m];
+    T* const dlogits = op.dlogits ? op.dlogits.as<T>() + m * v : nullptr;
+    float& loss = op.losses.as<float>()[m];
+    if (target == kNoTarget) {
+      loss = 0.0f;
+      if (dlogits) std::fill_n(dlogits, v, T{});
+    } else {
+      loss = row_loss(op.logits.as<T>() + m * v, dlogits, target, scale, v);
+    }
+  }
 }
 
 void loss_rows(const CrossEntropy& op, int64_t begin, int64_t end) {
@@ -91,15 +99,18 @@ HWY_EXPORT(loss_rows);
 namespace cpu {
 
 void cross_entropy(const CrossEntropy& op, Stream) {
-  CHECK(all_below(op.targets, op.logits.dim(1)));
+  const int32_t* targets = op.targets.as<int32_t>();
+  const int64_t v = op.logits.dim(1);
+  CHECK(std::all_of(targets, targets + op.targets.dim(0),
+                    [v](int32_t t) { return t >= kNoTarget && t < v; }));
   parallel_for(op.logits.dim(0), row_grain(op.logits.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(loss_rows)(op, begin, end);
   });
 }
 
-void sum(const Sum& op, Stream) {
+void add_sum(const AddSum& op, Stream) {
   const float* x = op.in.as<float>();
-  *op.out = std::accumulate(x, x + op.in.dim(0), 0.0);
+  *op.out.as<double>() += std::accumulate(x, x + op.in.dim(0), 0.0);
 }
 
 }  // namespace cpu
@@ -112,17 +123,16 @@ void cross_entropy(const CrossEntropy& op, Stream stream) {
   args.check("losses", op.losses, {Dtype::kF32}, {m});
   args.check("targets", op.targets, {Dtype::kI32}, {m});
   if (op.dlogits) args.check("dlogits", op.dlogits, {op.logits.dtype}, {m, v});
+  if (op.scale) args.check("scale", op.scale, {Dtype::kF32}, {1});
   NIBBLE_CALL_TWIN(args, cross_entropy, op, stream);
 }
 
-double sum(const Tensor& vector, Stream stream) {
-  const Args args("sum", stream);
-  args.require(vector.rank == 1, "in is no vector");
-  args.check_like("in", vector, {Dtype::kF32}, vector);
-  double total = 0.0;
-  const Sum op{.in = vector, .out = &total};
-  if (vector.elements() > 0) NIBBLE_CALL_TWIN(args, sum, op, stream);
-  return total;
+void add_sum(const AddSum& op, Stream stream) {
+  const Args args("add_sum", stream);
+  args.require(op.in.rank == 1, "in is no vector");
+  args.check_like("in", op.in, {Dtype::kF32}, op.in);
+  args.check("out", op.out, {Dtype::kF64}, {1});
+  if (op.in.elements() > 0) NIBBLE_CALL_TWIN(args, add_sum, op, stream);
 }
 
 }  // namespace nibble

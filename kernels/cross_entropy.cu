@@ -24,7 +24,7 @@ constexpr size_t kStaticShared = 1024;  // no less than the kernel has beside
 template <class T, int kCount>
 __global__ void __launch_bounds__(kThreads)
     cross_entropy_kernel(float* losses, T* dlogits, const T* logits, const int32_t* targets,
-                         int64_t v, int kept, float grad_scale) {
+                         int64_t v, int kept, float grad_scale, const float* scale_by) {
   using Access = Packed<T, kCount>;
   NIBBLE_DYNAMIC_SHARED(T, shared);
   __shared__ float most[kWarp], sums[kWarp];
@@ -33,6 +33,13 @@ __global__ void __launch_bounds__(kThreads)
   const T* x = logits + row * v;
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t target = targets[row];
+  T* const gradient = dlogits + row * v;
+  if (target == kNoTarget) {
+    if (thread == 0) losses[row] = 0.0f;
+    for (int64_t i = int64_t{thread} * kCount; dlogits && i < v; i += kThreads * kCount)
+      write(gradient + i, Floats<kCount>{});
+    return;
+  }
   const auto column = [&](int k) { return (static_cast<int64_t>(k) * kThreads + thread) * kCount; };
   const auto place = [&](int k) { return shared + ((k - kHeld) * kThreads + thread) * kCount; };
   float top = -INFINITY, sum = 0.0f;
@@ -71,8 +78,8 @@ __global__ void __launch_bounds__(kThreads)
     losses[row] = logf(row_sum) + (row_top - target_logit);
   }
   if (!dlogits) return;
+  if (scale_by) grad_scale *= *scale_by;
   const float scale = grad_scale / row_sum;
-  T* gradient = dlogits + row * v;
   const auto differentiate = [&](int64_t i, const Access& access) {
     Floats<kCount> d = floats(access);
 #pragma unroll
@@ -111,13 +118,13 @@ void cross_entropy(const CrossEntropy& op, Stream stream) {
               .name = "cross_entropy"},
              device_pointer<float>(op.losses), device_pointer<T>(op.dlogits),
              device_pointer<T>(op.logits), device_pointer<int32_t>(op.targets), v,
-             static_cast<int>(kept), op.grad_scale);
+             static_cast<int>(kept), op.grad_scale, device_pointer<float>(op.scale));
     });
   });
 }
 
-void sum(const Sum& op, Stream stream) {
-  *op.out = total(op.in, SumOf::kValues, stream, "sum");
+void add_sum(const AddSum& op, Stream stream) {
+  add_total(op.in, device_pointer<double>(op.out), stream, "add_sum");
 }
 
 }  // namespace nibble::cuda

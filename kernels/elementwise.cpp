@@ -231,6 +231,10 @@ void for_spans(const Op& op, void (*span)(const Op&, int64_t, int64_t, int64_t))
   });
 }
 
+uint64_t first_counter(const Tensor& draw) {
+  return draw ? static_cast<uint64_t>(*draw.as<int32_t>()) << kDrawShift : 0;
+}
+
 }  // namespace
 
 namespace cpu {
@@ -255,13 +259,17 @@ void bias_backward(const BiasBackward& op, Stream) {
   });
 }
 
-void dropout(const Dropout& op, Stream) {
+void dropout(const Dropout& given, Stream) {
+  Dropout op = given;
+  op.counter += first_counter(op.draw);
   parallel_for(op.out.elements(), kSpan, [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(dropout_span)(op, begin, end);
   });
 }
 
-void uniform_noise(const UniformNoise& op, Stream) {
+void uniform_noise(const UniformNoise& given, Stream) {
+  UniformNoise op = given;
+  op.counter += first_counter(op.draw);
   parallel_for(op.inout.elements(), kSpan, [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(noise_span)(op, begin, end);
   });
@@ -306,6 +314,7 @@ void dropout(const Dropout& op, Stream stream) {
   args.check_like("out", op.out, NIBBLE_FLOATS, op.in);
   args.check_like("in", op.in, {op.out.dtype}, op.out);
   args.require(op.p >= 0.0f && op.p < 1.0f, "p is not in [0, 1)");
+  if (op.draw) args.check("draw", op.draw, {Dtype::kI32}, {1});
   NIBBLE_CALL_TWIN(args, dropout, op, stream);
 }
 
@@ -315,6 +324,7 @@ void uniform_noise(const UniformNoise& op, Stream stream) {
   const int64_t n = op.inout.dim(0), c = op.inout.dim(1);
   args.check("inout", op.inout, NIBBLE_FLOATS, {n, c});
   args.check("scales", op.scales, {Dtype::kF32}, {n});
+  if (op.draw) args.check("draw", op.draw, {Dtype::kI32}, {1});
   NIBBLE_CALL_TWIN(args, uniform_noise, op, stream);
 }
 

@@ -93,8 +93,10 @@ struct BiasGradient {
 // A thread takes the four elements of one draw; the last draw may be cut.
 struct Draws {
   uint64_t seed, stream, counter;
+  const int32_t* draw;
   __device__ __forceinline__ std::array<uint32_t, 4> words(int64_t group) const {
-    return philox(seed, stream, counter + static_cast<uint64_t>(group));
+    const uint64_t first = draw ? static_cast<uint64_t>(*draw) << kDrawShift : 0;
+    return philox(seed, stream, counter + first + static_cast<uint64_t>(group));
   }
 };
 
@@ -212,8 +214,8 @@ void dropout(const Dropout& op, Stream stream) {
     using T = decltype(type);
     launch(dropout_kernel<T, decltype(count)::value>, flat_launch(elements, stream, "dropout"),
            device_pointer<T>(op.out), device_pointer<T>(op.in), elements,
-           Draws{op.seed, op.stream, op.counter}, op.p, 1.0f / (1.0f - op.p),
-           op.output == Dropout::Output::kAdd);
+           Draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)}, op.p,
+           1.0f / (1.0f - op.p), op.output == Dropout::Output::kAdd);
   });
 }
 
@@ -225,7 +227,7 @@ void uniform_noise(const UniformNoise& op, Stream stream) {
     launch(uniform_noise_kernel<T, decltype(count)::value>,
            flat_launch(elements, stream, "uniform_noise"), device_pointer<T>(op.inout),
            device_pointer<float>(op.scales), elements, op.inout.dim(1),
-           Draws{op.seed, op.stream, op.counter});
+           Draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)});
   });
 }
 

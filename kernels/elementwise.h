@@ -33,24 +33,27 @@ struct BiasBackward {
 
 /// Inverted dropout (Srivastava et al. 2014): element i of the dense (N,C) index space is kept with
 /// probability 1-p, namely where unit_float(word) >= p (base/rng.h) for word i%4 of
-/// philox(seed, stream, counter + i/4), and scaled by 1/(1-p); 0 <= p < 1.
+/// philox(seed, stream, counter + draw 2^36 + i/4), and scaled by 1/(1-p); 0 <= p < 1.
 /// Its backward is itself, applied to the gradient.
 struct Dropout {
   Tensor out;  // (N,C) f32|bf16 written or, with accumulate, added to; may be `in`
   Tensor in;   // (N,C) as out
   float p = 0.0f;
   uint64_t seed = 0, stream = 0, counter = 0;
+  Tensor draw;  // (1) i32, names a range of counters; absent: 0
   enum class Output : bool { kWrite, kAdd } output = Output::kWrite;
 };
 
 /// NEFTune (Jain et al. 2023): inout[n,c] += scales[n] * u, u = 2 unit_float(word) - 1 for word i%4
-/// of philox(seed, stream, counter + i/4). scales[n] is alpha / sqrt(length * C) of the sequence
-/// that row n belongs to.
+/// of philox(seed, stream, counter + draw 2^36 + i/4). scales[n] is alpha / sqrt(length * C) of the
+/// sequence that row n belongs to.
 struct UniformNoise {
   Tensor inout;   // (N,C) f32|bf16 read and written
   Tensor scales;  // (N) f32
   uint64_t seed = 0, stream = 0, counter = 0;
+  Tensor draw;  // (1) i32, names a range of counters; absent: 0
 };
+inline constexpr int kDrawShift = 36;  // counters of a draw: 2^36
 
 void cast(const Cast& op, Stream stream = current_stream());
 void accumulate(const Accumulate& op, Stream stream = current_stream());

@@ -17,7 +17,7 @@ using namespace nibble;
 struct Options {
   std::string model, adapter, out, prompt, template_name, compute = "bf16", head = "keep";
   std::vector<std::string> files, stop;
-  bool chat = false, raw = false;
+  bool chat = false, raw = false, graphs = true;
   int64_t batch_size = 8, max_tokens = 256, context = 0, skip_bad = 0;
   SamplingOptions sampling;
 };
@@ -54,6 +54,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("context", "N", o.context, "positions a sequence; 0: as prompts and model need")
       .range(0, 1 << 24);
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
+  t.negatable("graphs", o.graphs, "on CUDA, launch a step as one CUDA graph");
   t.add("head", "TYPE", o.head, "what the head is read in: fewer bits are faster, and coarser")
       .choices({"keep", "int8", "nf4"});
 }
@@ -68,11 +69,11 @@ class Completer {
   Completer(const Options& o, const ToolContext& context)
       : options_(o),
         context_(context),
-        session_(load_session(o.model, o.adapter, o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16)),
+        compute_(o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16),
+        session_(load_session(o.model, o.adapter, compute_)),
         prompter_(*session_->tokenizer, session_->model.config, o.template_name, o.raw, o.model) {
     quantize_head(*session_, o.head);
-    move_to_device(*session_, o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16,
-                   parse_device(context.device));
+    move_to_device(*session_, compute_, parse_device(context.device));
     for (const std::string& s : o.stop) stops_.push_back(unescape(s));
   }
 
@@ -89,7 +90,8 @@ class Completer {
                        .max_tokens = options_.max_tokens,
                        .stop_ids = prompter_.stop_ids(),
                        .sampling = options_.sampling,
-                       .compute = options_.compute == "f32" ? Dtype::kF32 : Dtype::kBf16};
+                       .compute = compute_,
+                       .graphs = options_.graphs};
     g.sampling.seed = context_.seed;
     return g;
   }
@@ -138,6 +140,7 @@ class Completer {
 
   const Options& options_;
   const ToolContext& context_;
+  Dtype compute_;
   std::unique_ptr<Session> session_;
   Prompter prompter_;
   std::vector<std::string> stops_;

@@ -96,6 +96,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("compute", "TYPE", o.compute, "type of activations")
       .choices({"bf16", "f32"})
       .also({"bf16", "fp16"});
+  t.negatable("graphs", r.graphs, "on CUDA, launch a micro-batch as one CUDA graph");
   t.group("Watching");
   t.add("validation", "FILE", r.validation, "packed shard to validate on").also({"eval-dataset"});
   t.add("eval-every", "N", r.eval_every, "steps between validations; 0: an epoch")

@@ -15,6 +15,13 @@ void use(int device) {
   check(cudaSetDevice(device), "cudaSetDevice");
 }
 
+// Work can always go without a graph of it.
+void check_recorded(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  throw UnavailableError(cat(what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status),
+                             "); try --no-graphs"));
+}
+
 }  // namespace
 
 bool built() {
@@ -152,19 +159,30 @@ void wait(Stream stream, Event event) {
         "event wait");
 }
 
+void wait(Event event) {
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "event wait");
+}
+
 void begin_capture(Stream stream) {
-  check(cudaStreamBeginCapture(queue(stream).stream, cudaStreamCaptureModeThreadLocal),
-        "graph capture");
+  check_recorded(cudaStreamBeginCapture(queue(stream).stream, cudaStreamCaptureModeThreadLocal),
+                 "graph capture");
 }
 
 Graph end_capture(Stream stream) {
   cudaGraph_t graph = nullptr;
-  check(cudaStreamEndCapture(queue(stream).stream, &graph), "graph capture");
+  check_recorded(cudaStreamEndCapture(queue(stream).stream, &graph), "graph capture");
   cudaGraphExec_t exec = nullptr;
   const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
   cudaGraphDestroy(graph);
-  check(status, "graph instantiation");
+  check_recorded(status, "graph instantiation");
   return exec;
+}
+
+void abandon_capture(Stream stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(queue(stream).stream, &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();  // the failure was told already
 }
 
 void launch_graph(Graph graph, Stream stream) {

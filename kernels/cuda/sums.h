@@ -14,5 +14,7 @@ const double* total_on_device(const Tensor& in, SumOf what, Stream stream, const
 double read_total(const double* sum, Stream stream, const char* name);
 /// Both.
 double total(const Tensor& in, SumOf what, Stream stream, const char* name);
+/// Adds the sum of its values to a number of the device.
+void add_total(const Tensor& in, double* out, Stream stream, const char* name);
 
 }  // namespace nibble::cuda

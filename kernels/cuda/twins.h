@@ -14,6 +14,8 @@ namespace nibble {
   TWIN(adamw8bit_reset, AdamW8bit)                   \
   TWIN(adapter_backward, AdapterBackward)            \
   TWIN(adapter_forward, AdapterForward)              \
+  TWIN(add_sum, AddSum)                              \
+  TWIN(advance_rows, AdvanceRows)                    \
   TWIN(attention_backward, AttentionBackward)        \
   TWIN(attention_decode, AttentionDecode)            \
   TWIN(attention_forward, AttentionForward)          \
@@ -38,9 +40,10 @@ namespace nibble {
   TWIN(rmsnorm_heads_backward, RmsnormHeadsBackward) \
   TWIN(rmsnorm_heads_forward, RmsnormHeadsForward)   \
   TWIN(rope, Rope)                                   \
+  TWIN(sample, Sample)                               \
   TWIN(scatter_rows, ScatterRows)                    \
   TWIN(sgd, Sgd)                                     \
-  TWIN(sum, Sum)                                     \
+  TWIN(store_cache, StoreCache)                      \
   TWIN(swiglu_backward, SwigluBackward)              \
   TWIN(swiglu_forward, SwigluForward)                \
   TWIN(uniform_noise, UniformNoise)

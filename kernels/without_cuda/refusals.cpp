@@ -64,12 +64,16 @@ void record(Event, Stream) {
 void wait(Stream, Event) {
   refuse();
 }
+void wait(Event) {
+  refuse();
+}
 void begin_capture(Stream) {
   refuse();
 }
 Graph end_capture(Stream) {
   refuse();
 }
+void abandon_capture(Stream) noexcept {}
 void launch_graph(Graph, Stream) {
   refuse();
 }

@@ -5,6 +5,7 @@
 
 #include "fit/cuda_plan.h"
 #include "fit/step_items.h"
+#include "kernels/sample.h"
 #include "model/device_model.h"
 
 namespace nibble {
@@ -34,7 +35,10 @@ GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model, const 
         need, attention_decode_scratch(attention_shape(model.config, model.config.window_of(l)),
                                        s.batch_size, s.context, arena.device()));
   b.decode_scratch = arena.take(Dtype::kF32, {need});
-  b.sample_logits = arena.take(Dtype::kF32, {model.config.vocab_size});
+  const int64_t v = model.config.vocab_size;
+  b.sample_scratch = arena.take(Dtype::kF32, {sample_scratch(v, arena.device())});
+  b.growing = arena.take(Dtype::kI32, {kGrowingNumbers, s.batch_size});
+  b.seen = arena.take(Dtype::kI32, {s.batch_size, seen_words(v)});
   return b;
 }
 
@@ -57,7 +61,8 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   plan.add("adapter", adapter.peak());
   const GeneratorBuffers b = take_generator_buffers(arena, model, s);
   const uint64_t cache = cache_bytes(model.config, s);
-  const uint64_t sampling = arena_bytes(b.decode_scratch) + arena_bytes(b.sample_logits);
+  const uint64_t sampling = arena_bytes(b.decode_scratch) + arena_bytes(b.sample_scratch) +
+                            arena_bytes(b.growing) + arena_bytes(b.seen);
   plan.add("key/value cache", cache);
   plan.add("decoding and sampling", sampling);
   const StepBuffers step{

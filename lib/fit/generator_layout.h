@@ -24,13 +24,17 @@ struct CacheBuffers {
 CacheBuffers take_cache(Arena& arena, const ModelConfig& config, int64_t slots, int64_t positions,
                         Dtype dtype);
 
+inline constexpr int64_t kGrowingNumbers = 6;
+
 struct GeneratorBuffers {
   CacheBuffers cache;
   BlockScratch scratch;
   BlockActivations activations;
   HeadBuffers head;
   BatchPlace batch;
-  Tensor decode_scratch, sample_logits;
+  Tensor decode_scratch, sample_scratch;
+  Tensor growing;  // (kGrowingNumbers, B) i32: what a step reads and writes of each sequence
+  Tensor seen;     // (B, words) i32: the tokens it has seen (kernels/sample.h)
 };
 GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model,
                                         const GeneratorSizes& sizes);

@@ -50,7 +50,6 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
   if (shared) ledger.add("activations made again", {s.x1, s.act});
   ledger.add(o.training ? "gradients of activations" : "scratch of blocks",
              {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
-  ledger.add("noise of embeddings", {b.neftune_scales});
   ledger.add("attention scratch", {s.attention});
   ledger.add("weights expanded", {s.weights.panels[0], s.weights.panels[1]});
   for (const Tensor& t : s.weights.kept) ledger.add("weights kept expanded", {t});

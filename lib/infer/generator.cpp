@@ -2,28 +2,17 @@
 #include "infer/generator.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "base/profile.h"
 #include "infer/cache.h"
+#include "infer/growing_rows.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 #include "model/head.h"
+#include "tensor/graphs.h"
 
 namespace nibble {
-namespace {
-
-// A sequence that grows; slot i of the cache is active_[i]'s.
-struct Sequence {
-  size_t index = 0;
-  size_t prompt = 0;            // tokens of the prompt
-  std::vector<int32_t> tokens;  // prompt and completion
-  std::span<const int32_t> completion() const { return std::span(tokens).subspan(prompt); }
-};
-
-}  // namespace
-
 struct Generator::State {
   const Model& model;
   GeneratorOptions options;
@@ -36,9 +25,9 @@ struct Generator::State {
   BlockActivations activations;
   HeadBuffers head;
   BatchPlace place;
-  Tensor decode_scratch, sample_logits;
-  std::vector<float> host_logits;
-  Sampler sampler;
+  Tensor decode_scratch;
+  std::optional<GrowingRows> growing;
+  Graphs graphs;
   Batch batch;
   BatchTensors at;                 // the batch where ops read it
   std::vector<uint8_t> untrained;  // zeros
@@ -50,43 +39,38 @@ struct Generator::State {
         device(m.embedding.weight.device),
         queue(device),
         rope(make_rope_table(m.config.rope, m.config.head_dim, o.context)),
-        sampler(o.sampling, m.config.vocab_size) {
+        graphs(device, o.graphs) {
     const GeneratorSizes sizes = {
         .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
     const StreamScope scope(queue.get());
     GeneratorBuffers b;
     arena = make_arena(device, [&](Arena& a) { b = take_generator_buffers(a, model, sizes); });
     rope_arena = make_arena(device, [&](Arena& a) { place_rope_table(rope, a); });
-    cache.emplace(std::move(b.cache), model.config, o.context);
+    cache.emplace(b.cache, model.config, o.context);
     scratch = std::move(b.scratch);
     activations = b.activations;
     head = b.head;
     decode_scratch = b.decode_scratch;
-    sample_logits = b.sample_logits;
+    growing.emplace(b, options.sampling);
     place = b.batch;
-    host_logits.resize(static_cast<size_t>(model.config.vocab_size));
     // Held at their most, so that no token allocates.
     active.reserve(static_cast<size_t>(options.batch_size));
-    batch.lengths.reserve(static_cast<size_t>(options.batch_size));
+    batch.ids.reserve(static_cast<size_t>(options.batch_size));
     batch.rows.reserve(static_cast<size_t>(options.batch_size));
-  }
-
-  AttentionShape shape(int64_t block) const {
-    return attention_shape(model.config, model.config.window_of(block));
   }
 
   // One token a sequence: its key and value join the cache, its query reads all of it.
   void attend_cached(int64_t block, const BlockActivations& a) {
     const ModelConfig& c = model.config;
-    const auto rows_now = static_cast<int64_t>(active.size());
-    for (int64_t slot = 0; slot < rows_now; ++slot)
-      cache->store(block, slot, batch.lengths[static_cast<size_t>(slot)] - 1, a.qkv, slot, 1);
+    const int64_t n = batch.tokens();
+    cache->store_last(block, a.qkv, at.lengths);
     attention_decode({.out = a.attention,
                       .q = columns(a.qkv, 0, c.heads * c.head_dim),
-                      .keys = rows(cache->keys(block), 0, rows_now),
-                      .values = rows(cache->values(block), 0, rows_now),
+                      .keys = rows(cache->keys(block), 0, n),
+                      .values = rows(cache->values(block), 0, n),
                       .lengths = at.lengths,
-                      .shape = shape(block),
+                      .longest = longest,
+                      .shape = attention_shape(c, c.window_of(block)),
                       .scratch = decode_scratch});
   }
 
@@ -94,7 +78,6 @@ struct Generator::State {
   template <class AfterBlock>
   Tensor forward(AttentionStep attend, const AfterBlock& after) {
     const int64_t n = batch.tokens();
-    at = place.put(batch, model.config.vocab_size);
     const BlockRun run{.model = &model,
                        .batch = &batch,
                        .at = at,
@@ -134,6 +117,9 @@ struct Generator::State {
     }
     if (active.size() == first) return 0;
     const Span span("prompts");
+    growing->put(active, base);
+    changed = false;
+    at = place.put(batch, model.config.vocab_size);
     const Tensor stream = forward(nullptr, [&](int64_t block, const BlockActivations& a) {
       for (size_t s = first; s < active.size(); ++s) {
         const auto i = s - first;
@@ -142,59 +128,59 @@ struct Generator::State {
       }
     });
     choose(stream, first);
+    take_chosen(first);
     return active.size() - first;
   }
 
   // The next token of every active sequence.
   void step() {
     const Span span("decode");
+    if (changed) growing->put(active, base);
+    changed = false;
+    size_t most = 0;
+    for (const Sequence& s : active) most = std::max(most, s.tokens.size());
+    const auto count = static_cast<int64_t>(active.size());
+    // On a device idle rows fill up, so that a few graphs do.
+    const bool filled = device.on_cuda();
+    const int64_t n = filled ? std::min(power_of_two(count), options.batch_size) : count;
+    longest =
+        std::min(power_of_two(std::max(static_cast<int64_t>(most), kDecodeChunk)), options.context);
     batch.clear();
-    for (const Sequence& s : active) {
-      batch.ids.push_back(s.tokens.back());
-      const auto position = static_cast<int32_t>(s.tokens.size()) - 1;
-      batch.positions.push_back(position);
-      batch.lengths.push_back(position + 1);
-      batch.rows.push_back(static_cast<int32_t>(batch.rows.size()));
-    }
-    const Tensor stream = forward(
-        [](void* self, int64_t block, const BlockActivations& a) {
-          static_cast<State*>(self)->attend_cached(block, a);
-        },
-        [](int64_t, const BlockActivations&) {});
-    choose(stream, 0);
+    batch.ids.resize(static_cast<size_t>(n));
+    at = growing->batch(n);
+    graphs.run({n, longest}, [&] {
+      const Tensor stream = forward(
+          [](void* self, int64_t block, const BlockActivations& a) {
+            static_cast<State*>(self)->attend_cached(block, a);
+          },
+          [](int64_t, const BlockActivations&) {});
+      choose(stream, 0);
+    });
+    take_chosen(0);
   }
 
-  // Samples for active[first...] from the rows of the stream named by batch.rows.
+  // Samples for active[first...] from the rows of the stream named by at.rows.
   void choose(const Tensor& stream, size_t first) {
     const Span span("choose token");
-    const auto chunk = static_cast<size_t>(head.hidden.dim(0));
-    for (size_t begin = 0; begin < batch.rows.size(); begin += chunk) {
-      const size_t count = std::min(chunk, batch.rows.size() - begin);
-      const Tensor logits = head_logits(
-          model, stream, rows(at.rows, static_cast<int64_t>(begin), static_cast<int64_t>(count)),
-          head);
-      for (size_t i = 0; i < count; ++i) {
-        Sequence& s = active[first + begin + i];
-        const std::span<float> row = fetch(rows(logits, static_cast<int64_t>(i), 1));
-        // The largest of numbers of which one is NaN is any of them: an answer, but no one's.
-        if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); }))
-          throw DataError(cat(model.store->path().string(), ": the logits are not finite",
-                              "; look for NaN with nibble-inspect --stats"));
-        s.tokens.push_back(sampler.next(row, s.tokens, base + s.index));
-      }
+    const int64_t all = at.rows.dim(0), chunk = head.hidden.dim(0);
+    for (int64_t begin = 0; begin < all; begin += chunk) {
+      const int64_t count = std::min(chunk, all - begin);
+      growing->choose(head_logits(model, stream, rows(at.rows, begin, count), head),
+                      static_cast<int64_t>(first) + begin);
     }
+    growing->fetch(static_cast<int64_t>(first) + all);
   }
 
-  // A row of logits (1,V) as floats on the host.
-  std::span<float> fetch(const Tensor& logits) {
-    Tensor row = sample_logits;
-    row.rank = 2;
-    row.shape = {1, model.config.vocab_size};
-    row.row_stride = model.config.vocab_size;
-    cast({.out = row, .in = logits});
-    copy(view(host_logits.data(), {model.config.vocab_size}), sample_logits);
-    synchronize();
-    return host_logits;
+  // The tokens sampled for active[first...] join their sequences.
+  void take_chosen(size_t first) {
+    const std::span<const int32_t> chosen = growing->chosen();
+    for (size_t i = first; i < active.size(); ++i) {
+      // The largest of numbers of which one is NaN is any of them: an answer, but no one's.
+      if (chosen[i] == kNotFinite)
+        throw DataError(cat(model.store->path().string(), ": the logits are not finite",
+                            "; look for NaN with nibble-inspect --stats"));
+      active[i].tokens.push_back(chosen[i]);
+    }
   }
 
   // Takes finished sequences out, the last slots moving into the gaps.
@@ -220,16 +206,23 @@ struct Generator::State {
         active[i] = std::move(active[last]);
       }
       active.pop_back();
+      changed = true;
       on_done(index, std::move(done));
     }
   }
 
-  uint64_t base = 0;  // sequence number of the first prompt
+  uint64_t base = 0;     // sequence number of the first prompt
+  int64_t longest = 0;   // positions of the cache that a step reads, at most
+  bool changed = false;  // the rows are no more those of the last step
 };
 
 Generator::Generator(const Model& model, const GeneratorOptions& options)
     : state_(std::make_unique<State>(model, options)) {}
 Generator::~Generator() = default;
+
+int64_t Generator::graphs() const {
+  return state_->graphs.held();
+}
 
 size_t Generator::planned_bytes() const {
   return state_->arena.peak();
@@ -241,6 +234,7 @@ void Generator::run(std::span<const std::vector<int32_t>> prompts, uint64_t firs
   const StreamScope scope(s.queue.get());
   s.base = first_index;
   s.active.clear();
+  s.changed = true;
   size_t next = 0;
   while (next < prompts.size() || !s.active.empty()) {
     const size_t before = s.active.size();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batched generation. Prompts are read as one packed batch (no padding), their keys and values go
 // into the cache, and then every sequence grows by a token a step; one that ends makes room for the
-// next prompt at once. Buffers are laid out beforehand.
+// next prompt at once. Buffers are laid out beforehand. On CUDA a step is one CUDA graph, sampling
+// included, for every number of rows (powers of two) and every length of cache read (likewise).
 #pragma once
 
 #include <functional>
@@ -22,6 +23,7 @@ struct GeneratorOptions {
   std::vector<int32_t> stop_ids;  // end a completion, and are not part of it
   SamplingOptions sampling;
   Dtype compute = Dtype::kBf16;
+  bool graphs = true;  // on CUDA, a step is one CUDA graph
 };
 
 struct Completion {
@@ -48,6 +50,8 @@ class Generator {
 
   /// Bytes of cache and buffers.
   size_t planned_bytes() const;
+  /// CUDA graphs held.
+  int64_t graphs() const;
 
  private:
   struct State;

@@ -4,11 +4,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/cross_entropy.h"
+#include "tensor/graphs.h"
 
 namespace nibble {
 
 void Batch::clear() {
-  for (auto* v : {&ids, &positions, &starts, &parents, &rows, &targets, &lengths}) v->clear();
+  for (auto* v : {&ids, &positions, &starts, &parents, &rows, &targets}) v->clear();
   longest = 0;
 }
 
@@ -54,6 +56,34 @@ void Batch::append(const PackedRow& row) {
     append(std::span(row.tokens).subspan(begin, end - begin),
            std::span(row.trained).subspan(begin, end - begin));
   }
+}
+
+BatchShape filled_shape(const Batch& batch, const BatchShape& most) {
+  constexpr int64_t kTokenUnit = 64, kRowUnit = 16, kSequenceUnit = 64;
+  BatchShape shape;
+  // Packed rows are nearly full: then all batches have the most.
+  const int64_t tokens = batch.tokens();
+  shape.tokens = tokens > most.tokens / 8 * 7 ? most.tokens : graph_size(tokens, kTokenUnit);
+  shape.tokens = std::min(shape.tokens, most.tokens);
+  shape.rows = std::min(graph_size(static_cast<int64_t>(batch.rows.size()), kRowUnit), most.rows);
+  const int64_t sequences = batch.sequences() + (shape.tokens > tokens ? 1 : 0);
+  shape.sequences = std::min(power_of_two(std::max(sequences, kSequenceUnit)), most.sequences);
+  return shape;
+}
+
+void fill_up(const Batch& batch, const BatchShape& shape, Batch& out) {
+  CHECK(batch.parents.empty() && batch.tokens() <= shape.tokens);
+  out = batch;
+  const auto tokens = static_cast<size_t>(shape.tokens);
+  out.ids.resize(tokens, 0);
+  out.positions.resize(tokens, 0);
+  if (batch.tokens() < shape.tokens) out.starts.push_back(static_cast<int32_t>(shape.tokens));
+  CHECK(out.sequences() <= shape.sequences);
+  out.starts.resize(static_cast<size_t>(shape.sequences) + 1, static_cast<int32_t>(shape.tokens));
+  // Rows do not decrease; where the last token is trained, its own row is the first of equals.
+  CHECK(static_cast<int64_t>(out.rows.size()) <= shape.rows);
+  out.rows.resize(static_cast<size_t>(shape.rows), static_cast<int32_t>(shape.tokens) - 1);
+  out.targets.resize(static_cast<size_t>(shape.rows), kNoTarget);
 }
 
 }  // namespace nibble

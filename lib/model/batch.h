@@ -18,8 +18,7 @@ struct Batch {
   std::vector<int32_t> starts;     // (S+1)
   std::vector<int32_t> parents;    // (S) what a sequence goes on from, or -1; empty: no tree
   std::vector<int32_t> rows;       // (M) tokens whose successor is trained on, increasing
-  std::vector<int32_t> targets;    // (M) that successor's id
-  std::vector<int32_t> lengths;    // (N) while decoding: positions of the cache that each reads
+  std::vector<int32_t> targets;    // (M) that successor's id; kNoTarget where only filled up
   int64_t longest = 0;             // of the sequences, with what they go on from
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
@@ -34,5 +33,17 @@ struct Batch {
   /// Appends the sequences of a shard's row.
   void append(const PackedRow& row);
 };
+
+/// How many tokens, sequences and trained tokens.
+struct BatchShape {
+  int64_t tokens = 0, sequences = 0, rows = 0;
+  bool operator==(const BatchShape&) const = default;
+};
+/// The shape that a batch is filled up to where equal shapes are worth more than a few rows: one of
+/// few, within `most`.
+BatchShape filled_shape(const Batch& batch, const BatchShape& most);
+/// `out` is the batch filled up to a shape: a sequence of its own, of which nothing is trained;
+/// sequences without tokens; rows without targets. Losses and gradients are those of the batch.
+void fill_up(const Batch& batch, const BatchShape& shape, Batch& out);
 
 }  // namespace nibble

@@ -140,15 +140,15 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
   return b;
 }
 
-double run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
-                const HeadBuffers& b) {
+void run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
+              const HeadBuffers& b) {
   const Span span("head and loss");
   const ParameterSet& parameters = model.parameters;
   const Tensor weight = table_weight(model.norm, parameters);
   const float eps = static_cast<float>(model.config.norm_eps);
   const Tensor index = batch.rows, targets = batch.targets;
   const int64_t labelled = index ? index.dim(0) : 0;
-  if (labelled == 0) return 0.0;
+  if (labelled == 0) return;
   HeadWeights weights(model, b);
   for (int64_t begin = 0; begin < labelled; begin += b.hidden.dim(0)) {
     const int64_t m = std::min(b.hidden.dim(0), labelled - begin);
@@ -162,7 +162,7 @@ double run_head(const Model& model, const BatchTensors& batch, const HeadRun& ru
                    .dlogits = run.dstream ? logits : Tensor{},
                    .logits = logits,
                    .targets = rows(targets, begin, m),
-                   .grad_scale = run.grad_scale});
+                   .scale = batch.grad_scale});
     if (!run.dstream) continue;
 
     const Tensor dnormed = rows(b.dnormed, 0, m), dhidden = rows(b.dhidden, begin, m);
@@ -192,7 +192,7 @@ double run_head(const Model& model, const BatchTensors& batch, const HeadRun& ru
   }
   if (run.dstream)
     scatter_rows({.out = run.dstream, .in = rows(b.dhidden, 0, labelled), .rows = index});
-  return sum(rows(b.losses, 0, labelled));
+  add_sum({.out = run.loss, .in = rows(b.losses, 0, labelled)});
 }
 
 void for_logits(const Model& model, const BatchTensors& batch, const Tensor& stream,

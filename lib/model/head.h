@@ -24,15 +24,15 @@ struct HeadBuffers {
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& sizes, int64_t labelled);
 
 struct HeadRun {
-  Tensor stream;            // (N,C) compute: the residual stream after the last block
-  Tensor dstream;           // (N,C) compute written: its gradient; absent: loss only
-  float grad_scale = 0.0f;  // of every row's loss
+  Tensor stream;   // (N,C) compute: the residual stream after the last block
+  Tensor dstream;  // (N,C) compute written: its gradient; absent: loss only
+  Tensor loss;     // (1) f64 added to: the sum of all losses
 };
 
-/// Losses of the batch's labelled rows, in order, are left in buffers.losses; their sum is
-/// returned. Gradients of the final norm and the head, where trained, are added to.
-double run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
-                const HeadBuffers& buffers);
+/// Losses of the batch's labelled rows, in order, are left in buffers.losses. Gradients of the
+/// final norm and the head, where trained, are added to, scaled as the batch says.
+void run_head(const Model& model, const BatchTensors& batch, const HeadRun& run,
+              const HeadBuffers& buffers);
 
 /// Calls body(first, logits (m,V) of batch rows [first, first + m)) for all of the batch's rows,
 /// which it may overwrite.

@@ -115,7 +115,7 @@ Dropout mask_of(const Projection& p, const LinearContext& c, const Tensor& out, 
           .p = c.dropout,
           .seed = c.seed,
           .stream = p.dropout_stream,
-          .counter = c.draw << 36};
+          .draw = c.draw};
 }
 
 // xa = dropout(X) A^T, one product for the group where there is no dropout.

@@ -49,7 +49,8 @@ struct LinearContext {
   const ParameterSet* parameters = nullptr;
   Dtype compute = Dtype::kBf16;
   float dropout = 0.0f;             // of the adapters' inputs; 0 when not training
-  uint64_t seed = 0, draw = 0;      // of the dropout masks: draw names the micro-batch
+  uint64_t seed = 0;                // of the dropout masks
+  Tensor draw;                      // (1) i32 names the micro-batch's masks
   FrozenWeights* frozen = nullptr;  // where weights come from; null: the panel alone
   Tensor panel;                     // (linear_panel_elements) in panel_dtype()
   Tensor lora_scratch;              // (N, widest lora_width) compute: gradients of X A^T

@@ -77,8 +77,8 @@ StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOption
     for (int64_t start = 0; start + segment < layers; start += segment)
       b.checkpoints.push_back(arena.take(o.compute, {o.tokens, c}));
     b.dstream = arena.take(o.compute, {o.tokens, c});
-    if (o.neftune_alpha > 0) b.neftune_scales = arena.take(Dtype::kF32, {o.tokens});
   }
+  b.loss = arena.take(Dtype::kF64, {1});
   b.batch = BatchPlace(arena, o.tokens, o.labelled);
   b.head = take_head(arena, model, sizes, o.labelled);
   return b;
@@ -89,12 +89,14 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
       options_(options),
       rope_(rope),
       buffers_(take_step_buffers(arena, model, options)),
+      graphs_(arena.device(), options.graphs),
       embedding_trained_(model.embedding.parameter >= 0) {
   weights_.emplace(model, buffers_.scratch.weights, options.compute);
   buffers_.scratch.linear.frozen = &*weights_;
   while (lowest_trained_ < model.config.layers &&
          !trains(model.blocks[static_cast<size_t>(lowest_trained_)]))
     ++lowest_trained_;
+  if (!arena.measuring()) zero(buffers_.loss);
 }
 
 BlockActivations Step::activations(int64_t block, int64_t n) const {
@@ -129,31 +131,19 @@ void Step::run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Ten
   }
 }
 
-Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw) {
+Tensor Step::forward_stream(const BlockRun& run) {
   const Span span("forward");
-  const Batch& batch = *run.batch;
-  const int64_t n = batch.tokens(), c = model_.config.hidden_size;
+  const int64_t n = run.batch->tokens();
   const Tensor start = activations(0, n).h_in;
   embedding_forward({.out = start,
                      .ids = run.at.ids,
                      .table = table_weight(model_.embedding, model_.parameters)});
-  if (neftune_alpha > 0) {
-    // On a device the copy is waited for by run_head, before these numbers change again.
-    neftune_scales_.resize(static_cast<size_t>(n));
-    for (int64_t s = 0; s < batch.sequences(); ++s) {
-      const int32_t from = batch.starts[static_cast<size_t>(s)];
-      const int32_t to = batch.starts[static_cast<size_t>(s) + 1];
-      const float scale =
-          neftune_alpha / std::sqrt(static_cast<float>(to - from) * static_cast<float>(c));
-      std::fill(neftune_scales_.begin() + from, neftune_scales_.begin() + to, scale);
-    }
-    copy(rows(buffers_.neftune_scales, 0, n), view(neftune_scales_.data(), {n}));
+  if (run.at.noise)
     uniform_noise({.inout = start,
-                   .scales = rows(buffers_.neftune_scales, 0, n),
-                   .seed = draw.seed,
+                   .scales = run.at.noise,
+                   .seed = buffers_.scratch.linear.seed,
                    .stream = static_cast<uint64_t>(RngStream::kNeftune),
-                   .counter = draw.micro_batch << 36});
-  }
+                   .draw = run.at.draw});
   run_blocks(run, 0, model_.config.layers, start);
   const Tensor stream = rows(buffers_.scratch.branch, 0, n);
   const Tensor last = activations(model_.config.layers - 1, n).h_mid;
@@ -162,51 +152,104 @@ Tensor Step::forward_stream(const BlockRun& run, float neftune_alpha, Draw draw)
   return stream;
 }
 
-BlockRun Step::run_of(const Batch& batch) {
-  check(batch);
-  return {.model = &model_,
-          .batch = &batch,
-          .at = buffers_.batch.put(batch, model_.config.vocab_size),
-          .rope = &rope_,
-          .scratch = &buffers_.scratch};
+// How loud each token's noise is: by the length of its sequence.
+void Step::say_noise(const Batch& batch) {
+  const auto c = static_cast<float>(model_.config.hidden_size);
+  told_.noise.assign(static_cast<size_t>(batch.tokens()), 0.0f);
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const int32_t from = batch.starts[static_cast<size_t>(s)];
+    const int32_t to = batch.starts[static_cast<size_t>(s) + 1];
+    const float scale = options_.neftune_alpha / std::sqrt(static_cast<float>(to - from) * c);
+    std::fill(told_.noise.begin() + from, told_.noise.begin() + to, scale);
+  }
 }
 
-BlockRun Step::plain_run(const Batch& batch) {
+// The batch where ops read it, on CUDA filled up where wanted.
+BlockRun Step::run_of(const Batch& batch, Filled filled) {
+  check(batch);
+  const Batch* placed = &batch;
+  if (filled == Filled::kYes && buffers_.loss.device.on_cuda() && batch.parents.empty()) {
+    fill_up(batch, filled_shape(batch, {options_.tokens, options_.tokens, options_.labelled}),
+            filled_);
+    placed = &filled_;
+  }
+  if (!told_.noise.empty()) told_.noise.resize(static_cast<size_t>(placed->tokens()), 0.0f);
+  const BlockRun run = {.model = &model_,
+                        .batch = placed,
+                        .at = buffers_.batch.put(*placed, model_.config.vocab_size, told_),
+                        .rope = &rope_,
+                        .scratch = &buffers_.scratch};
+  buffers_.scratch.linear.draw = run.at.draw;
+  return run;
+}
+
+Graphs::Key Step::key_of(const BlockRun& run, bool training) const {
+  const LinearContext& linear = buffers_.scratch.linear;
+  return {run.batch->tokens(), run.batch->sequences(), static_cast<int64_t>(run.batch->rows.size()),
+          static_cast<int64_t>(linear.seed), training ? 1 : 0};
+}
+
+// A run without dropout or noise.
+BlockRun Step::plain_run(const Batch& batch, Filled filled) {
   buffers_.scratch.linear.dropout = 0.0f;
-  return run_of(batch);
+  told_.noise.clear();
+  return run_of(batch, filled);
 }
 
 double Step::forward(const Batch& batch) {
-  const BlockRun run = plain_run(batch);
-  weights_->begin(run_kind(batch, false));
-  const Tensor stream = forward_stream(run, 0.0f, {});
-  weights_->end();
-  return run_head(model_, run.at, {.stream = stream}, buffers_.head);
+  const BlockRun run = plain_run(batch, Filled::kYes);
+  const auto body = [&] {
+    weights_->begin(run_kind(*run.batch, false));
+    const Tensor stream = forward_stream(run);
+    weights_->end();
+    run_head(model_, run.at, {.stream = stream, .loss = buffers_.loss}, buffers_.head);
+  };
+  if (batch.parents.empty())
+    graphs_.run(key_of(run, false), body);
+  else
+    body();
+  return take_loss();
 }
 
 void Step::for_logits(const Batch& batch, const LogitBody& body) {
-  const BlockRun run = plain_run(batch);
+  const BlockRun run = plain_run(batch, Filled::kNo);
   weights_->begin(run_kind(batch, false));
-  const Tensor stream = forward_stream(run, 0.0f, {});
+  const Tensor stream = forward_stream(run);
   weights_->end();
   nibble::for_logits(model_, run.at, stream, buffers_.head, body);
 }
 
-double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
+double Step::take_loss() {
+  double loss = 0.0;
+  copy(view(&loss, {1}), buffers_.loss);
+  zero(buffers_.loss);
+  synchronize();
+  return loss;
+}
+
+void Step::add_gradients(const Batch& batch, float grad_scale, Draw draw) {
   CHECK(options_.training && batch.parents.empty());
-  if (batch.rows.empty()) return 0.0;
+  CHECK(draw.micro_batch < uint64_t{1} << (64 - kDrawShift));
+  if (batch.rows.empty()) return;
   LinearContext& linear = buffers_.scratch.linear;
   linear.dropout = options_.dropout;
   linear.seed = draw.seed;
-  linear.draw = draw.micro_batch;
-  const BlockRun run = run_of(batch);
-  const int64_t n = batch.tokens(), layers = model_.config.layers;
-  weights_->begin(run_kind(batch, true));
-  const Tensor stream = forward_stream(run, options_.neftune_alpha, draw);
+  told_.draw = static_cast<int32_t>(draw.micro_batch);
+  told_.grad_scale = grad_scale;
+  told_.noise.clear();
+  if (options_.neftune_alpha > 0) say_noise(batch);
+  const BlockRun run = run_of(batch, Filled::kYes);
+  graphs_.run(key_of(run, true), [&] { there_and_back(run); });
+}
+
+// Forward and backward, without a word to or from the host.
+void Step::there_and_back(const BlockRun& run) {
+  const int64_t n = run.batch->tokens(), layers = model_.config.layers;
+  weights_->begin(run_kind(*run.batch, true));
+  const Tensor stream = forward_stream(run);
   const Tensor dstream = rows(buffers_.dstream, 0, n);
-  const double loss =
-      run_head(model_, run.at, {.stream = stream, .dstream = dstream, .grad_scale = grad_scale},
-               buffers_.head);
+  run_head(model_, run.at, {.stream = stream, .dstream = dstream, .loss = buffers_.loss},
+           buffers_.head);
 
   const Span span("backward");
   const auto segment = static_cast<int64_t>(buffers_.slots.size());
@@ -230,7 +273,6 @@ double Step::forward_backward(const Batch& batch, float grad_scale, Draw draw) {
     embedding_backward({.dtable = model_.parameters.gradient(model_.embedding.parameter),
                         .dout = dstream,
                         .ids = run.at.ids});
-  return loss;
 }
 
 }  // namespace nibble

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One micro-batch through the whole model: loss and gradients. All buffers are laid out beforehand;
-// a step allocates nothing. What is kept for backward is a choice (Chen et al. 2016):
+// a step allocates nothing. On CUDA batches are filled up to few shapes, each of which is one CUDA
+// graph (tensor/graphs.h), and nothing waits until the loss is asked for. What is kept for backward
+// is a choice (Chen et al. 2016):
 //   none   everything
 //   norm   the outputs of norms and of SwiGLU are made again from their inputs
 //   layer  each block's input; its activations are made again
@@ -12,6 +14,7 @@
 #include <string_view>
 
 #include "model/head.h"
+#include "tensor/graphs.h"
 
 namespace nibble {
 
@@ -29,6 +32,7 @@ struct StepOptions {
   float dropout = 0.0f;        // of adapters
   float neftune_alpha = 0.0f;  // 0: off
   WeightPlacement weights = {};
+  bool graphs = true;  // on CUDA
 };
 
 struct StepBuffers {
@@ -36,7 +40,7 @@ struct StepBuffers {
   std::vector<BlockActivations> slots;  // block l uses slot l % slots
   std::vector<Tensor> checkpoints;      // (N,C) input of every segment but the last
   Tensor dstream;                       // (N,C) gradient of the residual stream
-  Tensor neftune_scales;                // (N) f32
+  Tensor loss;                          // (1) f64 sum since it was taken
   BatchPlace batch;
   HeadBuffers head;
 };
@@ -52,34 +56,49 @@ class Step {
   /// What the random draws of a micro-batch depend on.
   struct Draw {
     uint64_t seed = 0;
-    uint64_t micro_batch = 0;  // counted from the start of training
+    uint64_t micro_batch = 0;  // counted from the start of training, below 2^28
   };
 
-  /// Adds gradients of grad_scale * (sum of losses) to the parameters'. Returns the sum of losses.
-  double forward_backward(const Batch& batch, float grad_scale, Draw draw);
+  /// Adds gradients of grad_scale * (sum of losses) to the parameters'. Does not wait.
+  void add_gradients(const Batch& batch, float grad_scale, Draw draw);
+  /// The sum of the losses of all batches since it was last taken. Waits.
+  double take_loss();
+  /// Both.
+  double forward_backward(const Batch& batch, float grad_scale, Draw draw) {
+    add_gradients(batch, grad_scale, draw);
+    return take_loss();
+  }
   /// The sum of losses, without dropout or noise.
   double forward(const Batch& batch);
   /// The logits of the batch's rows, in chunks (head.h), without dropout or noise.
   void for_logits(const Batch& batch, const LogitBody& body);
   /// Losses of the labelled rows of the last batch (M) f32.
   Tensor losses() const { return buffers_.head.losses; }
+  /// CUDA graphs held.
+  int64_t graphs() const { return graphs_.held(); }
 
  private:
   void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
   BlockActivations activations(int64_t block, int64_t n) const;
   void check(const Batch& batch) const;
-  BlockRun run_of(const Batch& batch);
-  BlockRun plain_run(const Batch& batch);
-  Tensor forward_stream(const BlockRun& run, float neftune_alpha, Draw draw);
+  void say_noise(const Batch& batch);
+  enum class Filled : bool { kNo, kYes };
+  BlockRun run_of(const Batch& batch, Filled filled);
+  BlockRun plain_run(const Batch& batch, Filled filled);
+  Tensor forward_stream(const BlockRun& run);
+  void there_and_back(const BlockRun& run);
+  Graphs::Key key_of(const BlockRun& run, bool training) const;
 
   const Model& model_;
   StepOptions options_;
   const RopeTable& rope_;
   StepBuffers buffers_;
+  Graphs graphs_;
+  Batch filled_;    // on CUDA, the batch as it is computed
+  BatchTold told_;  // of the batch under way
   bool embedding_trained_ = false;
   std::optional<FrozenWeights> weights_;
-  std::vector<float> neftune_scales_;  // on the host
-  int64_t lowest_trained_ = 0;         // first block with anything trained
+  int64_t lowest_trained_ = 0;  // first block with anything trained
 };
 
 }  // namespace nibble

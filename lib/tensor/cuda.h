@@ -56,12 +56,17 @@ void destroy_event(Event event) noexcept;
 void record(Event event, Stream stream);
 /// Work put on the stream from now on starts after the event.
 void wait(Stream stream, Event event);
+/// The caller waits for the event.
+void wait(Event event);
 
 /// Records what is put on the stream (and on streams that wait for its events) instead of running
-/// it; what end_capture gives is run by launch_graph as often as wanted.
+/// it; what end_capture gives is run by launch_graph as often as wanted. UnavailableError where the
+/// driver refuses.
 using Graph = void*;
 void begin_capture(Stream stream);
 Graph end_capture(Stream stream);
+/// Forgets what was recorded, after a failure.
+void abandon_capture(Stream stream) noexcept;
 void launch_graph(Graph graph, Stream stream);
 void destroy_graph(Graph graph) noexcept;
 

@@ -68,17 +68,16 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
   parameters.zero_gradients();
   if (result.trained == 0) return result;
   const float scale = 1.0f / static_cast<float>(result.trained);
-  double loss = 0.0;
   for (size_t i = 0; i < micro_batches.size(); ++i) {
     if (stop_signal() != 0) {
       result.stopped = true;
       return result;
     }
-    loss += step->forward_backward(
+    step->add_gradients(
         batches[i], scale,
         {.seed = options.seed, .micro_batch = static_cast<uint64_t>(at.micro_batches) + i});
   }
-  result.loss = loss / static_cast<double>(result.trained);
+  result.loss = step->take_loss() / static_cast<double>(result.trained);
   return result;
 }
 

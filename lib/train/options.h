@@ -43,6 +43,7 @@ struct TrainOptions {
   uint64_t memory_limit = 0;           // bytes; 0: what is free
   WeightChoice weights;
   Dtype compute = Dtype::kBf16;
+  bool graphs = true;  // CUDA graphs
   // watch
   std::string validation, metrics;
   int64_t eval_every = 0;  // steps; 0: once an epoch

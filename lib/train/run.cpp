@@ -140,6 +140,7 @@ void TrainingRun::State::lay_out() {
   if (plan.total() > limit)
     throw MemoryError(refusal(model, wanted, plan, limit, options.memory_limit > 0));
   step_options = wanted.step_options();
+  step_options.graphs = options.graphs;
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
 
   if (options.device.on_cuda()) {

@@ -13,6 +13,41 @@
 namespace nibble {
 namespace {
 
+// One row at a time, with the logits as they are after what removes and divides.
+class Sampler {
+ public:
+  Sampler(const SamplingOptions& options, size_t vocabulary)
+      : op_(sample_with(options)),
+        seen_(vocabulary / 32 + 1),
+        scratch_(vocabulary * 2),
+        penalises_(options.penalises()) {}
+
+  int32_t next(std::vector<float>& logits, const std::vector<int32_t>& seen, int32_t sequence) {
+    const auto v = static_cast<int64_t>(logits.size());
+    std::fill(seen_.begin(), seen_.end(), 0);
+    for (const int32_t id : seen) seen_[static_cast<size_t>(id) / 32] |= 1 << id % 32;
+    const std::vector<float> raw = logits;
+    // A text is never empty: with nothing seen it has its first token still.
+    const auto length = static_cast<int32_t>(seen.size()) + 1;
+    int32_t chosen = -2;
+    op_.chosen = view(&chosen, {1});
+    op_.processed = view(logits.data(), {1, v});
+    op_.logits = view(raw.data(), {1, v});
+    op_.lengths = view(&length, {1});
+    op_.sequences = view(&sequence, {1});
+    if (penalises_) op_.seen = view(seen_.data(), {1, seen_words(v)});
+    op_.scratch = view(scratch_.data(), {2 * v});
+    sample(op_);
+    return chosen;
+  }
+
+ private:
+  Sample op_;
+  std::vector<int32_t> seen_;
+  std::vector<float> scratch_;
+  bool penalises_;
+};
+
 TEST(Sampling, LogitsAreProcessedAsInTransformers) {
   const Json cases = read_json_file(NIBBLE_TEST_DATA "/infer/golden/sampling.json");
   ASSERT_GT(cases.as_array().size(), 20u);
@@ -35,7 +70,7 @@ TEST(Sampling, LogitsAreProcessedAsInTransformers) {
       seen.push_back(static_cast<int32_t>(x.as_integer()));
     const auto& want = c.at("want").as_array();
     ASSERT_EQ(want.size(), logits.size());
-    Sampler sampler(options, static_cast<int64_t>(logits.size()));
+    Sampler sampler(options, logits.size());
     const int32_t chosen = sampler.next(logits, seen, 0);
     for (size_t i = 0; i < want.size(); ++i) {
       SCOPED_TRACE(o.dump() + " token " + std::to_string(i));
@@ -74,7 +109,7 @@ TEST(Sampling, DrawsFollowTheProbabilities) {
   for (const double temperature : {0.5, 1.0, 2.0}) {
     Sampler sampler({.temperature = temperature, .seed = 11}, 6);
     std::vector<int> counts(logits.size());
-    for (uint64_t sequence = 0; sequence < kDraws; ++sequence) {
+    for (int32_t sequence = 0; sequence < kDraws; ++sequence) {
       std::vector<float> work = logits;
       ++counts[static_cast<size_t>(sampler.next(work, {}, sequence))];
     }
@@ -91,7 +126,7 @@ TEST(Sampling, DrawsFollowTheProbabilities) {
 
 TEST(Sampling, RemovedTokensAreNeverDrawn) {
   Sampler sampler({.temperature = 1.0, .top_k = 2, .seed = 3}, 4);
-  for (uint64_t sequence = 0; sequence < 2000; ++sequence) {
+  for (int32_t sequence = 0; sequence < 2000; ++sequence) {
     std::vector<float> logits = {1.0f, 1.1f, 0.9f, 1.2f};
     const int32_t token = sampler.next(logits, {}, sequence);
     ASSERT_TRUE(token == 1 || token == 3) << token;
@@ -100,12 +135,12 @@ TEST(Sampling, RemovedTokensAreNeverDrawn) {
 
 TEST(Sampling, ADrawIsAFunctionOfSeedSequenceAndLength) {
   const std::vector<float> flat(256, 0.0f);
-  const auto draw = [&](uint64_t seed, uint64_t sequence, size_t length) {
+  const auto draw = [&](uint64_t seed, int32_t sequence, size_t length) {
     Sampler sampler({.temperature = 1.0, .seed = seed}, 256);
     std::vector<float> logits = flat;
     return sampler.next(logits, std::vector<int32_t>(length), sequence);
   };
-  const auto text = [&](uint64_t seed, uint64_t sequence) {
+  const auto text = [&](uint64_t seed, int32_t sequence) {
     std::vector<int32_t> out;
     for (size_t length = 0; length < 8; ++length) out.push_back(draw(seed, sequence, length));
     return out;

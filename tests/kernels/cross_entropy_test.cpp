@@ -147,6 +147,52 @@ TEST(CrossEntropyGradient, EqualsCentralDifferences) {
   });
 }
 
+TEST(CrossEntropyRows, WithoutATargetCountForNothing) {
+  for (const Dtype dtype : kFloatTypes)
+    for (const int64_t v : {1, 17, 4096}) {
+      OpCase op(cat("cross_entropy without targets ", dtype_name(dtype), " ", shape_name({4, v})),
+                47);
+      Buffer& losses = op.output("losses", Dtype::kF32, {4});
+      Buffer& dlogits = op.output("dlogits", dtype, {4, v});
+      Buffer& logits = op.input("logits", dtype, {4, v});
+      Buffer& targets = op.input("targets", Dtype::kI32, {4});
+      Buffer& scale = op.input("scale", Dtype::kF32, {1});
+      targets.set_values({0, 0, 0, 0});
+      scale.set(0, 0.25);
+      auto want = reference<Bounded>(logits.values(), targets.values(), kScale * 0.25);
+      for (const int64_t row : {1, 3}) {
+        targets.set(row, kNoTarget);
+        want.losses[size_t(row)] = 0.0;
+        for (int64_t i = 0; i < v; ++i) want.dlogits[size_t(row * v + i)] = 0.0;
+      }
+      op.want(losses, want.losses);
+      op.want(dlogits, want.dlogits);
+      op.check([&] {
+        cross_entropy({.losses = losses.tensor(),
+                       .dlogits = dlogits.tensor(),
+                       .logits = logits.tensor(),
+                       .targets = targets.tensor(),
+                       .grad_scale = kScale,
+                       .scale = scale.tensor()});
+      });
+    }
+}
+
+TEST(AddSumOp, AddsInDouble) {
+  for (const int64_t m : {1, 7, 4096, 70001}) {
+    OpCase op(cat("add_sum F32 ", shape_name({m})), 48);
+    Buffer& out = op.accumulated("out", Dtype::kF64, {1});
+    Buffer& in = op.input("in", Dtype::kF32, {m});
+    double total = 0.0, magnitude = 0.0;
+    for (const double x : in.values()) {
+      total += x;
+      magnitude += std::abs(x);
+    }
+    op.want(out, {Bounded(total, 0x1p-52 * double(m) * magnitude)});
+    op.check([&] { add_sum({.out = out.tensor(), .in = in.tensor()}); });
+  }
+}
+
 TEST(CrossEntropyNan, ANanLogitMakesItsLossNan) {
   for (const Dtype dtype : kFloatTypes)
     for (const int64_t place : {0, 16, 36}) {
@@ -170,7 +216,7 @@ TEST(CrossEntropyEntry, RefusesWrongArguments) {
   const Tensor losses = op.output("losses", Dtype::kF32, {2}).tensor();
   const Tensor logits = op.input("logits", Dtype::kF32, {2, 5}).tensor();
   Buffer& targets = op.input("targets", Dtype::kI32, {2});
-  for (const double outside : {-100.0, -1.0, 5.0}) {
+  for (const double outside : {-100.0, -2.0, 5.0}) {
     targets.set(0, outside);
     EXPECT_THROW(cross_entropy({.losses = losses, .logits = logits, .targets = targets.tensor()}),
                  BugError);

@@ -224,6 +224,39 @@ TEST(Dropout, InPlaceDropsTheSame) {
   EXPECT_NEAR(double(kept), n / 2, 2.5 * std::sqrt(n));
 }
 
+TEST(Draw, NamesARangeOfCounters) {
+  constexpr int64_t kN = 3, kC = 50, kDraw = 5;
+  OpCase op("dropout and uniform_noise F32 (3,50) of a draw", 71);
+  Buffer& in = op.input("in", Dtype::kF32, {kN, kC});
+  Buffer& dropped = op.output("dropped", Dtype::kF32, {kN, kC});
+  Buffer& noisy = op.accumulated("noisy", Dtype::kF32, {kN, kC});
+  Buffer& scales = op.input("scales", Dtype::kF32, {kN});
+  Buffer& draw = op.input("draw", Dtype::kI32, {1});
+  draw.set(0, double(kDraw));
+  std::vector<Bounded> want_dropped, want_noisy;
+  for (int64_t i = 0; i < in.size(); ++i) {
+    const auto words = philox(kSeed, kStream, (uint64_t{kDraw} << kDrawShift) + uint64_t(i) / 4);
+    const double u = unit_float(words[size_t(i % 4)]);
+    want_dropped.push_back(u >= 0.5 ? 2.0 * in.at(i) : 0.0);
+    want_noisy.push_back(Bounded(scales.at(i / kC)) * Bounded(2.0 * u - 1.0));
+  }
+  op.want(dropped, want_dropped);
+  op.want(noisy, want_noisy);
+  op.check([&] {
+    dropout({.out = dropped.tensor(),
+             .in = in.tensor(),
+             .p = 0.5f,
+             .seed = kSeed,
+             .stream = kStream,
+             .draw = draw.tensor()});
+    uniform_noise({.inout = noisy.tensor(),
+                   .scales = scales.tensor(),
+                   .seed = kSeed,
+                   .stream = kStream,
+                   .draw = draw.tensor()});
+  });
+}
+
 TEST(UniformNoise, IsScaledByRow) {
   for (const auto& [n, c] : kShapes)
     for (const Dtype dtype : kFloatTypes) {

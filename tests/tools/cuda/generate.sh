@@ -1,5 +1,5 @@
-# Completions and perplexity on the emulated GPU: the CPU's, greedy and in fp32, with an adapter, in
-# batches that fill up and empty.
+# Completions and perplexity on the emulated GPU: the CPU's, greedy or drawn, in fp32, with an adapter,
+# in batches that fill up and empty, with CUDA graphs and without.
 PATH=$EMULATED:$PATH
 tiny_data 40 64
 nibble-quantize -q model -o nf4
@@ -13,6 +13,12 @@ for head in keep int8 nf4; do
   $generate --device=cuda >gpu.jsonl
   cmp cpu.jsonl gpu.jsonl
 done
+$generate --device=cuda --no-graphs >plain.jsonl
+cmp gpu.jsonl plain.jsonl
+sampled="$generate --temperature=0.9 --top-k=30 --top-p=0.9 --min-p=0.01 --repetition-penalty=1.2 --seed=5"
+$sampled >cpu.jsonl
+$sampled --device=cuda >gpu.jsonl
+cmp cpu.jsonl gpu.jsonl
 nibble-generate $on --compute=bf16 --device=cuda --raw --max-tokens=4 prompts.jsonl >bf16.jsonl
 [ "$(wc -l <bf16.jsonl)" = 7 ] || fail "not every prompt was completed in bf16"
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/graphs.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/checked.h"
+#include "tensor/memory.h"
+
+namespace nibble {
+namespace {
+
+// A graph of a model's step takes a megabyte or so of the driver's memory.
+constexpr size_t kMostGraphs = 32;
+
+}  // namespace
+
+Graphs& Graphs::operator=(Graphs&& other) noexcept {
+  std::swap(on_, other.on_);
+  std::swap(entries_, other.entries_);
+  return *this;
+}
+
+Graphs::~Graphs() {
+  for (const Entry& e : entries_)
+    if (e.graph) cuda::destroy_graph(e.graph);
+}
+
+int64_t Graphs::held() const {
+  return std::count_if(entries_.begin(), entries_.end(),
+                       [](const Entry& e) { return e.graph != nullptr; });
+}
+
+Graphs::Entry& Graphs::find(const Key& key) {
+  auto at =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+  if (at == entries_.end()) {
+    if (entries_.size() == kMostGraphs) {
+      if (entries_.front().graph) {
+        synchronize();  // it may be running
+        cuda::destroy_graph(entries_.front().graph);
+      }
+      entries_.erase(entries_.begin());
+    }
+    entries_.push_back({.key = key});
+    return entries_.back();
+  }
+  std::rotate(at, at + 1, entries_.end());
+  return entries_.back();
+}
+
+int64_t graph_size(int64_t size, int64_t unit) {
+  const int64_t units = ceil_div(size, unit);
+  const int64_t step =
+      units <= 8 ? 1 : static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(units))) / 8;
+  return round_up(units, step) * unit;
+}
+
+int64_t power_of_two(int64_t size) {
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(size)));
+}
+
+}  // namespace nibble

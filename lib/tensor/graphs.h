@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work that comes again and again, as CUDA graphs: launching hundreds of small kernels one by one
+// takes the host longer than a small model's kernels take the device. On the CPU, and where graphs
+// are off, work is done as it comes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/profile.h"
+#include "tensor/cuda.h"
+
+namespace nibble {
+
+class Graphs {
+ public:
+  /// All that a run of the work depends on beside the contents of device memory.
+  using Key = std::array<int64_t, 5>;
+
+  Graphs() = default;
+  /// For work of the stream that is current when run() is called.
+  explicit Graphs(Device device, bool wanted = true) : on_(device.on_cuda() && wanted) {}
+  Graphs(Graphs&& other) noexcept { *this = std::move(other); }
+  Graphs& operator=(Graphs&& other) noexcept;
+  ~Graphs();
+
+  /// Does what `body` puts on the stream. The first time a key comes body is run as it is, so that
+  /// libraries choose their algorithms and load their code; the second time what it does is
+  /// recorded; from then on the record is launched. In body nothing waits and nothing allocates;
+  /// other streams join by events and come back by events. Throws as body does.
+  template <class Body>
+  void run(const Key& key, const Body& body) {
+    // A profile tells the ops apart.
+    if (!on_ || profiling()) return body();
+    Entry& entry = find(key);
+    if (entry.graph) return cuda::launch_graph(entry.graph, current_stream());
+    if (!entry.warm) {
+      body();
+      entry.warm = true;
+      return;
+    }
+    const Stream stream = current_stream();
+    cuda::begin_capture(stream);
+    try {
+      body();
+    } catch (...) {
+      cuda::abandon_capture(stream);
+      throw;
+    }
+    entry.graph = cuda::end_capture(stream);
+    cuda::launch_graph(entry.graph, stream);
+  }
+
+  /// Graphs held now.
+  int64_t held() const;
+
+ private:
+  struct Entry {
+    Key key{};
+    bool warm = false;
+    cuda::Graph graph = nullptr;
+  };
+  /// The key's, made if need be; the one longest unused makes room.
+  Entry& find(const Key& key);
+
+  bool on_ = false;
+  std::vector<Entry> entries_;  // the last used at the end
+};
+
+/// The least of a row of sizes that is not below `size`: multiples of `unit` up to 8 of them, then
+/// 8 sizes from each power of two to the next, so that few sizes cover all and none adds more than
+/// an eighth.
+int64_t graph_size(int64_t size, int64_t unit);
+/// The least power of two that is not below a size of 1 or more.
+int64_t power_of_two(int64_t size);
+
+}  // namespace nibble
