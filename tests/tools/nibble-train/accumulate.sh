@@ -12,7 +12,8 @@ train --batch-size=4 -o big
 train --batch-size=2 --accumulate=2 -o halves
 train --batch-size=1 --accumulate=4 -o quarters
 for other in halves quarters; do
-  # At a rate that does not swing, where differences do not grow. Gradients sum up to 512 tokens in another order: 512 * 2^-24 of them, in each of 27 updates.
+  # At a rate that does not swing, where differences do not grow. Gradients sum up to 512 tokens in
+  # another order: 512 * 2^-24 of them, in each of 27 updates.
   paste -d' ' <(numbers big) <(numbers $other) | awk '
     function far(a, b) { d = a - b; if (d < 0) d = -d; return !(d <= b * 27 * 512 / 2 ^ 24) }
     NF != 8 || $1 != NR || $1 != $5 || $4 != $8 { print "line " NR ": " $0; exit 1 }
