@@ -58,7 +58,7 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
   ledger.add("matmul scratch", {s.linear.matmul_scratch, b.head.matmul_scratch});
   const HeadBuffers& h = b.head;
   ledger.add("loss chunk", {h.hidden, h.normed, h.rstd, h.logits, h.dnormed});
-  ledger.add("loss rows", {h.dhidden, h.losses});
+  ledger.add("loss rows", {h.dhidden, h.losses, b.loss});
   ledger.add("head expanded", {h.panel});
   ledger.add("token ids and labels", {b.batch.room()});
   plan.add("other buffers", arena_bytes - ledger.sum());
