@@ -6,6 +6,7 @@
 //   nibble-fit model-nf4 --gpu=rtx4090 --batch-size=8 --length=2048
 #include "base/threads.h"
 #include "cli/tool.h"
+#include "fit/choose.h"
 #include "fit/figures.h"
 #include "fit/read_model.h"
 #include "fit/render.h"
@@ -20,7 +21,7 @@ using namespace nibble;
 
 struct Options {
   std::string model, params, task = "train", quantized, device = "cpu", gpus, find, data;
-  std::string recompute = "auto", compute = "bf16", bias = "none";
+  std::string optimizer = "adamw", recompute = "auto", compute = "bf16", bias = "none";
   WeightChoice weights;
   std::optional<std::string> gpu, plot;
   Size memory_limit, least_memory, most_memory;
@@ -77,8 +78,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("bias", "WHICH", o.bias, "biases trained too").choices({"none", "all", "lora_only"});
   t.add("dropout", "P", o.dropout, "dropout before the adapter").range(0, 0.99);
   t.add("neftune", "ALPHA", o.neftune, "noise on embeddings; 0: none").range(0, 1000);
-  t.add("optimizer", "NAME", q.train.optimizer.name, "update rule")
-      .choices({"adamw", "adamw-8bit", "sgd"});
+  t.add("optimizer", "NAME", o.optimizer, "update rule")
+      .choices({"adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit", "sgd"});
   t.add("momentum", "X", q.train.optimizer.momentum, "of sgd").range(0, 0.999999);
   t.add("recompute", "WHAT", o.recompute, "what backward makes again instead of keeping")
       .choices({"auto", "none", "norm", "layer", "sqrt"});
@@ -89,6 +90,8 @@ void declare(OptionTable& t, Options& o) {
       .optional_value("all");
   t.flag("host-embedding", o.weights.host_embedding,
          "CUDA: the embedding table stays in the host's memory");
+  t.flag("offload-activations", q.train.offload,
+         "what backward needs waits in the host's memory (CUDA)");
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
   t.group("Inference");
   t.add("context", "N", o.context, "positions of cache a sequence").range(1, 1 << 24);
@@ -116,6 +119,8 @@ Question resolve(const Options& o, DescribedModel& model) {
     model.stored.reset();
   }
   q.training = o.task == "train";
+  set_optimizer(q.train.optimizer, o.optimizer);
+  if (o.recompute != "auto") q.train.recompute = parse_recompute(o.recompute);
   q.lora.bias = o.bias == "all"         ? LoraBias::kAll
                 : o.bias == "lora_only" ? LoraBias::kLoraOnly
                                         : LoraBias::kNone;
@@ -123,6 +128,9 @@ Question resolve(const Options& o, DescribedModel& model) {
   q.train.dropout = q.method == "full" ? 0.0f : static_cast<float>(o.dropout);
   q.train.neftune_alpha = static_cast<float>(o.neftune);
   q.train.device = o.device != "cpu" || o.gpu ? DeviceKind::kCuda : DeviceKind::kCpu;
+  if (q.train.offload && q.train.device == DeviceKind::kCpu)
+    throw UsageError(
+        "--offload-activations: --device=cpu has them in the host's memory; leave it out");
   q.train.longest = q.train.row_length;
   q.train.batch_size = o.batch_size.value_or(4);
   q.infer.batch_size = o.batch_size.value_or(8);
@@ -172,10 +180,14 @@ Exit run(const Options& o, ToolContext& context) {
   const Model model = prepare(q, std::move(described.stored));
   if (q.training) {
     q.train.weights = placement_asked(o.weights, model, q.train.device);
-    q.train.recompute = o.recompute == "auto" ? choose_recompute(model, q.train, target.limit)
-                                              : parse_recompute(o.recompute);
-    if (o.weights.keep == "auto")
-      q.train.weights.kept_layers = layers_to_keep(model, q.train, target.limit);
+    q.train = choose_memory(model, q.train,
+                            {.recompute = o.recompute == "auto",
+                             .offload = !q.train.offload,
+                             .paged = !q.train.optimizer.paged,
+                             .keep = o.weights.keep == "auto",
+                             .stream = o.weights.stream == "auto",
+                             .embedding = !o.weights.host_embedding},
+                            target.limit, rates_or_typical(target.rates, q.train.device));
   }
   const double tokens = o.data.empty() ? static_cast<double>(o.tokens.value)
                                        : static_cast<double>(q.train.data_tokens);

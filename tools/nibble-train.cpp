@@ -8,6 +8,7 @@
 
 #include "base/signals.h"
 #include "cli/tool.h"
+#include "fit/choose.h"
 #include "train/run.h"
 
 namespace {
@@ -70,7 +71,7 @@ void declare(OptionTable& t, Options& o) {
       .range(0, 1000)
       .also({"neftune-noise-alpha"});
   t.add("optimizer", "NAME", r.optimizer, "update rule")
-      .choices({"adamw", "adamw-8bit", "sgd"})
+      .choices({"adamw", "adamw-8bit", "paged-adamw", "paged-adamw-8bit", "sgd"})
       .also({"optim"});
   t.add("beta1", "X", r.beta1, "AdamW's first moment").range(0, 0.999999).also({"adam-beta1"});
   t.add("beta2", "X", r.beta2, "AdamW's second moment").range(0, 0.999999).also({"adam-beta2"});
@@ -82,14 +83,16 @@ void declare(OptionTable& t, Options& o) {
         "what backward makes again instead of keeping; auto: the cheapest that fits")
       .choices({"auto", "none", "norm", "layer", "sqrt"})
       .also({"gradient-checkpointing"});
+  t.flag("offload-activations", r.offload_activations,
+         "what backward needs waits in the host's memory (CUDA)");
   t.add("memory-limit", "SIZE", o.memory_limit, "plan within this, or refuse; 0: what is free");
   t.add("keep-weights", "N", r.weights.keep,
         "layers whose weights are expanded once and kept so: auto, none, all or a number; auto: on "
         "CUDA what fits, on a CPU none")
       .default_is("auto");
   t.add("stream-weights", "N", r.weights.stream,
-        "CUDA: layers whose weights come from the host's memory for every use: none, all or a "
-        "number")
+        "CUDA: layers whose weights come from the host's memory for every use: auto, none, all or "
+        "a number; auto: as many as must")
       .optional_value("all");
   t.flag("host-embedding", r.weights.host_embedding,
          "CUDA: the embedding table stays in the host's memory");
@@ -152,6 +155,9 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
     throw UsageError("--keep-best needs --validation=FILE to tell the best");
   if (r.patience > 0 && r.validation.empty())
     throw UsageError("--patience needs --validation=FILE to judge by");
+  if (r.offload_activations && !r.device.on_cuda())
+    throw UsageError(
+        "--offload-activations: --device=cpu has them in the host's memory; leave it out");
   return r;
 }
 
@@ -173,11 +179,12 @@ void run(const Options& options, ToolContext& context) {
   context.say(cat("data: ", data.rows, " rows of up to ", data.row_length, ", ", data.tokens,
                   " tokens, ", data.trained, " of them trained; ", training.total_steps(),
                   " steps"));
-  context.say(cat("memory planned: ", format_size(training.plan().total()),
-                  " with --recompute=", recompute_name(training.recompute()),
-                  " --keep-weights=", training.weights().kept_layers));
+  context.say(cat("memory planned: ", format_size(training.plan().total()), " with ",
+                  memory_options(training.job())));
   for (const auto& [name, bytes] : training.plan().items)
     context.say(cat("  ", format_size(bytes), "  ", name));
+  for (const auto& [name, bytes] : training.plan().pinned)
+    context.say(cat("  ", format_size(bytes), "  ", name, ", in the host's memory"));
   Progress progress(context);
   training.train({.say = [&](const std::string& text) { context.say(text); },
                   .progress_due = [&] { return progress.due(); },

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/checked.h"
+#include "fit/choose.h"
 
 namespace nibble {
 namespace {
@@ -23,20 +24,20 @@ TrainJob divided(TrainJob job, int64_t parts) {
   return job;
 }
 
-std::vector<TrainJob> variants(const TrainJob& job) {
+std::vector<TrainJob> variants(const Model& model, const TrainJob& job, uint64_t limit) {
   std::vector<TrainJob> out;
   std::vector<std::string> optimizers = {job.optimizer.name};
   if (job.optimizer.name == "adamw") optimizers.push_back("adamw-8bit");
   for (int64_t parts = 1; parts <= job.batch_size; ++parts) {
     const bool tried = std::has_single_bit(static_cast<uint64_t>(parts)) || parts == job.batch_size;
     if (!tried || job.batch_size % parts != 0) continue;
-    for (const std::string& optimizer : optimizers)
-      for (const Recompute recompute : kRecomputeByCost) {
-        TrainJob v = divided(job, parts);
-        v.optimizer.name = optimizer;
-        v.recompute = recompute;
-        out.push_back(v);
-      }
+    for (const std::string& optimizer : optimizers) {
+      TrainJob v = divided(job, parts);
+      v.optimizer.name = optimizer;
+      v.optimizer.paged = v.offload = false;
+      v.weights = {};
+      for (TrainJob& set : memory_settings(model, v, Open{}, limit)) out.push_back(std::move(set));
+    }
   }
   return out;
 }
@@ -45,8 +46,15 @@ std::vector<std::string> differences(const TrainJob& asked, const TrainJob& job)
   std::vector<std::string> out;
   if (job.recompute != asked.recompute)
     out.push_back(cat("--recompute=", recompute_name(job.recompute)));
-  if (job.optimizer.name != asked.optimizer.name)
-    out.push_back(cat("--optimizer=", job.optimizer.name));
+  if (job.offload && !asked.offload) out.push_back("--offload-activations");
+  if (job.weights.kept_layers != asked.weights.kept_layers)
+    out.push_back(cat("--keep-weights=", job.weights.kept_layers));
+  if (job.weights.streamed_layers != asked.weights.streamed_layers)
+    out.push_back(cat("--stream-weights=", job.weights.streamed_layers));
+  if (job.weights.host_embedding && !asked.weights.host_embedding)
+    out.push_back("--host-embedding");
+  if (optimizer_name(job.optimizer) != optimizer_name(asked.optimizer))
+    out.push_back(cat("--optimizer=", optimizer_name(job.optimizer)));
   if (job.batch_size != asked.batch_size) {
     out.push_back(cat("--batch-size=", job.batch_size));
     out.push_back(cat("--accumulate=", job.accumulate));
@@ -64,7 +72,7 @@ std::vector<Remedy> remedies(const Model& model, const TrainJob& job, uint64_t l
                              const Rates& rates) {
   const double now = seconds_of(model, job, rates);
   std::vector<Remedy> all;
-  for (const TrainJob& v : variants(job)) {
+  for (const TrainJob& v : variants(model, job, limit)) {
     const uint64_t bytes = plan_training(model, v).total();
     if (bytes > limit) continue;
     all.push_back({v, differences(job, v), bytes, seconds_of(model, v, rates) / now - 1.0});
@@ -83,16 +91,17 @@ std::vector<Remedy> remedies(const Model& model, const TrainJob& job, uint64_t l
 
 uint64_t least_bytes(const Model& model, const TrainJob& job) {
   uint64_t least = std::numeric_limits<uint64_t>::max();
-  for (const TrainJob& v : variants(job)) least = std::min(least, plan_training(model, v).total());
+  for (const TrainJob& v : variants(model, job, 0))
+    least = std::min(least, plan_training(model, v).total());
   return least;
 }
 
 std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& plan, uint64_t limit,
-                    bool limit_given) {
+                    bool limit_given, const Rates& rates) {
   const std::string fault =
       cat("the plan needs ", mebibytes(plan.total()),
           limit_given ? ", --memory-limit allows " : ", this machine has ", limit >> 20, " MiB; ");
-  const auto found = remedies(model, job, limit, kTypicalRates);
+  const auto found = remedies(model, job, limit, rates);
   if (found.empty())
     return cat(fault, "with any --recompute, --optimizer and --batch-size it needs ",
                mebibytes(least_bytes(model, job)), ", so take shorter rows or a smaller model");

@@ -9,10 +9,6 @@
 
 namespace nibble {
 
-/// Where nothing is known of the machine, ways are ordered as on one that reads 100 bytes in the
-/// time of 10,000 operations, as most do within a factor of three.
-inline constexpr Rates kTypicalRates{.matmul_flops = 1e12, .memory_bytes = 1e10};
-
 struct Remedy {
   TrainJob job;
   std::vector<std::string> options;  // of nibble-train: what differs from the job asked about
@@ -30,6 +26,6 @@ uint64_t least_bytes(const Model& model, const TrainJob& job);
 
 /// "the plan needs 812 MiB, --memory-limit allows 512 MiB; give --recompute=layer (498 MiB)".
 std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& plan, uint64_t limit,
-                    bool limit_given);
+                    bool limit_given, const Rates& rates);
 
 }  // namespace nibble

@@ -24,7 +24,7 @@ class Ways {
       : asked_(asked),
         target_(target),
         total_(total),
-        rates_(target.rates.matmul_flops > 0 ? target.rates : kTypicalRates),
+        rates_(rates_or_typical(target.rates, asked.train.device)),
         now_(seconds_of(asked, model, rates_)) {}
 
   std::vector<Way> find() {
@@ -145,8 +145,9 @@ Answer answer(const Question& q, const Model& model, const Target& target, const
     p.prompt_tokens_per_second =
         1.0 / prompt_token_seconds(model, q.infer, q.train.device, target.rates);
   a.prediction = p;
+  const StepCost cost = q.training ? training_cost(model, q.train) : StepCost{};
   for (std::string& text :
-       q.training ? cost_assumptions(target.rates) : generation_assumptions(target.rates))
+       q.training ? cost_assumptions(target.rates, cost) : generation_assumptions(target.rates))
     a.assumptions.push_back(std::move(text));
   return a;
 }

@@ -71,7 +71,8 @@ Rates Gpu::rates() const {
           .memory_bytes = bandwidth_gb * 1e9,
           .launch_seconds = kLaunchSeconds,
           .gap_seconds = kGapSeconds,
-          .hides_expansion = true};
+          .hides_expansion = true,
+          .host_bytes = compute_capability >= 9.0 ? kPcie5Bytes : kPcie4Bytes};
 }
 
 std::vector<Gpu> gpu_catalogue(const std::string& file) {

@@ -43,7 +43,7 @@ BarPanel items_panel(const Target& target, const Answer& answer) {
 std::vector<uint64_t> totals(Question q) {
   std::vector<uint64_t> out;
   const Model model = prepare(q);
-  for (const Recompute policy : kRecomputeByCost) {
+  for (const Recompute policy : kRecomputes) {
     q.train.recompute = policy;
     out.push_back(plan(q, model).total());
   }

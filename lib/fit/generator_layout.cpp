@@ -25,8 +25,8 @@ GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model, const 
   const BlockSizes sizes = {.tokens = most, .longest = s.context, .compute = s.compute};
   GeneratorBuffers b;
   b.cache = take_cache(arena, model.config, s.batch_size, s.context, s.compute);
-  b.scratch = take_block_scratch(arena, model, sizes, NormRecompute::kNo);
-  b.activations = take_activations(arena, model, sizes, NormRecompute::kNo, b.scratch);
+  b.scratch = take_block_scratch(arena, model, sizes, Remade::kMlp);
+  b.activations = take_activations(arena, model, sizes, Remade::kMlp, b.scratch);
   b.head = take_head(arena, model, sizes, s.batch_size);
   b.batch = BatchPlace(arena, most, s.batch_size);
   int64_t need = 0;

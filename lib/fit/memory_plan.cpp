@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "fit/cuda_plan.h"
+#include "fit/state_pages.h"
 #include "fit/step_items.h"
 #include "fit/weight_bytes.h"
 #include "io/nbp_layout.h"
@@ -56,10 +57,19 @@ bool all_trained(const Model& model) {
 
 }  // namespace
 
-uint64_t MemoryPlan::total() const {
+namespace {
+uint64_t sum_of(const MemoryPlan::Items& items) {
   uint64_t sum = 0;
   for (const auto& [name, bytes] : items) sum += bytes;
   return sum;
+}
+}  // namespace
+
+uint64_t MemoryPlan::total() const {
+  return sum_of(items);
+}
+uint64_t MemoryPlan::pinned_total() const {
+  return sum_of(pinned);
 }
 
 uint64_t MemoryPlan::of(std::string_view item) const {
@@ -68,7 +78,7 @@ uint64_t MemoryPlan::of(std::string_view item) const {
   return 0;
 }
 
-void MemoryPlan::add(std::string_view item, uint64_t bytes) {
+void MemoryPlan::add(Items& items, std::string_view item, uint64_t bytes) {
   if (bytes == 0) return;
   for (auto& [name, sum] : items)
     if (name == item) {
@@ -90,7 +100,8 @@ StepOptions TrainJob::step_options() const {
           .recompute = recompute,
           .dropout = dropout,
           .neftune_alpha = neftune_alpha,
-          .weights = weights};
+          .weights = weights,
+          .offload = offload};
 }
 
 void add_shard(TrainJob& job, const ShardReader& shard) {
@@ -121,10 +132,13 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   const StepOptions step = job.step_options();
   MemoryPlan plan;
   ParameterSet parameters = model.parameters;
-  if (cuda)
-    plan.add("weights (copied to the device)", weight_bytes_of(model, job.weights).device);
-  else if (!all_trained(model))
+  if (cuda) {
+    const WeightBytes weights = weight_bytes_of(model, job.weights);
+    plan.add("weights (copied to the device)", weights.device);
+    plan.add_pinned("weights", weights.host);
+  } else if (!all_trained(model)) {
     plan.add("weights (mapped)", weight_bytes(model) - unread_bytes(model, job));
+  }
 
   // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
   const Device device{job.device, 0};
@@ -133,11 +147,21 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
   parameters.lay_out(all, job.compute, true);
   plan.add("trained parameters", values.peak());
   plan.add("gradients", all.peak() - values.peak());
+  const bool paged = job.optimizer.paged && cuda;
   take_optimizer_state(optimizer, job.optimizer, parameters);
-  plan.add("optimizer state", optimizer.peak());
+  if (paged) {
+    Arena slots(device);
+    take_page_slots(slots, job.optimizer,
+                    state_pages(parameters.segments(0.0f), job.optimizer.page_elements));
+    plan.add("optimizer pages", slots.peak());
+    plan.add_pinned("optimizer state", optimizer.peak());
+  } else {
+    plan.add("optimizer state", optimizer.peak());
+  }
 
   const StepBuffers buffers = take_step_buffers(arena, model, step);
   add_step_items(plan, buffers, step, arena.peak());
+  plan.add_pinned("activations", Offload::host_bytes(buffers.offloaded, buffers.offload_bytes));
   plan.add("rotary table", rope_bytes(model.config, step.longest));
   if (cuda) {
     add_cuda_items(plan);
@@ -146,20 +170,6 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job) {
     plan.add("program and libraries", kProgramBytes);
   }
   return plan;
-}
-
-Recompute choose_recompute(const Model& model, TrainJob job, uint64_t limit) {
-  Recompute least = Recompute::kNone;
-  uint64_t least_bytes = std::numeric_limits<uint64_t>::max();
-  for (const Recompute policy : kRecomputeByCost) {
-    job.recompute = policy;
-    const uint64_t bytes = plan_training(model, job).total();
-    if (bytes <= limit) return policy;
-    if (bytes >= least_bytes) continue;
-    least = policy;
-    least_bytes = bytes;
-  }
-  return least;
 }
 
 }  // namespace nibble

@@ -20,12 +20,19 @@ namespace nibble {
 
 /// Where memory goes, in bytes.
 struct MemoryPlan {
-  std::vector<std::pair<std::string, uint64_t>> items;
+  using Items = std::vector<std::pair<std::string, uint64_t>>;
+  Items items;   // of the device that computes
+  Items pinned;  // of the host, for a device to copy from and to: no part of the total
 
   uint64_t total() const;
+  uint64_t pinned_total() const;
   uint64_t of(std::string_view item) const;
   /// Adds to the item of that name; nothing where bytes is 0.
-  void add(std::string_view item, uint64_t bytes);
+  void add(std::string_view item, uint64_t bytes) { add(items, item, bytes); }
+  void add_pinned(std::string_view item, uint64_t bytes) { add(pinned, item, bytes); }
+
+ private:
+  static void add(Items& items, std::string_view item, uint64_t bytes);
 };
 
 /// What training keeps of its data: the shard's bytes are mapped, frames and batches unpacked.
@@ -44,6 +51,7 @@ struct TrainJob {
   Dtype compute = Dtype::kBf16;
   Recompute recompute = Recompute::kNone;
   WeightPlacement weights;
+  bool offload = false;  // activations to the host's memory (CUDA)
   float dropout = 0.0f, neftune_alpha = 0.0f;
   OptimizerOptions optimizer;
   DataPlan data;
@@ -65,12 +73,5 @@ uint64_t weight_bytes(const Model& model);
 
 /// Program, libraries and stacks, before anything is loaded.
 inline constexpr uint64_t kProgramBytes = uint64_t{11} << 20;
-
-/// Every policy, by the time it costs: nothing, norms, segments of sqrt(L) blocks, all blocks.
-inline constexpr Recompute kRecomputeByCost[] = {Recompute::kNone, Recompute::kNorm,
-                                                 Recompute::kSqrt, Recompute::kLayer};
-
-/// The cheapest policy whose plan is at most `limit`, or where none is, the one that needs least.
-Recompute choose_recompute(const Model& model, TrainJob job, uint64_t limit);
 
 }  // namespace nibble

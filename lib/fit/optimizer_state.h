@@ -4,7 +4,7 @@
 #pragma once
 
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "model/parameters.h"
@@ -14,12 +14,42 @@ namespace nibble {
 struct OptimizerOptions {
   std::string name = "adamw";  // adamw, adamw-8bit, sgd
   double weight_decay = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, momentum = 0.0;
+  /// State in the host's memory, brought to the device page by page (state_pages.h). On the CPU it
+  /// is there already.
+  bool paged = false;
+  int64_t page_elements = int64_t{1} << 21;
 };
 
-using OptimizerState = std::vector<std::pair<std::string, Tensor>>;
+/// Sets name and paged as --optimizer has them: "paged-adamw-8bit". Throws UsageError for an
+/// unknown name; the way back.
+void set_optimizer(OptimizerOptions& options, std::string_view name);
+std::string optimizer_name(const OptimizerOptions& options);
 
-/// Takes the state for all parameters. Throws UsageError for an unknown name.
+/// What an array of the state counts: elements of the flat storage; blocks of 8-bit state; elements
+/// of tensors too small for that.
+enum class StateUnit : uint8_t { kElement, kBlock, kSmall };
+
+struct StateCounts {
+  int64_t elements = 0, blocks = 0, small = 0;
+  int64_t of(StateUnit unit) const {
+    return unit == StateUnit::kElement ? elements : unit == StateUnit::kBlock ? blocks : small;
+  }
+};
+StateCounts state_counts(const ParameterSet& parameters);
+
+struct StateArray {
+  const char* name;
+  StateUnit unit;
+  Tensor tensor;
+};
+using OptimizerState = std::vector<StateArray>;
+
+/// Takes state for so many. Throws UsageError for an unknown name.
 OptimizerState take_optimizer_state(Arena& arena, const OptimizerOptions& options,
-                                    const ParameterSet& parameters);
+                                    const StateCounts& counts);
+inline OptimizerState take_optimizer_state(Arena& arena, const OptimizerOptions& options,
+                                           const ParameterSet& parameters) {
+  return take_optimizer_state(arena, options, state_counts(parameters));
+}
 
 }  // namespace nibble

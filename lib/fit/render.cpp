@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fit/render.h"
 
+#include "fit/choose.h"
+
 #include <cmath>
 
 namespace nibble {
@@ -99,8 +101,10 @@ Json question_json(const Question& q) {
   out.set("batch_size", q.train.batch_size);
   out.set("accumulate", q.train.accumulate);
   out.set("length", q.train.row_length);
-  out.set("optimizer", q.train.optimizer.name);
+  out.set("optimizer", optimizer_name(q.train.optimizer));
   out.set("recompute", recompute_name(q.train.recompute));
+  out.set("offload_activations", q.train.offload);
+  out.set("memory", memory_options(q.train));
   out.set("keep_weights", q.train.weights.kept_layers);
   out.set("stream_weights", q.train.weights.streamed_layers);
   out.set("host_embedding", q.train.weights.host_embedding);
@@ -142,6 +146,12 @@ Json answer_json(const Question& q, const Target& target, const Answer& a, const
                            {"fits", a.fits},
                            {"total", a.plan.total()},
                            {"plan", std::move(items)}});
+  if (!a.plan.pinned.empty()) {
+    Json pinned = Json::array();
+    for (const auto& [name, bytes] : a.plan.pinned)
+      pinned.as_array().push_back(Json::object({{"name", name}, {"bytes", bytes}}));
+    out.set("pinned", std::move(pinned));
+  }
   if (!a.fits) out.set("ways", ways_json(a.ways));
   for (const auto& [name, value] : extras.largest) out.set("largest_" + name, value);
   if (!extras.models.empty()) {

@@ -35,13 +35,9 @@ std::string asked_text(const Json& asked) {
   std::string out = cat("train: ", asked.at("method").as_string());
   if (asked.find("rank"))
     out += cat(" of rank ", integer("rank"), " on ", list_text(asked.at("targets"), ", "));
-  return cat(
-      out, ", batch ", integer("batch_size"), " x ", integer("length"), " tokens",
-      integer("accumulate") > 1 ? cat(" x ", integer("accumulate")) : "", ", ",
-      asked.at("optimizer").as_string(), ", --recompute=", asked.at("recompute").as_string(),
-      integer("keep_weights") > 0 ? cat(", --keep-weights=", integer("keep_weights")) : "",
-      integer("stream_weights") > 0 ? cat(", --stream-weights=", integer("stream_weights")) : "",
-      asked.at("host_embedding").as_bool() ? ", --host-embedding" : "");
+  return cat(out, ", batch ", integer("batch_size"), " x ", integer("length"), " tokens",
+             integer("accumulate") > 1 ? cat(" x ", integer("accumulate")) : "", ", ",
+             asked.at("optimizer").as_string(), ", ", asked.at("memory").as_string());
 }
 
 std::string plan_text(const Json& d) {
@@ -49,6 +45,10 @@ std::string plan_text(const Json& d) {
   for (const Json& item : d.at("plan").as_array())
     rows.push_back({item.at("name").as_string(), binary_size(number(item, "bytes"))});
   rows.push_back({"total", binary_size(number(d, "total"))});
+  if (const Json* pinned = d.find("pinned"))
+    for (const Json& item : pinned->as_array())
+      rows.push_back({cat("in the host's memory: ", item.at("name").as_string()),
+                      binary_size(number(item, "bytes"))});
   const bool fits = d.at("fits").as_bool();
   return cat("plan\n", table_text(rows), fits ? "fits" : "does not fit", " into ",
              d.at("machine").as_string(), ": ", binary_size(number(d, "limit")), " to be had\n");

@@ -16,6 +16,8 @@ double real(int64_t n) {
 /// The linear layers of the blocks.
 struct Linears {
   double weights = 0.0;   // numbers
+  double mlp = 0.0;       // of these, the MLPs'
+  double down = 0.0;      // of the MLPs', their outputs'
   double expanded = 0.0;  // of these, those that a product cannot read as they are stored
   double stored = 0.0;    // bytes
   double adapters = 0.0;  // numbers of A and B
@@ -24,9 +26,10 @@ struct Linears {
 
 Linears count(const Model& model, Dtype panel) {
   Linears out;
-  for (const Projection* p : model.projections()) {
+  const auto add = [&](const Projection* p, double Linears::*const more) {
     const double n = real(p->out_features) * real(p->in_features);
     out.weights += n;
+    if (more) out.*more += n;
     if (p->weight_parameter >= 0) {
       out.trained += n;
       out.stored += 2.0 * n;
@@ -41,7 +44,14 @@ Linears count(const Model& model, Dtype panel) {
     for (const int index : {p->lora_a, p->lora_b})
       if (index >= 0)
         out.adapters += real(model.parameters.all()[static_cast<size_t>(index)].count);
+  };
+  for (const Block& b : model.blocks) {
+    for (const LinearGroup* g : {&b.qkv, &b.output})
+      for (const Projection& p : g->parts) add(&p, nullptr);
+    for (const Projection& p : b.gate_up.parts) add(&p, &Linears::mlp);
+    for (const Projection& p : b.down.parts) add(&p, &Linears::down);
   }
+  out.mlp += out.down;
   return out;
 }
 
@@ -52,12 +62,15 @@ double elementwise(const ModelConfig& c) {
   return 2.0 * 4.0 * real(c.hidden_size) + 2.0 * w + w + q + 3.0 * real(c.intermediate_size);
 }
 
-double recomputed_share(Recompute recompute, int64_t layers) {
+// Of a forward pass through `all` numbers of weights, `mlp` of them in MLPs and `down` in their
+// outputs, how many are gone through again. The output of a segment's last block never is; with
+// every layer made again, the rest of its MLP always is.
+double made_again(Recompute recompute, int64_t layers, double all, double mlp, double down) {
   const double n = real(layers);
-  if (recompute == Recompute::kLayer) return (n - 1.0) / n;
+  if (recompute == Recompute::kLayer) return (n - 1.0) / n * (all - mlp) + (mlp - down);
   if (recompute == Recompute::kSqrt) {
-    const double segment = std::ceil(std::sqrt(n));
-    return std::max(0.0, n - (n - std::floor((n - 1.0) / segment) * segment)) / n;
+    const double segment = std::ceil(std::sqrt(n)), segments = std::floor((n - 1.0) / segment);
+    return segments / n * (segment * all - down);
   }
   return 0.0;
 }
@@ -70,8 +83,14 @@ double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
   const double computed = r.hides_expansion ? std::max(products, expansion) : products + expansion;
   const double micro_batch =
       computed + (bytes + recompute_bytes) / memory + launches * r.gap_seconds;
-  const double device =
-      real(micro_batches) * micro_batch + update_bytes / memory + update_launches * r.gap_seconds;
+  // Copies go beside the work; it waits for what they take longer. Forward is a third of what
+  // nothing is made again in.
+  const double forward = (flops / matmul + bytes / memory) / 3.0;
+  const double waits = std::max(0.0, forward_copies / r.host_bytes - forward) +
+                       std::max(0.0, backward_copies / r.host_bytes - (micro_batch - forward));
+  const double device = real(micro_batches) * (micro_batch + waits) +
+                        std::max(update_bytes / memory, update_copies / r.host_bytes) +
+                        update_launches * r.gap_seconds;
   const double host = (real(micro_batches) * launches + update_launches) * r.launch_seconds;
   return std::max(device, host);
 }
@@ -107,17 +126,19 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   const double logits = 4.0 * n * real(c.vocab_size) * panel_bytes;
   cost.bytes = 2.0 * weights + 3.0 * stream + logits;
 
-  const double share = recomputed_share(o.recompute, c.layers);
-  cost.expand_bytes = (2.0 + share) * expanding;
+  const double again =
+      made_again(o.recompute, c.layers, linear.weights, linear.mlp, linear.down) / linear.weights;
+  cost.expand_bytes = (2.0 + again) * expanding;
   if (cuda) {
     constexpr double kLossChunkBytes = 32 << 20;
     cost.launches =
-        real(c.layers) * ((1.0 + share) * kForwardLaunches + kBackwardLaunches) +
+        real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches) +
         kLossChunkLaunches * std::ceil(n * real(c.vocab_size) * panel_bytes / kLossChunkBytes);
     cost.update_launches = kUpdateLaunches;
   }
-  cost.recompute_flops = share * forward;
-  cost.recompute_bytes = share * (weights + stream);
+  cost.recompute_flops = again * 2.0 * n * (linear.weights + linear.adapters) +
+                         made_again(o.recompute, c.layers, attention, 0.0, 0.0);
+  cost.recompute_bytes = again * (weights + stream);
   if (o.recompute == Recompute::kNorm)
     cost.recompute_bytes = n * element * real(c.layers) *
                            (4.0 * real(c.hidden_size) + 3.0 * real(c.intermediate_size));
@@ -128,11 +149,25 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                        : job.optimizer.name == "adamw-8bit" ? 4.0
                        : job.optimizer.momentum > 0         ? 8.0
                                                             : 0.0;
+  if (cuda && job.optimizer.paged) cost.update_copies = trained * state / 2.0;
+  if (cuda) {
+    double offload = 0.0;
+    if (job.offload) {
+      Arena arena({job.device, 0});
+      const StepBuffers b = take_step_buffers(arena, model, o);
+      offload = static_cast<double>(Offload::host_bytes(b.offloaded, b.offload_bytes));
+    }
+    // Streamed layers come in for each pass, once more where segments of them are made again.
+    const double streamed = linear.stored * real(o.weights.streamed_layers) / real(c.layers);
+    const double rows = o.weights.host_embedding ? n * element * real(c.hidden_size) : 0.0;
+    cost.forward_copies = std::max(offload, streamed + rows);
+    cost.backward_copies = offload + (o.recompute == Recompute::kSqrt ? 2.0 : 1.0) * streamed;
+  }
   cost.update_bytes = trained * (8.0 + 8.0 + state + element);
   return cost;
 }
 
-std::vector<std::string> cost_assumptions(const Rates& rates) {
+std::vector<std::string> cost_assumptions(const Rates& rates, const StepCost& cost) {
   const auto percent = [](double share) { return std::lround(100.0 * share); };
   const auto micro = [](double seconds) { return std::lround(1e7 * seconds) / 10.0; };
   std::vector<std::string> out = {
@@ -145,6 +180,9 @@ std::vector<std::string> cost_assumptions(const Rates& rates) {
                       " us, the device begins the next ", micro(rates.gap_seconds),
                       " us after the last; about ", kForwardLaunches + kBackwardLaunches,
                       " kernels a block and micro-batch"));
+  if (cost.forward_copies + cost.update_copies > 0)
+    out.push_back(cat("copies to and from the host's memory run beside the work, at ",
+                      std::lround(rates.host_bytes / 1e9), " GB/s"));
   return out;
 }
 

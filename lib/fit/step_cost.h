@@ -20,9 +20,26 @@ struct Rates {
   // next on the device. Whichever takes longer, host or device, is what a step takes.
   double launch_seconds = 0.0, gap_seconds = 0.0;
   bool hides_expansion = false;  // behind the products before
+  double host_bytes = 25e9;      // a second, to or from pinned host memory
 };
+/// Over 16 lanes of PCIe; Hopper and Blackwell have the fifth.
+inline constexpr double kPcie4Bytes = 25e9, kPcie5Bytes = 50e9;
 inline constexpr double kMeasuredShare = 0.85;
 inline constexpr double kLaunchSeconds = 3.5e-6, kReplayedLaunchSeconds = 1e-6, kGapSeconds = 1e-6;
+/// Where nothing is known of the machine, settings are ordered as on one that reads 100 bytes in
+/// the time of 10,000 operations, as most do within a factor of three; and on a GPU of the middle.
+inline constexpr Rates kTypicalRates{.matmul_flops = 1e12, .memory_bytes = 1e10};
+inline constexpr Rates kTypicalGpuRates{.matmul_flops = 1.5e14,
+                                        .memory_bytes = 1e12,
+                                        .launch_seconds = kLaunchSeconds,
+                                        .gap_seconds = kGapSeconds,
+                                        .hides_expansion = true};
+
+inline const Rates& rates_or_typical(const Rates& rates, DeviceKind device) {
+  return rates.matmul_flops > 0        ? rates
+         : device == DeviceKind::kCuda ? kTypicalGpuRates
+                                       : kTypicalRates;
+}
 
 /// Kernels of one block on a GPU, forward and backward, with 4-bit weights and adapters on all
 /// linear layers, and of one that decodes; of a chunk of the loss. As scripts/kernel-report counts
@@ -34,7 +51,9 @@ struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
   double recompute_flops = 0.0, recompute_bytes = 0.0;  // of these, for what is made again
   double expand_bytes = 0.0;  // of a micro-batch: frozen weights made what products read
-  double update_bytes = 0.0;  // of an update
+  // To or from the host's memory, whichever is more, of a micro-batch's passes and of an update.
+  double forward_copies = 0.0, backward_copies = 0.0, update_copies = 0.0;
+  double update_bytes = 0.0;                     // of an update
   double launches = 0.0, update_launches = 0.0;  // of kernels, on a GPU
 
   /// Of an update over `micro_batches`.
@@ -44,6 +63,7 @@ struct StepCost {
 /// Of training: forward, backward through frozen and trained weights, head and loss.
 StepCost training_cost(const Model& model, const TrainJob& job);
 
-std::vector<std::string> cost_assumptions(const Rates& rates);
+/// `cost` says whether copies to and from the host's memory are among them.
+std::vector<std::string> cost_assumptions(const Rates& rates, const StepCost& cost);
 
 }  // namespace nibble

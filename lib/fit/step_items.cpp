@@ -34,7 +34,7 @@ uint64_t arena_bytes(const Tensor& t) {
 void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o,
                     uint64_t arena_bytes) {
   Ledger ledger(plan);
-  const bool shared = o.recompute == Recompute::kNorm;
+  const bool shared = remade(o) != Remade::kNothing;
   for (const BlockActivations& a : b.slots) {
     ledger.add("activations: residual stream", {a.h_in, a.h_mid});
     ledger.add("activations: norms", {a.rstd1, a.rstd2});
@@ -45,11 +45,13 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
     if (!shared) ledger.add("activations: MLP", {a.act});
     ledger.add("activations: adapters", {a.xa_qkv, a.xa_output, a.xa_gate_up, a.xa_down});
   }
-  for (const Tensor& t : b.checkpoints) ledger.add("activations: block inputs", {t});
+  for (const Tensor& t : b.checkpoint_slots) ledger.add("activations: block inputs", {t});
   const BlockScratch& s = b.scratch;
   if (shared) ledger.add("activations made again", {s.x1, s.act});
+  // One room for both.
+  const Tensor& wider = s.dattention.elements() > s.delta.elements() ? s.dattention : s.delta;
   ledger.add(o.training ? "gradients of activations" : "scratch of blocks",
-             {b.dstream, s.dwide, s.dattention, s.delta, s.branch});
+             {b.dstream, s.dwide, wider, s.branch});
   ledger.add("attention scratch", {s.attention});
   ledger.add("weights expanded", {s.weights.panels[0], s.weights.panels[1]});
   for (const Tensor& t : s.weights.kept) ledger.add("weights kept expanded", {t});
@@ -58,7 +60,7 @@ void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o
   ledger.add("matmul scratch", {s.linear.matmul_scratch, b.head.matmul_scratch});
   const HeadBuffers& h = b.head;
   ledger.add("loss chunk", {h.hidden, h.normed, h.rstd, h.logits, h.dnormed});
-  ledger.add("loss rows", {h.dhidden, h.losses, b.loss});
+  ledger.add("loss rows", {h.losses, b.loss});
   ledger.add("head expanded", {h.panel});
   ledger.add("token ids and labels", {b.batch.room()});
   plan.add("other buffers", arena_bytes - ledger.sum());

@@ -9,13 +9,13 @@ namespace nibble {
 namespace {
 
 int64_t layers_of(std::string_view option, std::string_view text, int64_t layers) {
-  if (text == "none" || (text == "auto" && option == "keep-weights")) return 0;
+  if (text == "none" || text == "auto") return 0;
   if (text == "all") return layers;
   int64_t n = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
   if (error != std::errc() || end != text.data() + text.size() || n < 0 || n > layers)
-    throw UsageError(cat("--", option, "=", text, ": not none, all or a number of the model's ",
-                         layers, " layers"));
+    throw UsageError(cat("--", option, "=", text,
+                         ": not auto, none, all or a number of the model's ", layers, " layers"));
   return n;
 }
 
@@ -51,6 +51,22 @@ int64_t layers_to_keep(const Model& model, TrainJob job, uint64_t limit) {
   int64_t good = 0, bad = most;
   while (bad - good > 1) {
     const int64_t middle = good + (bad - good) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+int64_t layers_to_stream(const Model& model, TrainJob job, uint64_t limit) {
+  const auto needs = [&](int64_t streamed) {
+    job.weights.streamed_layers = streamed;
+    return plan_training(model, job).total();
+  };
+  const auto fits = [&](int64_t streamed) { return needs(streamed) <= limit; };
+  if (job.device != DeviceKind::kCuda || fits(0)) return 0;
+  int64_t bad = 0, good = model.config.layers;
+  if (!fits(good)) return needs(good) < needs(0) ? good : 0;
+  while (good - bad > 1) {
+    const int64_t middle = good - (good - bad) / 2;
     (fits(middle) ? good : bad) = middle;
   }
   return good;

@@ -71,23 +71,27 @@ Tensor table_weight(const Table& table, const ParameterSet& parameters) {
 }
 
 BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSizes& s,
-                                NormRecompute norm) {
+                                Remade remade) {
   const ModelConfig& c = model.config;
   const int64_t n = s.tokens, q = c.heads * c.head_dim, w = c.qkv_width();
   const int64_t f = c.intermediate_size;
+  CHECK(s.mlp_rows > 0 && s.mlp_rows % 4 == 0);  // masks are drawn four elements at a time
+  const int64_t m = std::min(n, s.mlp_rows);
   BlockScratch out;
-  out.delta = arena.take(s.compute, {n, c.hidden_size});
+  out.mlp_rows = s.mlp_rows;
+  const Tensor room = arena.take(s.compute, {n * std::max(c.hidden_size, s.training ? q : 0)});
+  out.delta = reshaped(room, n, c.hidden_size);
   out.branch = arena.take(s.compute, {n, c.hidden_size});
-  if (norm == NormRecompute::kYes) {
+  if (remade != Remade::kNothing) {
     out.x1 = arena.take(s.compute, {n, c.hidden_size});
     out.x2 = out.x1;  // never alive together
-    out.act = arena.take(s.compute, {n, f});
+    out.act = arena.take(s.compute, {m, f});
   }
   if (s.training) {
-    out.dwide = arena.take(s.compute, {n, std::max(w, f)});
-    out.dattention = arena.take(s.compute, {n, q});
+    out.dwide = arena.take(s.compute, {std::max(n * w, m * f)});
+    out.dattention = reshaped(room, n, q);
   }
-  int64_t matmul = 0, lora = 0, widest = 0, attention = 0;
+  int64_t matmul = 0, lora = 0, dropped = 0, attention = 0;
   for (const Block& b : model.blocks) {
     const AttentionShape shape = attention_shape(model.config, b.window);
     attention = std::max(attention, attention_forward_scratch(shape, s.longest, arena.device()));
@@ -95,10 +99,11 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
       attention =
           std::max(attention, attention_backward_scratch(shape, n, s.longest, arena.device()));
     for (const LinearGroup* g : b.groups()) {
-      matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, n, s.compute,
+      const int64_t rows_at_once = g == &b.gate_up || g == &b.down ? m : n;
+      matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, rows_at_once, s.compute,
                                                       s.training, arena.device()));
       lora = std::max(lora, g->lora_width(model.parameters));
-      if (g->adapted()) widest = std::max(widest, g->in_features());
+      if (g->adapted()) dropped = std::max(dropped, rows_at_once * g->in_features());
     }
   }
   out.attention = arena.take(Dtype::kF32, {attention});
@@ -108,15 +113,16 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   out.linear.panel = out.weights.panels[0];
   out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
   if (lora > 0) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
-  if (s.dropout > 0 && widest > 0) out.linear.dropout_scratch = arena.take(s.compute, {n, widest});
+  if (s.dropout > 0 && dropped > 0) out.linear.dropout_scratch = arena.take(s.compute, {dropped});
   return out;
 }
 
 BlockActivations take_activations(Arena& arena, const Model& model, const BlockSizes& s,
-                                  NormRecompute norm, const BlockScratch& scratch) {
+                                  Remade remade, const BlockScratch& scratch) {
   const ModelConfig& c = model.config;
   const int64_t n = s.tokens, q = c.heads * c.head_dim;
-  const bool shared = norm == NormRecompute::kYes;
+  const int64_t m = remade == Remade::kMlp ? std::min(n, s.mlp_rows) : n;
+  const bool shared = remade != Remade::kNothing;
   const auto take = [&](int64_t width) { return arena.take(s.compute, {n, width}); };
   BlockActivations a;
   a.h_in = take(c.hidden_size);
@@ -133,7 +139,7 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   }
   a.attention = take(q);
   a.lse = arena.take(Dtype::kF32, {n, c.heads});
-  a.gate_up = take(2 * c.intermediate_size);
+  a.gate_up = arena.take(s.compute, {m, 2 * c.intermediate_size});
   a.act = shared ? scratch.act : take(c.intermediate_size);
   // Blocks may differ in what is adapted; buffers are for the widest.
   int64_t widths[4] = {};
@@ -144,7 +150,7 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   }
   Tensor* xa[4] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
   for (int i = 0; i < 4; ++i)
-    if (widths[i] > 0) *xa[i] = take(widths[i]);
+    if (widths[i] > 0) *xa[i] = arena.take(s.compute, {i < 2 ? n : m, widths[i]});
   return a;
 }
 
@@ -165,10 +171,40 @@ Tensor xa_of(const LinearGroup& group, const ParameterSet& parameters, const Ten
   return width == 0 ? Tensor{} : reshaped(buffer, buffer.dim(0), width);
 }
 
+// What the MLP works on at a time: `count` tokens from `first` on.
+struct MlpPart {
+  int64_t first, count;
+  Tensor x, gate_up, act, xa_up, xa_down;
+};
+
+// body(part) for all tokens. A buffer has room for all of them, or for those of one part.
+template <class Body>
+void for_mlp_parts(const BlockRun& run, const Block& block, const BlockActivations& a,
+                   const Body& body) {
+  const ParameterSet& parameters = run.model->parameters;
+  const int64_t n = run.batch->tokens();
+  const Tensor xa_up = xa_of(block.gate_up, parameters, a.xa_gate_up);
+  const Tensor xa_down = xa_of(block.down, parameters, a.xa_down);
+  for (int64_t first = 0; first < n; first += run.scratch->mlp_rows) {
+    const int64_t count = std::min(run.scratch->mlp_rows, n - first);
+    const auto part = [&](const Tensor& t) {
+      return t ? rows(t, t.dim(0) < n ? 0 : first, count) : Tensor{};
+    };
+    body(MlpPart{first, count, part(a.x2), part(a.gate_up), part(a.act), part(xa_up),
+                 part(xa_down)});
+  }
+}
+
+void mlp_up(const BlockRun& run, const Block& block, const MlpPart& p) {
+  linear_forward(block.gate_up, {.y = p.gate_up, .xa = p.xa_up, .x = p.x, .first_row = p.first},
+                 run.scratch->linear);
+  swiglu_forward({.out = p.act, .gate_up = p.gate_up});
+}
+
 }  // namespace
 
 void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, const Tensor& delta,
-                   const BlockActivations& a) {
+                   const BlockActivations& a, MlpForward mlp) {
   const Model& model = *run.model;
   const Block& block = model.blocks[static_cast<size_t>(index)];
   const ParameterSet& parameters = model.parameters;
@@ -208,17 +244,20 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                    .delta = branch,
                    .weight = table_weight(block.mlp_norm, parameters),
                    .eps = eps});
-  linear_forward(block.gate_up,
-                 {.y = a.gate_up, .xa = xa_of(block.gate_up, parameters, a.xa_gate_up), .x = a.x2},
-                 s.linear);
-  swiglu_forward({.out = a.act, .gate_up = a.gate_up});
-  linear_forward(block.down,
-                 {.y = cut(s.delta, n), .xa = xa_of(block.down, parameters, a.xa_down), .x = a.act},
-                 s.linear);
+  if (mlp == MlpForward::kNone) return;
+  for_mlp_parts(run, block, a, [&](const MlpPart& p) {
+    mlp_up(run, block, p);
+    const LinearForward down = {
+        .y = rows(s.delta, p.first, p.count), .xa = p.xa_down, .x = p.act, .first_row = p.first};
+    if (mlp == MlpForward::kAll)
+      linear_forward(block.down, down, s.linear);
+    else
+      adapter_down(block.down, down, s.linear);
+  });
 }
 
 void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const BlockActivations& a,
-                    NormRecompute norm, bool below) {
+                    Remade remade, bool below) {
   const Model& model = *run.model;
   const ModelConfig& c = model.config;
   const Block& block = model.blocks[static_cast<size_t>(index)];
@@ -227,23 +266,34 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
   const float eps = static_cast<float>(c.norm_eps);
   const int64_t n = run.batch->tokens();
   const int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim;
-  const bool again = norm == NormRecompute::kYes;
   const Tensor dbranch = cut(s.branch, n);
 
   // MLP: dh is the gradient of down's output as well as of the stream beside it.
-  if (again) swiglu_forward({.out = a.act, .gate_up = a.gate_up});
-  const Tensor dact = reshaped(s.dwide, n, c.intermediate_size);
-  linear_backward(
-      block.down,
-      {.dx = dact, .dy = dh, .x = a.act, .xa = xa_of(block.down, parameters, a.xa_down)}, s.linear);
-  swiglu_backward({.dgate_up = a.gate_up, .dout = dact, .gate_up = a.gate_up});
-  if (again) normalise(block.mlp_norm, parameters, eps, a.h_mid, a.x2, a.rstd2);
-  linear_backward(block.gate_up,
-                  {.dx = dbranch,
-                   .dy = a.gate_up,
-                   .x = a.x2,
-                   .xa = xa_of(block.gate_up, parameters, a.xa_gate_up)},
-                  s.linear);
+  if (remade == Remade::kNorms) normalise(block.mlp_norm, parameters, eps, a.h_mid, a.x2, a.rstd2);
+  for_mlp_parts(run, block, a, [&](const MlpPart& p) {
+    const Tensor dact = reshaped(s.dwide, p.count, c.intermediate_size);
+    if (remade == Remade::kMlp) {
+      mlp_up(run, block, p);
+      adapter_down(block.down, {.xa = p.xa_down, .x = p.act, .first_row = p.first}, s.linear);
+    } else if (remade == Remade::kNorms) {
+      swiglu_forward({.out = p.act, .gate_up = p.gate_up});
+    }
+    linear_backward(block.down,
+                    {.dx = dact,
+                     .dy = rows(dh, p.first, p.count),
+                     .x = p.act,
+                     .xa = p.xa_down,
+                     .first_row = p.first},
+                    s.linear);
+    swiglu_backward({.dgate_up = p.gate_up, .dout = dact, .gate_up = p.gate_up});
+    linear_backward(block.gate_up,
+                    {.dx = rows(dbranch, p.first, p.count),
+                     .dy = p.gate_up,
+                     .x = p.x,
+                     .xa = p.xa_up,
+                     .first_row = p.first},
+                    s.linear);
+  });
   rmsnorm_backward({.din = dh,
                     .dweight = gradient_or_none(block.mlp_norm, parameters),
                     .dout = dbranch,
@@ -286,7 +336,8 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
                             .rstd = a.rstd_k,
                             .weight = table_weight(block.k_norm, parameters)});
   }
-  if (again) normalise(block.attention_norm, parameters, eps, a.h_in, a.x1, a.rstd1);
+  if (remade != Remade::kNothing)
+    normalise(block.attention_norm, parameters, eps, a.h_in, a.x1, a.rstd1);
   const bool norm_trained = block.attention_norm.parameter >= 0;
   linear_backward(block.qkv,
                   {.dx = below || norm_trained ? dbranch : Tensor{},

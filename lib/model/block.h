@@ -5,7 +5,8 @@
 //   x1    = rmsnorm(h_in);  q,k,v = qkv(x1);  [q,k normed];  q,k rotated;  a = attention(q,k,v)
 //   h_mid = h_in + output(a)
 //   x2    = rmsnorm(h_mid);  g,u = gate_up(x2);  m = silu(g) * u;  delta' = down(m)
-// The residual stream h and every activation are in the compute type.
+// The residual stream h and every activation are in the compute type. The MLP, whose activations
+// are the widest, is done for kMlpRows tokens at a time, so that a long context needs them for few.
 #pragma once
 
 #include "kernels/attention.h"
@@ -21,14 +22,14 @@ namespace nibble {
 struct BlockActivations {
   Tensor h_in, h_mid;     // (N,C)
   Tensor rstd1, rstd2;    // (N) f32
-  Tensor x1, x2;          // (N,C) normed; shared scratch where they are recomputed
+  Tensor x1, x2;          // (N,C) normed; shared scratch where they are made again
   Tensor qkv;             // (N,W) after norm and rotation
   Tensor qk_raw;          // (N,(H+K)D) before q/k norm; absent without it
   Tensor rstd_q, rstd_k;  // (N,H), (N,K) f32
   Tensor attention;       // (N,H*D)
   Tensor lse;             // (N,H) f32
-  Tensor gate_up;         // (N,2F)
-  Tensor act;             // (N,F) silu(g)*u; shared scratch where it is recomputed
+  Tensor gate_up;         // (N,2F); of kMlpRows tokens where the MLP is made again
+  Tensor act;             // (N,F) silu(g)*u; shared scratch of kMlpRows where it is made again
   Tensor xa_qkv, xa_output, xa_gate_up, xa_down;  // (N, ranks): the adapters' X A^T
 };
 
@@ -36,16 +37,20 @@ struct BlockActivations {
 struct BlockScratch {
   Tensor delta;        // (N,C) the MLP's output, input of the next block
   Tensor branch;       // (N,C) output projection; gradient of a norm's output
-  Tensor x1, x2, act;  // where these are recomputed
-  Tensor dwide;        // (N, max(W, F, H*D)) gradient of qkv, of act
-  Tensor dattention;   // (N,H*D)
+  Tensor x1, x2, act;  // where these are made again
+  Tensor dwide;        // (N,W) gradient of qkv; (rows of the MLP, F) of act
+  Tensor dattention;   // (N,H*D) where delta is, which backward does not need
   Tensor attention;    // f32 scratch of the attention op
   WeightBuffers weights;
   LinearContext linear;
+  int64_t mlp_rows = 0;  // tokens that the MLP is done for at a time
 };
 
-/// Whether backward finds x1, x2 and act kept, or makes them again.
-enum class NormRecompute : bool { kNo, kYes };
+/// What backward does not find kept but makes again: the outputs of norms and of SwiGLU; or these
+/// and all of the MLP.
+enum class Remade : uint8_t { kNothing, kNorms, kMlp };
+
+inline constexpr int64_t kMlpRows = 8192;
 
 struct BlockSizes {
   int64_t tokens = 0;   // N, at most
@@ -53,15 +58,16 @@ struct BlockSizes {
   Dtype compute = Dtype::kBf16;
   bool training = false;
   float dropout = 0.0f;
+  int64_t mlp_rows = kMlpRows;  // a multiple of 4
   WeightPlacement weights = {};
   Ahead ahead = Ahead::kNo;
 };
 
-/// Takes one block's activations from the arena; with `norm` the recomputed ones come from scratch.
+/// Takes one block's activations from the arena; those that are made again come from scratch.
 BlockActivations take_activations(Arena& arena, const Model& model, const BlockSizes& sizes,
-                                  NormRecompute norm, const BlockScratch& scratch);
+                                  Remade remade, const BlockScratch& scratch);
 BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSizes& sizes,
-                                NormRecompute norm);
+                                Remade remade);
 /// The same buffers, cut to n tokens.
 BlockActivations first_rows(const BlockActivations& a, int64_t n);
 
@@ -78,15 +84,20 @@ struct BlockRun {
   void* attend_state = nullptr;
 };
 
+/// How much of the MLP forward does: all; all but its output, which nobody reads where a block is
+/// made again for its own backward; nothing, where backward makes it again.
+enum class MlpForward : uint8_t { kAll, kNoOutput, kNone };
+
 /// previous (N,C) and delta (N,C, or absent) in; a and scratch.delta written. `previous` may be
 /// a.h_in itself when there is no delta.
 void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, const Tensor& delta,
-                   const BlockActivations& a);
+                   const BlockActivations& a, MlpForward mlp = MlpForward::kAll);
 
 /// dh (N,C): gradient of the block's output stream in, of its input stream out. Parameters'
-/// gradients are added to. `below` false: nothing under this block is trained, dh is not finished.
+/// gradients are added to. With Remade::kMlp, x2 is what this block's forward left. `below` false:
+/// nothing under this block is trained, dh is not finished.
 void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const BlockActivations& a,
-                    NormRecompute norm, bool below);
+                    Remade remade, bool below);
 
 /// Heads, window and scale of a block's attention.
 AttentionShape attention_shape(const ModelConfig& config, int64_t window);

@@ -101,7 +101,8 @@ Tensor chunk_logits(const Model& model, HeadWeights& weights, const Tensor& stre
 
 }  // namespace
 
-HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled) {
+HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled,
+                      const Tensor& room) {
   const ModelConfig& c = model.config;
   const int64_t m = chunk_rows(c, labelled), v = c.vocab_size, h = c.hidden_size;
   const Dtype type = panel_dtype(s.compute, arena.device());
@@ -113,7 +114,8 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
   b.losses = arena.take(Dtype::kF32, {labelled});
   if (s.training) {
     b.dnormed = arena.take(s.compute, {m, h});
-    b.dhidden = arena.take(s.compute, {labelled, h});
+    CHECK(room.dtype == s.compute && room.elements() >= labelled * h);
+    b.dhidden = make_tensor(room.data, s.compute, {labelled, h}, arena.device());
   }
   const bool stored = read_as_stored(model, type, arena.device());
   b.panel = arena.take(type, {stored ? 0 : panel_rows(c) * h});

@@ -20,8 +20,9 @@ struct HeadBuffers {
   Tensor matmul_scratch;
 };
 
-/// Buffers for up to `labelled` rows.
-HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& sizes, int64_t labelled);
+/// Buffers for up to `labelled` rows. dhidden lies in `room`, which nothing else may use meanwhile.
+HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& sizes, int64_t labelled,
+                      const Tensor& room = {});
 
 struct HeadRun {
   Tensor stream;   // (N,C) compute: the residual stream after the last block

@@ -108,19 +108,24 @@ Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
   return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
 }
 
-Dropout mask_of(const Projection& p, const LinearContext& c, const Tensor& out, const Tensor& in) {
-  // Each micro-batch draws from its own range of counters, each layer from its own stream.
+Dropout mask_of(const Projection& p, const LinearContext& c, int64_t first_row, const Tensor& out,
+                const Tensor& in) {
+  // Each micro-batch draws from its own range of counters, each layer from its own stream, and four
+  // elements from one number.
+  const int64_t first = first_row * in.dim(1);
+  CHECK(first % 4 == 0);
   return {.out = out,
           .in = in,
           .p = c.dropout,
           .seed = c.seed,
           .stream = p.dropout_stream,
+          .counter = static_cast<uint64_t>(first / 4),
           .draw = c.draw};
 }
 
 // xa = dropout(X) A^T, one product for the group where there is no dropout.
-void project_down(const LinearGroup& group, const Tensor& xa, const Tensor& x,
-                  const LinearContext& c) {
+void project_down(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
+  const Tensor &xa = io.xa, &x = io.x;
   const ParameterSet& parameters = *c.parameters;
   const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
   if (joined) {
@@ -137,7 +142,7 @@ void project_down(const LinearGroup& group, const Tensor& xa, const Tensor& x,
     Tensor in = x;
     if (c.dropout > 0) {
       in = as_rows(c.dropout_scratch, x.dim(0), x.dim(1));
-      dropout(mask_of(p, c, in, x));
+      dropout(mask_of(p, c, io.first_row, in, x));
     }
     const int64_t rank = rank_of(p, parameters);
     matmul({.out = columns(xa, at, rank),
@@ -174,7 +179,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
     Tensor in = io.x, dropped;
     if (c.dropout > 0) {
       dropped = as_rows(c.dropout_scratch, io.x.dim(0), io.x.dim(1));
-      dropout(mask_of(p, c, dropped, io.x));
+      dropout(mask_of(p, c, io.first_row, dropped, io.x));
       in = dropped;
     }
     matmul({.out = parameters.gradient(p.lora_a),
@@ -187,7 +192,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
     const Tensor a = parameters.compute(p.lora_a);
     if (c.dropout > 0) {
       matmul({.out = dropped, .a = dpart, .b = a, .scratch = c.matmul_scratch});
-      Dropout mask = mask_of(p, c, io.dx, dropped);
+      Dropout mask = mask_of(p, c, io.first_row, io.dx, dropped);
       mask.output = Dropout::Output::kAdd;
       dropout(mask);
     } else {
@@ -272,9 +277,13 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
     if (const Tensor bias = bias_of(*s.part, parameters))
       bias_forward({.inout = columns(io.y, s.begin, s.part->out_features), .bias = bias});
   if (!group.adapted()) return;
-  project_down(group, io.xa, io.x, c);
+  project_down(group, io, c);
   const AdapterParts adapters(group, parameters, false);
   adapter_forward({.y = io.y, .xa = io.xa, .parts = adapters.parts(), .scratch = c.matmul_scratch});
+}
+
+void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
+  if (group.adapted()) project_down(group, io, c);
 }
 
 void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {

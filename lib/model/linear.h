@@ -68,12 +68,16 @@ int64_t linear_panel_elements(const LinearGroup& group, Dtype compute,
 
 /// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward.
 struct LinearForward {
-  Tensor y;   // (N, O of all parts) f32|bf16 written
-  Tensor xa;  // (N, lora_width); absent without adapters
-  Tensor x;   // (N, I)
+  Tensor y;               // (N, O of all parts) f32|bf16 written
+  Tensor xa;              // (N, lora_width); absent without adapters
+  Tensor x;               // (N, I)
+  int64_t first_row = 0;  // of the batch, where x is a part of its rows: names the dropout masks'
 };
 void linear_forward(const LinearGroup& group, const LinearForward& io,
                     const LinearContext& context);
+
+/// xa alone, y unwanted.
+void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& context);
 
 /// Gradients of whatever is trained are added to the parameters' gradients.
 struct LinearBackward {
@@ -81,6 +85,7 @@ struct LinearBackward {
   Tensor dy;  // (N, O of all parts)
   Tensor x;   // (N, I); used only where A, or the weight, is trained
   Tensor xa;  // (N, lora_width) from forward
+  int64_t first_row = 0;
 };
 void linear_backward(const LinearGroup& group, const LinearBackward& io,
                      const LinearContext& context);

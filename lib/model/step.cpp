@@ -2,8 +2,10 @@
 #include "model/step.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "base/checked.h"
 #include "base/profile.h"
 #include "base/rng.h"
 #include "kernels/elementwise.h"
@@ -19,8 +21,22 @@ int64_t segment_length(Recompute recompute, int64_t layers) {
   return layers;
 }
 
-NormRecompute norm_recompute(Recompute recompute) {
-  return recompute == Recompute::kNorm ? NormRecompute::kYes : NormRecompute::kNo;
+// What forward leaves in a block's slot for backward.
+struct Kept {
+  std::array<Tensor, 18> tensors;
+  size_t count = 0;
+  std::span<const Tensor> span() const { return {tensors.data(), count}; }
+};
+Kept kept_of(const BlockActivations& a, Remade remade) {
+  Kept kept;
+  for (const Tensor* t : {&a.h_in, &a.h_mid, &a.rstd1, &a.rstd2, &a.qkv, &a.qk_raw, &a.rstd_q,
+                          &a.rstd_k, &a.attention, &a.lse, &a.gate_up, &a.xa_qkv, &a.xa_output,
+                          &a.xa_gate_up, &a.xa_down, &a.x1, &a.x2, &a.act}) {
+    const bool shared = t == &a.x1 || t == &a.x2 || t == &a.act;
+    if (t->elements() > 0 && (remade == Remade::kNothing || !shared))
+      kept.tensors[kept.count++] = *t;
+  }
+  return kept;
 }
 
 bool trains(const Block& b) {
@@ -40,20 +56,23 @@ BlockSizes block_sizes(const StepOptions& o) {
           .compute = o.compute,
           .training = o.training,
           .dropout = o.dropout,
+          .mlp_rows = o.mlp_rows,
           .weights = o.weights,
           .ahead = Ahead::kYes};
 }
 
-// All that decides which weights a run reads: a few rows read them as they are stored (linear.h).
-int64_t run_kind(const Batch& batch, bool training) {
-  return 2 * int64_t{reads_few_rows(batch.tokens())} + int64_t{training};
+// All that decides which weights a run reads, and how often: a few rows read them as they are
+// stored (linear.h), MLPs are done in parts.
+int64_t run_kind(const Batch& batch, bool training, int64_t mlp_rows) {
+  const int64_t n = batch.tokens(), parts = ceil_div(n, mlp_rows);
+  const bool few_last = reads_few_rows(n - (parts - 1) * mlp_rows);
+  return 8 * parts + 4 * int64_t{few_last} + 2 * int64_t{reads_few_rows(n)} + int64_t{training};
 }
 
 }  // namespace
 
 Recompute parse_recompute(std::string_view name) {
-  for (const Recompute r :
-       {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt})
+  for (const Recompute r : kRecomputes)
     if (recompute_name(r) == name) return r;
   throw UsageError(cat("--recompute=", name, ": not one of none, norm, layer, sqrt"));
 }
@@ -63,24 +82,40 @@ std::string_view recompute_name(Recompute recompute) {
   return kNames[static_cast<size_t>(recompute)];
 }
 
+// Without a backward pass nothing is kept.
+Remade remade(const StepOptions& o) {
+  if (!o.training || o.recompute == Recompute::kLayer) return Remade::kMlp;
+  return o.recompute == Recompute::kNorm ? Remade::kNorms : Remade::kNothing;
+}
+
 StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOptions& o) {
   const int64_t layers = model.config.layers, c = model.config.hidden_size;
   const BlockSizes sizes = block_sizes(o);
-  const NormRecompute norm = norm_recompute(o.recompute);
-  // Without a backward pass one slot serves all blocks.
-  const int64_t segment = o.training ? segment_length(o.recompute, layers) : 1;
   StepBuffers b;
-  b.scratch = take_block_scratch(arena, model, sizes, norm);
-  for (int64_t i = 0; i < segment; ++i)
-    b.slots.push_back(take_activations(arena, model, sizes, norm, b.scratch));
+  b.scratch = take_block_scratch(arena, model, sizes, remade(o));
+  // Without a backward pass one slot serves all blocks.
+  b.segment = o.training ? segment_length(o.recompute, layers) : 1;
+  b.checkpoints = o.training ? (layers - 1) / b.segment : 0;
+  const auto resident = [&](int64_t items) {
+    return o.offload ? std::min(items, kOffloadSlots) : items;
+  };
+  for (int64_t i = 0; i < (b.checkpoints == 0 ? resident(b.segment) : b.segment); ++i)
+    b.slots.push_back(take_activations(arena, model, sizes, remade(o), b.scratch));
+  for (int64_t i = 0; i < resident(b.checkpoints); ++i)
+    b.checkpoint_slots.push_back(arena.take(o.compute, {o.tokens, c}));
+  if (o.training && o.offload) {
+    b.offloaded = b.checkpoints > 0 ? b.checkpoints : layers;
+    b.offload_bytes = Offload::item_bytes(
+        b.checkpoints > 0 ? std::span<const Tensor>(b.checkpoint_slots.data(), 1)
+                          : kept_of(b.slots.front(), remade(o)).span());
+  }
   if (o.training) {
-    for (int64_t start = 0; start + segment < layers; start += segment)
-      b.checkpoints.push_back(arena.take(o.compute, {o.tokens, c}));
     b.dstream = arena.take(o.compute, {o.tokens, c});
   }
   b.loss = arena.take(Dtype::kF64, {1});
   b.batch = BatchPlace(arena, o.tokens, o.labelled);
-  b.head = take_head(arena, model, sizes, o.labelled);
+  // The head has the gradients of its rows where the blocks have delta.
+  b.head = take_head(arena, model, sizes, o.labelled, b.scratch.delta);
   return b;
 }
 
@@ -97,11 +132,19 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
          !trains(model.blocks[static_cast<size_t>(lowest_trained_)]))
     ++lowest_trained_;
   if (!arena.measuring()) zero(buffers_.loss);
+  if (buffers_.offloaded > 0 && !arena.measuring())
+    offload_ =
+        std::make_unique<Offload>(arena.device(), buffers_.offloaded, buffers_.offload_bytes);
 }
 
 BlockActivations Step::activations(int64_t block, int64_t n) const {
   const auto slots = static_cast<int64_t>(buffers_.slots.size());
   return first_rows(buffers_.slots[static_cast<size_t>(block % slots)], n);
+}
+
+Tensor Step::checkpoint(int64_t index, int64_t n) const {
+  const auto slots = static_cast<int64_t>(buffers_.checkpoint_slots.size());
+  return rows(buffers_.checkpoint_slots[static_cast<size_t>(index % slots)], 0, n);
 }
 
 void Step::check(const Batch& batch) const {
@@ -111,27 +154,36 @@ void Step::check(const Batch& batch) const {
 }
 
 // Blocks [begin, end) from their input stream `start`, which the first block may hold itself.
-void Step::run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start) {
-  const int64_t n = run.batch->tokens();
-  const auto segment = static_cast<int64_t>(buffers_.slots.size());
+void Step::run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start,
+                      Pass pass) {
+  const int64_t n = run.batch->tokens(), segment = buffers_.segment;
   for (int64_t l = begin; l < end; ++l) {
     BlockActivations a = activations(l, n);
+    if (pass == Pass::kKept && offloads_blocks()) offload_->before_write(l);
+    // What comes after the last block of a segment made again is known.
+    const bool last = pass == Pass::kAgain && l == end - 1;
+    const MlpForward mlp = !last                              ? MlpForward::kAll
+                           : remade(options_) == Remade::kMlp ? MlpForward::kNone
+                                                              : MlpForward::kNoOutput;
     if (l == begin) {
       a.h_in = start;
-      block_forward(run, l, start, {}, a);
+      block_forward(run, l, start, {}, a, mlp);
     } else {
       const Tensor above = activations(l - 1, n).h_mid;
-      block_forward(run, l, above, rows(buffers_.scratch.delta, 0, n), a);
+      block_forward(run, l, above, rows(buffers_.scratch.delta, 0, n), a, mlp);
     }
-    const auto checkpoint = static_cast<size_t>(l / segment);
-    if (l % segment == 0 && checkpoint < buffers_.checkpoints.size()) {
-      const Tensor kept = rows(buffers_.checkpoints[checkpoint], 0, n);
-      if (kept.data != a.h_in.data) cast({.out = kept, .in = a.h_in});
-    }
+    if (pass != Pass::kKept) continue;
+    if (offloads_blocks()) offload_->written(l, kept_of(a, remade(options_)).span());
+    const int64_t index = l / segment;
+    if (l % segment != 0 || index >= buffers_.checkpoints) continue;
+    const Tensor kept = checkpoint(index, n);
+    if (offload_) offload_->before_write(index);
+    cast({.out = kept, .in = a.h_in});
+    if (offload_) offload_->written(index, {&kept, 1});
   }
 }
 
-Tensor Step::forward_stream(const BlockRun& run) {
+Tensor Step::forward_stream(const BlockRun& run, Pass pass) {
   const Span span("forward");
   const int64_t n = run.batch->tokens();
   const Tensor start = activations(0, n).h_in;
@@ -144,7 +196,7 @@ Tensor Step::forward_stream(const BlockRun& run) {
                    .seed = buffers_.scratch.linear.seed,
                    .stream = static_cast<uint64_t>(RngStream::kNeftune),
                    .draw = run.at.draw});
-  run_blocks(run, 0, model_.config.layers, start);
+  run_blocks(run, 0, model_.config.layers, start, pass);
   const Tensor stream = rows(buffers_.scratch.branch, 0, n);
   const Tensor last = activations(model_.config.layers - 1, n).h_mid;
   cast({.out = stream, .in = last});
@@ -199,8 +251,8 @@ BlockRun Step::plain_run(const Batch& batch, Filled filled) {
 double Step::forward(const Batch& batch) {
   const BlockRun run = plain_run(batch, Filled::kYes);
   const auto body = [&] {
-    weights_->begin(run_kind(*run.batch, false));
-    const Tensor stream = forward_stream(run);
+    weights_->begin(run_kind(*run.batch, false, options_.mlp_rows));
+    const Tensor stream = forward_stream(run, Pass::kOnly);
     weights_->end();
     run_head(model_, run.at, {.stream = stream, .loss = buffers_.loss}, buffers_.head);
   };
@@ -213,8 +265,8 @@ double Step::forward(const Batch& batch) {
 
 void Step::for_logits(const Batch& batch, const LogitBody& body) {
   const BlockRun run = plain_run(batch, Filled::kNo);
-  weights_->begin(run_kind(batch, false));
-  const Tensor stream = forward_stream(run);
+  weights_->begin(run_kind(batch, false, options_.mlp_rows));
+  const Tensor stream = forward_stream(run, Pass::kOnly);
   weights_->end();
   nibble::for_logits(model_, run.at, stream, buffers_.head, body);
 }
@@ -244,31 +296,38 @@ void Step::add_gradients(const Batch& batch, float grad_scale, Draw draw) {
 
 // Forward and backward, without a word to or from the host.
 void Step::there_and_back(const BlockRun& run) {
-  const int64_t n = run.batch->tokens(), layers = model_.config.layers;
-  weights_->begin(run_kind(*run.batch, true));
-  const Tensor stream = forward_stream(run);
+  const int64_t n = run.batch->tokens(), layers = model_.config.layers, segment = buffers_.segment;
+  const int64_t lowest = embedding_trained_ ? 0 : lowest_trained_;
+  weights_->begin(run_kind(*run.batch, true, options_.mlp_rows));
+  if (offload_) offload_->begin(offloads_blocks() ? lowest : lowest / segment);
+  const Tensor stream = forward_stream(run, Pass::kKept);
   const Tensor dstream = rows(buffers_.dstream, 0, n);
   run_head(model_, run.at, {.stream = stream, .dstream = dstream, .loss = buffers_.loss},
            buffers_.head);
 
   const Span span("backward");
-  const auto segment = static_cast<int64_t>(buffers_.slots.size());
-  const NormRecompute norm = norm_recompute(options_.recompute);
-  const int64_t lowest = embedding_trained_ ? 0 : lowest_trained_;
+  const Remade again = remade(options_);
   for (int64_t begin = (layers - 1) / segment * segment; begin >= 0; begin -= segment) {
     const int64_t end = std::min(layers, begin + segment);
     if (end <= lowest && !embedding_trained_) break;
-    const auto checkpoint = static_cast<size_t>(begin / segment);
-    const bool kept = checkpoint >= buffers_.checkpoints.size();  // the last segment's are in place
-    const Tensor start = kept ? Tensor{} : rows(buffers_.checkpoints[checkpoint], 0, n);
-    if (!kept) run_blocks(run, begin, end, start);
+    const int64_t index = begin / segment;
+    const bool kept = index >= buffers_.checkpoints;  // the last segment's are in place
+    const Tensor start = kept ? Tensor{} : checkpoint(index, n);
+    if (!kept) {
+      if (offload_) offload_->before_read(index);
+      run_blocks(run, begin, end, start, Pass::kAgain);
+    }
     for (int64_t l = end - 1; l >= std::max(begin, lowest); --l) {
       BlockActivations a = activations(l, n);
       if (!kept && l == begin) a.h_in = start;
-      block_backward(run, l, dstream, a, norm, l > lowest || embedding_trained_);
+      if (offloads_blocks()) offload_->before_read(l);
+      block_backward(run, l, dstream, a, again, l > lowest || embedding_trained_);
+      if (offloads_blocks()) offload_->read(l, kept_of(a, again).span());
     }
+    if (!kept && offload_) offload_->read(index, {&start, 1});
   }
   weights_->end();
+  if (offload_) offload_->end();
   if (embedding_trained_)
     embedding_backward({.dtable = model_.parameters.gradient(model_.embedding.parameter),
                         .dout = dstream,

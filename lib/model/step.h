@@ -7,18 +7,22 @@
 //   norm   the outputs of norms and of SwiGLU are made again from their inputs
 //   layer  each block's input; its activations are made again
 //   sqrt   the input of every segment of ceil(sqrt(L)) blocks
-// Every choice gives the same bits.
+// On CUDA what is kept can leave to the host's memory (offload.h). Every choice gives the same
+// bits.
 #pragma once
 
 #include <optional>
 #include <string_view>
 
 #include "model/head.h"
+#include "model/offload.h"
 #include "tensor/graphs.h"
 
 namespace nibble {
 
 enum class Recompute : uint8_t { kNone, kNorm, kLayer, kSqrt };
+inline constexpr Recompute kRecomputes[] = {Recompute::kNone, Recompute::kNorm, Recompute::kSqrt,
+                                            Recompute::kLayer};
 Recompute parse_recompute(std::string_view name);  // throws UsageError
 std::string_view recompute_name(Recompute recompute);
 
@@ -32,15 +36,24 @@ struct StepOptions {
   float dropout = 0.0f;        // of adapters
   float neftune_alpha = 0.0f;  // 0: off
   WeightPlacement weights = {};
-  bool graphs = true;  // on CUDA
+  bool graphs = true;           // on CUDA
+  bool offload = false;         // what is kept for backward leaves to pinned host memory (CUDA)
+  int64_t mlp_rows = kMlpRows;  // decides bits where there are more tokens
 };
+
+/// What backward makes again of each block under these options.
+Remade remade(const StepOptions& options);
 
 struct StepBuffers {
   BlockScratch scratch;
-  std::vector<BlockActivations> slots;  // block l uses slot l % slots
-  std::vector<Tensor> checkpoints;      // (N,C) input of every segment but the last
-  Tensor dstream;                       // (N,C) gradient of the residual stream
-  Tensor loss;                          // (1) f64 sum since it was taken
+  int64_t segment = 0;                   // blocks of a segment
+  int64_t checkpoints = 0;               // segments whose input is kept: all but the last
+  std::vector<BlockActivations> slots;   // block l uses slot l % slots
+  std::vector<Tensor> checkpoint_slots;  // (N,C), likewise
+  int64_t offloaded = 0;                 // items (offload.h): blocks or checkpoints; 0: none
+  size_t offload_bytes = 0;              // of an item
+  Tensor dstream;                        // (N,C) gradient of the residual stream
+  Tensor loss;                           // (1) f64 sum since it was taken
   BatchPlace batch;
   HeadBuffers head;
 };
@@ -78,14 +91,18 @@ class Step {
   int64_t graphs() const { return graphs_.held(); }
 
  private:
-  void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start);
+  enum class Pass : uint8_t { kOnly, kKept, kAgain };  // without backward, before it, within it
+  void run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Tensor& start, Pass pass);
   BlockActivations activations(int64_t block, int64_t n) const;
+  Tensor checkpoint(int64_t index, int64_t n) const;
+  /// Whether blocks leave; else the inputs of segments do.
+  bool offloads_blocks() const { return offload_ && buffers_.checkpoints == 0; }
   void check(const Batch& batch) const;
   void say_noise(const Batch& batch);
   enum class Filled : bool { kNo, kYes };
   BlockRun run_of(const Batch& batch, Filled filled);
   BlockRun plain_run(const Batch& batch, Filled filled);
-  Tensor forward_stream(const BlockRun& run);
+  Tensor forward_stream(const BlockRun& run, Pass pass);
   void there_and_back(const BlockRun& run);
   Graphs::Key key_of(const BlockRun& run, bool training) const;
 
@@ -93,6 +110,7 @@ class Step {
   StepOptions options_;
   const RopeTable& rope_;
   StepBuffers buffers_;
+  std::unique_ptr<Offload> offload_;
   Graphs graphs_;
   Batch filled_;    // on CUDA, the batch as it is computed
   BatchTold told_;  // of the batch under way

@@ -8,7 +8,18 @@
 namespace nibble {
 
 Arena::Arena(size_t bytes, Device device)
-    : device_(device), memory_(bytes, device), capacity_(std::max(bytes, kAlignment)) {}
+    : device_(device),
+      memory_(bytes, device),
+      base_(memory_.data()),
+      capacity_(std::max(bytes, kAlignment)) {}
+
+Arena Arena::pinned(size_t bytes, Device partner) {
+  Arena arena;
+  arena.pinned_ = HostMemory(bytes, partner);
+  arena.base_ = arena.pinned_.data();
+  arena.capacity_ = std::max(bytes, kAlignment);
+  return arena;
+}
 
 Tensor Arena::take(Dtype dtype, std::initializer_list<int64_t> shape) {
   Tensor t = make_tensor(nullptr, dtype, shape, device_);
@@ -16,7 +27,7 @@ Tensor Arena::take(Dtype dtype, std::initializer_list<int64_t> shape) {
       round_up<size_t>(static_cast<size_t>(t.elements()) * dtype_bytes(dtype), kAlignment);
   if (!measuring()) {
     CHECK(used_ + bytes <= capacity_);
-    t.data = memory_.data() + used_;
+    t.data = base_ + used_;
   }
   used_ += bytes;
   peak_ = std::max(peak_, used_);

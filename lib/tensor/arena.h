@@ -17,6 +17,8 @@ class Arena {
   explicit Arena(Device device = {}) : device_(device) {}
   /// Holds `bytes` of the device's memory (memory.h). Throws MemoryError.
   explicit Arena(size_t bytes, Device device = {});
+  /// Holds memory of the host's that the device copies from and to without waiting.
+  static Arena pinned(size_t bytes, Device partner);
   Arena(Arena&&) = default;
   Arena& operator=(Arena&&) = default;
 
@@ -28,7 +30,7 @@ class Arena {
   size_t mark() const { return used_; }
   void release(size_t mark) { used_ = mark; }
 
-  bool measuring() const { return !memory_; }
+  bool measuring() const { return base_ == nullptr; }
   size_t peak() const { return peak_; }
   Device device() const { return device_; }
 
@@ -37,6 +39,8 @@ class Arena {
  private:
   Device device_;
   DeviceMemory memory_;
+  HostMemory pinned_;
+  std::byte* base_ = nullptr;
   size_t capacity_ = 0, used_ = 0, peak_ = 0;
 };
 
@@ -46,6 +50,16 @@ Arena make_arena(Device device, const Part& part) {
   Arena measure(device);
   part(measure);
   Arena arena(measure.peak(), device);
+  part(arena);
+  return arena;
+}
+
+/// Likewise in the host's memory, pinned for the device.
+template <class Part>
+Arena make_pinned_arena(Device partner, const Part& part) {
+  Arena measure;
+  part(measure);
+  Arena arena = Arena::pinned(measure.peak(), partner);
   part(arena);
   return arena;
 }

@@ -48,8 +48,8 @@ std::vector<std::pair<int64_t, fs::path>> checkpoints(const fs::path& out) {
 std::vector<std::pair<std::string, Tensor>> tensors_of(const ParameterSet& parameters,
                                                        const Optimizer& optimizer) {
   std::vector<std::pair<std::string, Tensor>> out = {{"values", parameters.values()}};
-  for (const auto& [name, tensor] : optimizer.state())
-    out.emplace_back("optimizer." + name, tensor);
+  for (const StateArray& a : optimizer.state())
+    out.emplace_back(cat("optimizer.", a.name), a.tensor);
   return out;
 }
 
@@ -90,6 +90,7 @@ void save_checkpoint(const fs::path& out, const TrainerState& state, const Json&
                      const std::function<void(const fs::path&)>& save_model) {
   AtomicFolder folder(out / checkpoint_name(state.step), true);
   save_model(folder.working());
+  synchronize();  // paged state is in the host's memory only now
   const auto tensors = tensors_of(parameters, optimizer);
   std::vector<TensorInfo> infos;
   for (const auto& [name, t] : tensors) infos.push_back(tensor_info(name, t.dtype, {t.dim(0)}));

@@ -73,6 +73,7 @@ TrainingRun::State::StepResult TrainingRun::State::gradients(int64_t index) {
       result.stopped = true;
       return result;
     }
+    if (i + 1 == micro_batches.size()) optimizer->prefetch();
     step->add_gradients(
         batches[i], scale,
         {.seed = options.seed, .micro_batch = static_cast<uint64_t>(at.micro_batches) + i});

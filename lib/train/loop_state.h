@@ -59,6 +59,7 @@ struct TrainingRun::State {
   std::optional<RowOrder> order;
   Schedule schedule;
   int64_t total_steps = 0;
+  TrainJob placed;  // the job as it fits
   StepOptions step_options;
   RopeTable rope;
   MemoryPlan plan;

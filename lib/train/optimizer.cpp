@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
+#include <functional>
+
 namespace nibble {
+namespace {
+
+Tensor array(const OptimizerState& state, std::string_view name) {
+  for (const StateArray& a : state)
+    if (a.name == name) return a.tensor;
+  return {};
+}
+
+}  // namespace
 
 Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena)
     : options_(options),
@@ -9,8 +20,11 @@ Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parame
             : options.name == "adamw-8bit" ? Kind::kAdamW8bit
                                            : Kind::kAdamW),
       parameters_(parameters),
-      segments_(parameters.segments(static_cast<float>(options.weight_decay))),
-      state_(take_optimizer_state(arena, options, parameters)) {
+      segments_(parameters.segments(static_cast<float>(options.weight_decay))) {
+  if (options.paged && arena.device().on_cuda())
+    pager_ = std::make_unique<StatePager>(options, parameters, arena);
+  else
+    state_ = take_optimizer_state(arena, options, parameters);
   if (arena.measuring()) return;
   reset();
   clip_memory_ = DeviceMemory(2 * sizeof(float), arena.device());
@@ -19,31 +33,55 @@ Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parame
   norm_ = rows(both, 1, 1);
 }
 
-Tensor Optimizer::state(std::string_view name) const {
-  for (const auto& [key, tensor] : state_)
-    if (key == name) return tensor;
-  return {};
-}
-
-AdamW8bit Optimizer::adamw8bit_op() const {
-  return {.values = parameters_.values(),
-          .gradients = parameters_.gradients(),
-          .m_codes = state("m_codes"),
-          .v_codes = state("v_codes"),
-          .m_absmax = state("m_absmax"),
-          .v_absmax = state("v_absmax"),
-          .m_small = state("m_small"),
-          .v_small = state("v_small"),
-          .segments = segments_,
-          .beta1 = static_cast<float>(options_.beta1),
-          .beta2 = static_cast<float>(options_.beta2),
-          .epsilon = static_cast<float>(options_.epsilon),
-          .clip = clip_};
-}
-
 void Optimizer::reset() {
-  for (const auto& [name, tensor] : state_) zero(tensor);
-  if (kind_ == Kind::kAdamW8bit) adamw8bit_reset(adamw8bit_op());
+  if (pager_) return pager_->reset();
+  for (const StateArray& a : state_) zero(a.tensor);
+}
+
+void Optimizer::prefetch() {
+  if (pager_) pager_->prefetch();
+}
+
+void Optimizer::update(const Part& p, const Factors& f) const {
+  switch (kind_) {
+    case Kind::kAdamW:
+      return adamw({.values = p.values,
+                    .gradients = p.gradients,
+                    .m = array(p.state, "m"),
+                    .v = array(p.state, "v"),
+                    .segments = p.segments,
+                    .learning_rate = f.learning_rate,
+                    .beta1 = options_.beta1,
+                    .beta2 = options_.beta2,
+                    .epsilon = options_.epsilon,
+                    .clip = clip_,
+                    .step = f.step});
+    case Kind::kAdamW8bit:
+      return adamw8bit({.values = p.values,
+                        .gradients = p.gradients,
+                        .m_codes = array(p.state, "m_codes"),
+                        .v_codes = array(p.state, "v_codes"),
+                        .m_absmax = array(p.state, "m_absmax"),
+                        .v_absmax = array(p.state, "v_absmax"),
+                        .m_small = array(p.state, "m_small"),
+                        .v_small = array(p.state, "v_small"),
+                        .segments = p.segments,
+                        .learning_rate = f.learning_rate,
+                        .beta1 = options_.beta1,
+                        .beta2 = options_.beta2,
+                        .epsilon = options_.epsilon,
+                        .clip = clip_,
+                        .step = f.step});
+    case Kind::kSgd:
+      return sgd({.values = p.values,
+                  .gradients = p.gradients,
+                  .momentum = array(p.state, "momentum"),
+                  .segments = p.segments,
+                  .learning_rate = f.learning_rate,
+                  .beta = options_.momentum,
+                  .clip = clip_,
+                  .step = f.step});
+  }
 }
 
 double Optimizer::gradient_norm() const {
@@ -54,39 +92,19 @@ double Optimizer::gradient_norm() const {
 }
 
 void Optimizer::update(int64_t step, double learning_rate, double max_norm) {
-  const auto rate = static_cast<float>(learning_rate);
-  l2_norm({.in = parameters_.gradients(), .norm = norm_, .clip = clip_, .limit = max_norm});
-  switch (kind_) {
-    case Kind::kAdamW:
-      adamw({.values = parameters_.values(),
-             .gradients = parameters_.gradients(),
-             .m = state("m"),
-             .v = state("v"),
-             .segments = segments_,
-             .learning_rate = rate,
-             .beta1 = static_cast<float>(options_.beta1),
-             .beta2 = static_cast<float>(options_.beta2),
-             .epsilon = static_cast<float>(options_.epsilon),
-             .clip = clip_,
-             .step = step});
-      break;
-    case Kind::kAdamW8bit: {
-      AdamW8bit op = adamw8bit_op();
-      op.learning_rate = rate;
-      op.step = step;
-      adamw8bit(op);
-      break;
-    }
-    case Kind::kSgd:
-      sgd({.values = parameters_.values(),
-           .gradients = parameters_.gradients(),
-           .momentum = state("momentum"),
-           .segments = segments_,
-           .learning_rate = rate,
-           .beta = static_cast<float>(options_.momentum),
-           .clip = clip_,
-           .step = step});
-      break;
+  const Factors factors = {step, learning_rate};
+  const Tensor values = parameters_.values(), gradients = parameters_.gradients();
+  l2_norm({.in = gradients, .norm = norm_, .clip = clip_, .limit = max_norm});
+  if (pager_) {
+    const auto body = [&](const StatePage& page, const OptimizerState& state) {
+      const auto part = [&](const Tensor& t) {
+        return rows(t, page.first.elements, page.size.elements);
+      };
+      update({part(values), part(gradients), page.segments, state}, factors);
+    };
+    pager_->for_pages(std::cref(body));
+  } else {
+    update({values, gradients, segments_, state_}, factors);
   }
   parameters_.refresh();
 }

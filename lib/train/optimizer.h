@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The optimizer and its state over all trained parameters: one of the kernels' updates, its state
-// tensors from an arena, and their names in a checkpoint.
+// tensors on the device or paged (state_pager.h), and their names in a checkpoint.
 #pragma once
 
-#include <string>
+#include <memory>
 #include <string_view>
 #include <vector>
 
-#include "fit/optimizer_state.h"
 #include "tensor/memory.h"
+#include "train/state_pager.h"
 
 namespace nibble {
 
 class Optimizer {
  public:
-  /// Takes state from the arena. Throws UsageError for an unknown name.
+  /// Takes state, or room for pages of it, from the arena. Throws UsageError for an unknown name.
   Optimizer(const OptimizerOptions& options, const ParameterSet& parameters, Arena& arena);
 
+  /// An update comes next: paged state may begin to arrive. `parameters` are not touched.
+  void prefetch();
   /// One update, the `step`-th (from 1), by gradients clipped to a norm (0: not clipped). Refreshes
   /// the parameters' compute copies. On a device nothing waits. Where the norm is not finite
   /// nothing changes.
@@ -24,15 +26,25 @@ class Optimizer {
   /// The norm of the last update's gradients, before they were clipped. Waits for the update.
   double gradient_norm() const;
 
-  /// State tensors by name, for checkpoints.
-  const OptimizerState& state() const { return state_; }
+  /// State tensors by name, for checkpoints; in the host's memory where the state is paged, and
+  /// complete there once the stream is waited for.
+  const OptimizerState& state() const { return pager_ ? pager_->state() : state_; }
   /// State of a run that has not begun.
   void reset();
 
  private:
   enum class Kind : uint8_t { kAdamW, kAdamW8bit, kSgd };
-  AdamW8bit adamw8bit_op() const;
-  Tensor state(std::string_view name) const;
+  /// What is updated in one go: all of the flat storage, or a page.
+  struct Part {
+    Tensor values, gradients;
+    std::span<const ParameterRange> segments;
+    const OptimizerState& state;
+  };
+  struct Factors {
+    int64_t step;
+    double learning_rate;
+  };
+  void update(const Part& part, const Factors& factors) const;
 
   OptimizerOptions options_;
   Kind kind_ = Kind::kAdamW;
@@ -41,6 +53,7 @@ class Optimizer {
   OptimizerState state_;
   DeviceMemory clip_memory_;
   Tensor clip_, norm_;  // (1) f32
+  std::unique_ptr<StatePager> pager_;
 };
 
 }  // namespace nibble

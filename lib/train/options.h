@@ -35,11 +35,12 @@ struct TrainOptions {
   double weight_decay = 0.0, max_grad_norm = 1.0;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, momentum = 0.0;
   double neftune_alpha = 0.0;
-  std::string optimizer = "adamw";  // adamw, adamw-8bit, sgd
+  std::string optimizer = "adamw";  // adamw, adamw-8bit, sgd; paged-adamw, paged-adamw-8bit
   bool shuffle = true;
   uint64_t seed = 0;
   // memory
   std::optional<Recompute> recompute;  // absent: the cheapest that fits
+  bool offload_activations = false;    // to the host's memory (CUDA)
   uint64_t memory_limit = 0;           // bytes; 0: what is free
   WeightChoice weights;
   Dtype compute = Dtype::kBf16;

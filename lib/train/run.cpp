@@ -8,6 +8,8 @@
 #include "base/quote.h"
 #include "base/signals.h"
 #include "fit/advice.h"
+#include "fit/catalogue.h"
+#include "fit/choose.h"
 #include "io/memory.h"
 #include "model/adapter.h"
 #include "model/add_tokens.h"
@@ -56,6 +58,15 @@ Room room_of(Device device) {
   if (!device.on_cuda()) return {memory_total(), memory_available()};
   const cuda::DeviceFacts facts = cuda::device_facts(device.index);
   return {facts.memory, facts.free};
+}
+
+// What the catalogue says of the device, if it knows it.
+Rates known_rates(Device device) {
+  if (!device.on_cuda()) return {};
+  const cuda::DeviceFacts facts = cuda::device_facts(device.index);
+  const auto catalogue = gpu_catalogue("");
+  const Gpu* known = match_device(catalogue, facts.name, facts.memory);
+  return known ? known->rates() : Rates{};
 }
 
 }  // namespace
@@ -112,15 +123,16 @@ TrainJob TrainingRun::State::job() const {
                .compute = o.compute,
                .recompute = o.recompute.value_or(Recompute::kNone),
                .weights = placement_asked(o.weights, model, o.device.kind),
+               .offload = o.offload_activations,
                .dropout = o.method == "full" ? 0.0f : static_cast<float>(o.lora.dropout),
                .neftune_alpha = static_cast<float>(o.neftune_alpha),
-               .optimizer = {.name = o.optimizer,
-                             .weight_decay = o.weight_decay,
+               .optimizer = {.weight_decay = o.weight_decay,
                              .beta1 = o.beta1,
                              .beta2 = o.beta2,
                              .epsilon = o.epsilon,
                              .momentum = o.momentum},
                .device = o.device.kind};
+  set_optimizer(job.optimizer, o.optimizer);
   add_shard(job, train_shard);
   if (valid_shard) add_shard(job, *valid_shard);
   return job;
@@ -132,13 +144,19 @@ void TrainingRun::State::lay_out() {
   // cannot run at all.
   const Room room = room_of(options.device);
   const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : room.all;
-  const uint64_t free = options.memory_limit > 0 ? options.memory_limit : room.free;
-  if (!options.recompute) wanted.recompute = choose_recompute(model, wanted, free);
-  if (options.weights.keep == "auto")
-    wanted.weights.kept_layers = layers_to_keep(model, wanted, free);
+  const bool limited = options.memory_limit > 0;
+  const Rates rates = rates_or_typical(known_rates(options.device), options.device.kind);
+  wanted = choose_memory(model, wanted,
+                         {.recompute = !options.recompute,
+                          .offload = !options.offload_activations,
+                          .paged = !wanted.optimizer.paged,
+                          .keep = options.weights.keep == "auto",
+                          .stream = options.weights.stream == "auto",
+                          .embedding = !options.weights.host_embedding},
+                         limited ? options.memory_limit : room.free, rates);
   plan = plan_training(model, wanted);
-  if (plan.total() > limit)
-    throw MemoryError(refusal(model, wanted, plan, limit, options.memory_limit > 0));
+  if (plan.total() > limit) throw MemoryError(refusal(model, wanted, plan, limit, limited, rates));
+  placed = wanted;
   step_options = wanted.step_options();
   step_options.graphs = options.graphs;
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
@@ -177,11 +195,8 @@ TrainingRun::~TrainingRun() = default;
 const MemoryPlan& TrainingRun::plan() const {
   return state_->plan;
 }
-Recompute TrainingRun::recompute() const {
-  return state_->step_options.recompute;
-}
-const WeightPlacement& TrainingRun::weights() const {
-  return state_->step_options.weights;
+const TrainJob& TrainingRun::job() const {
+  return state_->placed;
 }
 int64_t TrainingRun::trainable() const {
   return state_->model.parameters.trainable();

@@ -32,10 +32,9 @@ class TrainingRun {
   ~TrainingRun();
 
   const MemoryPlan& plan() const;
-  Recompute recompute() const;             // as given, or as chosen
-  const WeightPlacement& weights() const;  // likewise
-  int64_t trainable() const;               // numbers
-  int64_t parameters() const;              // of the base model
+  const TrainJob& job() const;  // memory settings as given, or as chosen
+  int64_t trainable() const;    // numbers
+  int64_t parameters() const;   // of the base model
   int64_t total_steps() const;
   const ShardInfo& data() const;
 

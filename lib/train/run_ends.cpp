@@ -8,6 +8,7 @@
 #include "kernels/simd.h"
 #include "model/adapter.h"
 #include "model/digest.h"
+#include "tensor/cuda.h"
 #include "text/copy_tokenizer.h"
 #include "train/loop_state.h"
 
@@ -19,6 +20,8 @@ Json TrainingRun::State::settings() const {
   const auto file = [](bool given, auto&& digest) {
     return given ? Json::object({{"digest", digest()}}) : Json();
   };
+  OptimizerOptions rule;
+  set_optimizer(rule, o.optimizer);
   Json s = Json::object(
       {{"model", Json::object({{"digest", model_digest(model)}})},
        {"data", Json::object({{"digest", train_shard.digest()}})},
@@ -38,7 +41,7 @@ Json TrainingRun::State::settings() const {
        {"weight-decay", o.weight_decay},
        {"max-grad-norm", o.max_grad_norm},
        {"neftune", o.neftune_alpha},
-       {"optimizer", o.optimizer},
+       {"optimizer", rule.name},  // where its state is decides no bits
        {"beta1", o.beta1},
        {"beta2", o.beta2},
        {"epsilon", o.epsilon},
@@ -82,6 +85,17 @@ Json TrainingRun::State::run_record() const {
                                 {"tokens", info.tokens},
                                 {"trained", info.trained}}));
   run.set("plan", std::move(plan_items));
+  if (options.device.on_cuda()) {
+    // All that is on the device from now on is there.
+    const cuda::DeviceFacts facts = cuda::device_facts(options.device.index);
+    run.set("device", facts.name);
+    run.set("device_bytes", facts.memory - facts.free);
+  }
+  if (!plan.pinned.empty()) {
+    Json pinned = Json::object();
+    for (const auto& [name, bytes] : plan.pinned) pinned.set(name, bytes);
+    run.set("plan_pinned", std::move(pinned));
+  }
   return Json::object({{"step", 0}, {"run", std::move(run)}});
 }
 

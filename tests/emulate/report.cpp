@@ -75,8 +75,12 @@ void report(const std::string& line, cudaError_t status) {
   const std::lock_guard lock(all.mutex);
   all.lines.push_back(line + "; seed " + std::to_string(seed()));
   fprintf(stderr, "emulate: %s\n", all.lines.back().c_str());
+  break_device(status);
+}
+
+void break_device(cudaError_t status) {
   cudaError_t none = cudaSuccess;
-  all.sticky.compare_exchange_strong(none, status);
+  faults().sticky.compare_exchange_strong(none, status);
 }
 
 cudaError_t sticky_status() {

@@ -31,6 +31,9 @@ void report(const std::string& line, cudaError_t status);
 
 cudaError_t sticky_status();
 
+/// Makes `status` what every later call returns, without a line: the fault is the test's own.
+void break_device(cudaError_t status);
+
 /// A small generator (xorshift64*), one for each place that needs an order of its own.
 class Random {
  public:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rest of the runtime API: the device, memory, copies, launches. One device, an sm_90 of
 // NIBBLE_EMULATE_MEMORY bytes; NIBBLE_EMULATE_DEVICES=0 takes it away, NIBBLE_EMULATE_FAULT=driver
-// makes the driver too old.
+// makes the driver too old, =busy the device another's; =launch:N breaks the N-th launch when it
+// runs, and =copy:N the N-th copy.
 #include <emulate/launch.h>
 
 #include <climits>
@@ -101,6 +102,11 @@ bool faulty(const char* what) {
   return text != nullptr && strcmp(text, what) == 0;
 }
 
+// Whether this is the launch or copy that the test wants to fail.
+bool breaks(const char* what, uint64_t number) {
+  return faulty((std::string(what) + ":" + std::to_string(number)).c_str());
+}
+
 // What every call finds first: a driver, a device, no earlier fault.
 cudaError_t usable() {
   if (faulty("driver")) return cudaErrorInsufficientDriver;
@@ -167,7 +173,9 @@ cudaError_t copy(const Rows& r, cudaMemcpyKind kind, cudaStream_t stream) {
     rows.from = staged->data();
     work.host.clear();
   }
-  work.run = [rows, staged] {
+  static uint64_t count = 0;
+  work.run = [rows, staged, broken = breaks("copy", ++count)] {
+    if (broken) return break_device(cudaErrorLaunchFailure);
     for (size_t y = 0; y < rows.height; ++y) {
       char* to_row = rows.to + y * rows.to_pitch;
       const char* from_row = rows.from + y * rows.from_pitch;
@@ -270,7 +278,8 @@ cudaError_t launch_kernel(const KernelLaunch& launch, const void* arguments, siz
   job->seed = seed() * 0x2545f4914f6cdd1du + ++count;
   return note(enqueue(launch.stream, {.name = launch.name,
                                       .run =
-                                          [job] {
+                                          [job, broken = breaks("launch", count)] {
+                                            if (broken) return break_device(cudaErrorLaunchFailure);
                                             job->seed += 0x9e3779b97f4a7c15u;
                                             job->failed = false;
                                             job->released.clear();

@@ -38,6 +38,9 @@ struct Setting {
   std::string optimizer = "adamw";
   float dropout = 0.0f, neftune = 0.0f;
   bool quantized = false;
+  bool offload = false;
+  int64_t mlp_rows = kMlpRows;
+  int64_t layers = 3;
   WeightPlacement weights = {};
   size_t sequences = 3;  // of a batch
 };
@@ -61,7 +64,9 @@ Batch make_batch(size_t sequences) {
 // The step as nibble-train makes it, on either device.
 Outcome run(const Setting& s, Device device) {
   ScratchFolder folder;
-  write_tiny_model(folder.path() / "dense", tiny_config(s.family), 7);
+  Json config = tiny_config(s.family);
+  config.set("num_hidden_layers", s.layers);
+  write_tiny_model(folder.path() / "dense", config, 7);
   fs::path place = folder.path() / "dense";
   if (s.quantized) {
     place = folder.path() / "nf4";
@@ -99,15 +104,18 @@ Outcome run(const Setting& s, Device device) {
                          .recompute = s.recompute,
                          .dropout = s.dropout,
                          .neftune_alpha = s.neftune,
-                         .weights = s.weights};
+                         .weights = s.weights,
+                         .offload = s.offload,
+                         .mlp_rows = s.mlp_rows};
   RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
   std::optional<Step> step;
   std::optional<Optimizer> optimizer;
   const Arena arena = make_arena(device, [&](Arena& a) {
     model.parameters.lay_out(a, s.compute, true);
     place_rope_table(rope, a);
-    optimizer.emplace(OptimizerOptions{.name = s.optimizer, .weight_decay = 0.01}, model.parameters,
-                      a);
+    OptimizerOptions rule{.weight_decay = 0.01};
+    set_optimizer(rule, s.optimizer);
+    optimizer.emplace(rule, model.parameters, a);
     step.emplace(model, options, rope, a);
   });
   upload_parameters(host.parameters, model.parameters);
@@ -191,6 +199,32 @@ TEST(StepOnCudaOptions, EveryRecomputePolicyHasTheSameBits) {
     EXPECT_EQ(want.loss, got.loss) << static_cast<int>(policy);
     EXPECT_EQ(want.gradients, got.gradients) << static_cast<int>(policy);
     EXPECT_EQ(want.updated, got.updated) << static_cast<int>(policy);
+  }
+}
+
+TEST(StepOnCudaOptions, OffloadAndPagesHaveTheSameBits) {
+  // Parts of the MLP of 24 and 6 tokens; seven layers, of which most leave.
+  const Setting plain = {.compute = Dtype::kBf16,
+                         .dropout = 0.1f,
+                         .neftune = 5.0f,
+                         .quantized = true,
+                         .mlp_rows = 24,
+                         .layers = 7};
+  const Outcome want = run(plain, kCuda);
+  const auto expect_same = [&](const Setting& s) {
+    const Outcome got = run(s, kCuda);
+    EXPECT_EQ(want.loss, got.loss) << recompute_name(s.recompute);
+    EXPECT_EQ(want.gradients, got.gradients) << recompute_name(s.recompute);
+    EXPECT_EQ(want.updated, got.updated) << recompute_name(s.recompute);
+  };
+  for (const Recompute policy : kRecomputes) {
+    Setting s = plain;
+    s.recompute = policy;
+    s.offload = true;
+    s.optimizer = "paged-adamw";
+    expect_same(s);
+    s.weights = {.kept_layers = 2, .streamed_layers = 4, .host_embedding = true};
+    expect_same(s);
   }
 }
 

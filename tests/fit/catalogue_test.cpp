@@ -217,16 +217,37 @@ TEST(StepCost, WhatIsMadeAgainTakesTime) {
   Question q = smol();
   const Model model = prepare(q);
   const Rates rates = find_gpu(gpu_catalogue(""), "rtx4090").rates();
-  double before = 0.0;
-  for (const Recompute policy : kRecomputeByCost) {
+  const auto seconds = [&](Recompute policy) {
     q.train.recompute = policy;
-    const double seconds = training_cost(model, q.train).seconds(rates, 1);
-    EXPECT_GT(seconds, before) << recompute_name(policy);
-    before = seconds;
-  }
+    return training_cost(model, q.train).seconds(rates, 1);
+  };
+  const double one = seconds(Recompute::kNone);
+  EXPECT_GT(seconds(Recompute::kNorm), one);
+  EXPECT_GT(seconds(Recompute::kSqrt), seconds(Recompute::kNorm));
+  EXPECT_GT(seconds(Recompute::kLayer), seconds(Recompute::kNorm));
+  EXPECT_LT(seconds(Recompute::kLayer), 4.0 / 3.0 * one);
   q.train.recompute = Recompute::kNone;
-  const double one = training_cost(model, q.train).seconds(rates, 1);
   EXPECT_GT(training_cost(model, q.train).seconds(rates, 3), 2.5 * one);
+}
+
+TEST(StepCost, CopiesCostWhatTheWorkDoesNotHide) {
+  Question q = smol();
+  q.train.device = DeviceKind::kCuda;
+  const Model model = prepare(q);
+  Rates rates = find_gpu(gpu_catalogue(""), "rtx4090").rates();
+  const auto seconds = [&](bool offload, bool paged, double host_bytes) {
+    TrainJob job = q.train;
+    job.offload = offload;
+    job.optimizer.paged = paged;
+    rates.host_bytes = host_bytes;
+    return training_cost(model, job).seconds(rates, 1);
+  };
+  const double plain = seconds(false, false, 25e9);
+  EXPECT_EQ(seconds(true, true, 1e15), plain);
+  EXPECT_GT(seconds(true, false, 25e9), plain);
+  EXPECT_GT(seconds(false, true, 1e9), plain);
+  const double slow = seconds(true, true, 1e6);
+  EXPECT_NEAR(seconds(true, true, 5e5), 2.0 * slow, 1e-3 * slow);
 }
 
 TEST(Answer, PredictsTimeAndCost) {

@@ -6,15 +6,13 @@
 #include "base/rng.h"
 #include "fit/advice.h"
 #include "fit/answer.h"
+#include "fit/choose.h"
 #include "fit/weight_bytes.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
 
 namespace nibble {
 namespace {
-
-constexpr Recompute kPolicies[] = {Recompute::kNone, Recompute::kNorm, Recompute::kSqrt,
-                                   Recompute::kLayer};
 
 Question tiny_question(const std::string& family) {
   Question q;
@@ -49,7 +47,7 @@ Question random_question(Rng& rng) {
   q.train.batch_size = upto(8);
   q.train.accumulate = upto(4);
   q.train.row_length = q.train.longest = upto(1000);
-  q.train.recompute = kPolicies[rng.below(4)];
+  q.train.recompute = kRecomputes[rng.below(4)];
   const char* optimizers[] = {"adamw", "adamw-8bit", "sgd"};
   q.train.optimizer.name = optimizers[rng.below(3)];
   q.train.compute = rng.below(2) == 0 ? Dtype::kBf16 : Dtype::kF32;
@@ -82,7 +80,7 @@ TEST(MemoryPlan, NeedsNoWeights) {
     const test::ScratchFolder folder;
     test::write_tiny_model(folder.path(), test::tiny_config(family), 3);
     for (const char* method : {"lora", "full"})
-      for (const Recompute policy : kPolicies) {
+      for (const Recompute policy : kRecomputes) {
         Question q = tiny_question(family);
         q.method = method;
         q.train.recompute = policy;
@@ -153,7 +151,7 @@ TEST(MemoryPlan, RecomputeAndEightBitsSave) {
   q.config.layers = 16;
   q.train.batch_size = 16;
   uint64_t before = UINT64_MAX;
-  for (const Recompute policy : kRecomputeByCost) {
+  for (const Recompute policy : kRecomputes) {
     q.train.recompute = policy;
     const uint64_t bytes = plan(q).total();
     EXPECT_LT(bytes, before) << recompute_name(policy);
@@ -167,21 +165,38 @@ TEST(MemoryPlan, RecomputeAndEightBitsSave) {
   EXPECT_LT(3 * plan(q).of("optimizer state"), adam);
 }
 
-TEST(ChooseRecompute, TakesTheCheapestThatFits) {
-  Question q = tiny_question("llama");
-  q.config.layers = 16;
-  q.train.batch_size = 16;
-  const Model model = prepare(q);
-  uint64_t least = UINT64_MAX;
-  for (const Recompute policy : kRecomputeByCost) {
-    TrainJob job = q.train;
-    job.recompute = policy;
-    const uint64_t bytes = plan_training(model, job).total();
-    EXPECT_EQ(choose_recompute(model, q.train, bytes), policy);
-    least = std::min(least, bytes);
+TEST(ChooseMemory, IsTheFastestThatFits) {
+  Rng rng(8);
+  for (int i = 0; i < 30; ++i) {
+    Question q = random_question(rng);
+    q.training = true;
+    const Model model = prepare(q);
+    const Rates& rates = rates_or_typical({}, q.train.device);
+    const auto all = memory_settings(model, q.train, {}, 0);
+    uint64_t least = UINT64_MAX, most = 0;
+    for (const TrainJob& job : all) {
+      least = std::min(least, plan_training(model, job).total());
+      most = std::max(most, plan_training(model, job).total());
+    }
+    for (const uint64_t limit : {least, (least + most) / 2, most, UINT64_MAX}) {
+      const TrainJob chosen = choose_memory(model, q.train, {}, limit, rates);
+      const double seconds = training_cost(model, chosen).seconds(rates, 1);
+      EXPECT_LE(plan_training(model, chosen).total(), limit);
+      for (const TrainJob& job : all)
+        if (plan_training(model, job).total() <= limit) {
+          EXPECT_GE(training_cost(model, job).seconds(rates, 1), seconds) << memory_options(job);
+        }
+    }
+    const TrainJob none = choose_memory(model, q.train, {}, least - 1, rates);
+    EXPECT_EQ(plan_training(model, none).total(), least);
+    const TrainJob free = choose_memory(model, q.train, {}, UINT64_MAX, rates);
+    EXPECT_TRUE(free.recompute == Recompute::kNone && !free.offload && !free.optimizer.paged);
+    EXPECT_TRUE(free.weights.streamed_layers == 0 && !free.weights.host_embedding);
+    // What is given stays.
+    q.train.recompute = Recompute::kSqrt;
+    const TrainJob given = choose_memory(model, q.train, {.recompute = false}, least, rates);
+    EXPECT_EQ(given.recompute, Recompute::kSqrt);
   }
-  EXPECT_EQ(choose_recompute(model, q.train, least - 1), Recompute::kLayer);
-  EXPECT_EQ(choose_recompute(model, q.train, UINT64_MAX), Recompute::kNone);
 }
 
 TEST(Remedies, FitAndAreTheSameUpdates) {

@@ -35,8 +35,8 @@ struct Buffers {
   HeadBuffers head;
 
   Buffers(Arena& arena, const Model& model, const BlockSizes& sizes)
-      : scratch(take_block_scratch(arena, model, sizes, NormRecompute::kNo)),
-        activations(take_activations(arena, model, sizes, NormRecompute::kNo, scratch)),
+      : scratch(take_block_scratch(arena, model, sizes, Remade::kNothing)),
+        activations(take_activations(arena, model, sizes, Remade::kNothing, scratch)),
         head(take_head(arena, model, sizes, sizes.tokens)) {}
 };
 

@@ -116,13 +116,21 @@ TEST_P(StepFamilies, GradientsAreTheSlopeOfTheLoss) {
 }
 
 TEST_P(StepFamilies, EveryRecomputePolicyGivesTheSameBits) {
-  for (const Dtype compute : {Dtype::kF32, Dtype::kBf16}) {
+  // The MLP for all tokens at once, and in parts.
+  for (const auto& [compute, mlp_rows] : {std::pair{Dtype::kF32, kMlpRows},
+                                          {Dtype::kBf16, kMlpRows},
+                                          {Dtype::kF32, int64_t{20}},
+                                          {Dtype::kBf16, int64_t{8}}}) {
     std::vector<float> plain;
     double plain_loss = 0.0;
     for (const Recompute policy :
          {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt}) {
       Rig rig(tiny_config(GetParam()), small_lora(),
-              {.compute = compute, .recompute = policy, .dropout = 0.25f, .neftune_alpha = 5.0f});
+              {.compute = compute,
+               .recompute = policy,
+               .dropout = 0.25f,
+               .neftune_alpha = 5.0f,
+               .mlp_rows = mlp_rows});
       rig.model.parameters.zero_gradients();
       const double loss =
           rig.step->forward_backward(make_batch(), 0.5f, {.seed = 9, .micro_batch = 4});
@@ -136,6 +144,22 @@ TEST_P(StepFamilies, EveryRecomputePolicyGivesTheSameBits) {
       EXPECT_EQ(0, std::memcmp(plain.data(), other.data(), plain.size() * sizeof(float)))
           << "policy " << static_cast<int>(policy) << " " << dtype_name(compute);
     }
+  }
+}
+
+TEST_P(StepFamilies, PartsOfTheMlpAddUp) {
+  std::vector<float> whole;
+  for (const int64_t mlp_rows : {kMlpRows, int64_t{20}, int64_t{4}}) {
+    Rig rig(tiny_config(GetParam()), small_lora(),
+            {.compute = Dtype::kF32, .dropout = 0.25f, .mlp_rows = mlp_rows});
+    rig.model.parameters.zero_gradients();
+    rig.step->forward_backward(make_batch(), 0.5f, {.seed = 9, .micro_batch = 4});
+    const std::vector<float> gradients = rig.gradients();
+    if (whole.empty()) whole = gradients;
+    double most = 0.0;
+    for (const float g : whole) most = std::max(most, static_cast<double>(std::abs(g)));
+    for (size_t i = 0; i < whole.size(); ++i)
+      ASSERT_NEAR(whole[i], gradients[i], 2e-5 * most) << mlp_rows << " at a time, " << i;
   }
 }
 

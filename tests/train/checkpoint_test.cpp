@@ -50,7 +50,7 @@ struct Trained {
     };
     add(parameters.values());
     for (int i = 0; i < 2; ++i) add(parameters.compute(i));
-    for (const auto& [name, t] : optimizer->state()) add(t);
+    for (const StateArray& a : optimizer->state()) add(a.tensor);
     return out;
   }
 };

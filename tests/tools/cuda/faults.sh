@@ -18,3 +18,26 @@ fault 69 "compute capability" NIBBLE_EMULATE_FAULT=old-device
 fault 71 "the plan needs" NIBBLE_EMULATE_MEMORY=40000000
 expect 69 nibble-train $on --device=cuda:3 -o out 2>err
 grep -q "cuda:3" err
+
+# A launch, or a copy beside the work, that fails midway: one line, and the last checkpoint is kept;
+# from it the run goes on to the bits of one that was whole.
+nibble-init -q --tokenizer="$tiny_model" --layers=5 --hidden-size=64 --heads=4 --kv-heads=2 \
+  --intermediate-size=96 -o deep
+on="-q --threads=1 --device=cuda --model=deep --data=train.nbp --steps=3 --save-every=1 --recompute=none"
+on+=" --offload-activations --optimizer=paged-adamw"
+nibble-train $on -o whole
+kept=
+for fault in launch:150 launch:300 copy:100 copy:200; do
+  code=0
+  NIBBLE_EMULATE_FAULT=$fault nibble-train $on -o broken 2>err || code=$?
+  [ $code = 70 ] || fail "$fault: exit code $code: $(cat err)"
+  one_line err
+  [ ! -e broken/adapter_config.json ] || fail "$fault: the run ended"
+  if [ -e broken/checkpoint-000001 ]; then
+    kept+=" $fault"
+    nibble-train $on -o broken --resume
+    cmp whole/adapter_model.safetensors broken/adapter_model.safetensors
+  fi
+  rm -r broken
+done
+[[ $kept == *launch* && $kept == *copy* ]] || fail "checkpoints were there only for:$kept"

@@ -33,6 +33,16 @@ for weights in --keep-weights=none --keep-weights=1 "--stream-weights --host-emb
 done
 nibble-train $options --recompute=none --no-graphs -o plain
 cmp whole/adapter_model.safetensors plain/adapter_model.safetensors
+# State paged, and a run that goes on with it resident, or the other way round.
+nibble-train ${options/adamw-8bit/paged-adamw-8bit} --recompute=none -o paged
+cmp whole/adapter_model.safetensors paged/adapter_model.safetensors
+cp -r paged cut
+rm -r cut/checkpoint-000004 cut/adapter_*
+nibble-train $options --recompute=none -o cut --resume
+cmp whole/adapter_model.safetensors cut/adapter_model.safetensors
+cmp whole/checkpoint-000004/trainer_state.safetensors cut/checkpoint-000004/trainer_state.safetensors
+rm -r cut
+
 cp -r whole cut
 rm -r cut/checkpoint-000004 cut/adapter_*
 nibble-train $options --recompute=none -o cut --resume

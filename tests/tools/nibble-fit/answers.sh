@@ -22,7 +22,7 @@ stored=$(number total "$(ask nf4)") asked=$(number total "$(ask model --quantize
 nibble-fit --params=7B --quantized=nf4 --gpu=rtx4090 >out
 grep -q "^fits into RTX 4090" out
 grep -q "CUDA context (assumed)" out
-expect 1 nibble-fit --params=70B --gpu=rtx4090 >out
+expect 1 nibble-fit --params=70B --gpu=rtx4090 --stream-weights=none >out
 
 # The first way, pasted, fits and trains.
 answer=$(ask model --batch-size=16 --recompute=none)
@@ -44,7 +44,8 @@ for recompute in none norm sqrt layer; do
   fit=$(number total "$(nibble-fit deep --threads=1 $data --recompute=$recompute --json)")
   [ "$planned" = "$fit" ] || fail "$recompute: nibble-train plans $planned bytes, nibble-fit $fit"
   nibble-train --threads=1 --model=deep $data --steps=1 --memory-limit=$planned -o auto-$recompute 2>err
-  grep -q "with --recompute=$recompute\$" err || fail "wanted $recompute: $(grep recompute err)"
+  # Segments cost no less than every layer, whose MLPs are made again but for their outputs.
+  [ "$recompute" = sqrt ] || grep -q "with --recompute=$recompute\$" err || fail "wanted $recompute: $(grep recompute err)"
   cmp out-none/adapter_model.safetensors auto-$recompute/adapter_model.safetensors
 done
 

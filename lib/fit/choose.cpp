@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fit/choose.h"
+
+#include "fit/weight_choice.h"
+#include "model/device_model.h"
+
+namespace nibble {
+
+std::string memory_options(const TrainJob& job) {
+  const WeightPlacement& w = job.weights;
+  return cat("--recompute=", recompute_name(job.recompute),
+             job.offload ? " --offload-activations" : "",
+             job.optimizer.paged ? cat(" --optimizer=", optimizer_name(job.optimizer)) : "",
+             w.kept_layers > 0 ? cat(" --keep-weights=", w.kept_layers) : "",
+             w.streamed_layers > 0 ? cat(" --stream-weights=", w.streamed_layers) : "",
+             w.host_embedding ? " --host-embedding" : "");
+}
+
+std::vector<TrainJob> memory_settings(const Model& model, const TrainJob& job, const Open& open,
+                                      uint64_t limit) {
+  constexpr bool kOffOn[] = {false, true};
+  const bool cuda = job.device == DeviceKind::kCuda;
+  std::vector<TrainJob> out = {job};
+  // Every job so far, with each of the values.
+  const auto vary = [&out](bool may, const auto& values, const auto& set) {
+    if (!may) return;
+    std::vector<TrainJob> varied;
+    for (const TrainJob& j : out)
+      for (const auto& value : values) {
+        varied.push_back(j);
+        set(varied.back(), value);
+      }
+    out = std::move(varied);
+  };
+  vary(open.recompute, kRecomputes, [](TrainJob& j, Recompute r) { j.recompute = r; });
+  vary(open.offload && cuda, kOffOn, [](TrainJob& j, bool on) { j.offload = on; });
+  vary(open.paged && cuda && job.optimizer.name != "sgd", kOffOn,
+       [](TrainJob& j, bool on) { j.optimizer.paged = on; });
+  vary(open.embedding && cuda && embedding_may_leave(model), kOffOn,
+       [](TrainJob& j, bool on) { j.weights.host_embedding = on; });
+  if (!cuda) return out;
+  for (TrainJob& j : out) {
+    if (open.stream && j.weights.kept_layers == 0)
+      j.weights.streamed_layers = layers_to_stream(model, j, limit);
+    if (open.keep && j.weights.streamed_layers == 0)
+      j.weights.kept_layers = layers_to_keep(model, j, limit);
+  }
+  return out;
+}
+
+TrainJob choose_memory(const Model& model, const TrainJob& job, const Open& open, uint64_t limit,
+                       const Rates& rates) {
+  const auto settings = memory_settings(model, job, open, limit);
+  const TrainJob *fastest = nullptr, *least = nullptr;
+  double seconds = 0.0;
+  uint64_t bytes = 0;
+  for (const TrainJob& j : settings) {
+    const uint64_t needs = plan_training(model, j).total();
+    if (!least || needs < bytes) {
+      least = &j;
+      bytes = needs;
+    }
+    if (needs > limit) continue;
+    const double takes = training_cost(model, j).seconds(rates, j.accumulate);
+    if (fastest && takes >= seconds) continue;
+    fastest = &j;
+    seconds = takes;
+  }
+  return fastest ? *fastest : *least;
+}
+
+}  // namespace nibble

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which ways to save memory a training run takes: of all sets of them that fit, the one that costs
+// least time by fit/step_cost.h. All of them give the same bits, so nothing but time is at stake.
+#pragma once
+
+#include "fit/step_cost.h"
+
+namespace nibble {
+
+/// What is open to choice; all else stays as the job has it. All but recompute are for CUDA.
+struct Open {
+  bool recompute = true;
+  bool offload = true;    // of activations
+  bool paged = true;      // state of AdamW
+  bool keep = true;       // layers expanded once
+  bool stream = true;     // layers from the host's memory
+  bool embedding = true;  // in the host's memory
+};
+
+/// The settings as options of nibble-train: "--recompute=layer --offload-activations".
+std::string memory_options(const TrainJob& job);
+
+/// Every way to set what is open, with as few layers streamed, else as many kept, as `limit`
+/// allows.
+std::vector<TrainJob> memory_settings(const Model& model, const TrainJob& job, const Open& open,
+                                      uint64_t limit);
+
+/// The fastest whose plan is at most `limit`, or where none is, the one that needs least.
+TrainJob choose_memory(const Model& model, const TrainJob& job, const Open& open, uint64_t limit,
+                       const Rates& rates);
+
+}  // namespace nibble

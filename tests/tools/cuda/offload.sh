@@ -1,0 +1,39 @@
+# Activations in the host's memory, alone and with all else that saves memory: the bits of a run with
+# everything on the device. Six layers, so that most of them leave.
+PATH=$EMULATED:$PATH
+tiny_data 60 64
+nibble-init -q --tokenizer="$tiny_model" --layers=6 --hidden-size=64 --heads=4 --kv-heads=2 \
+  --intermediate-size=96 -o deep
+nibble-quantize -q deep -o nf4
+on="-q --threads=1 --model=nf4 --data=train.nbp --batch-size=2 --accumulate=2 --steps=2 --device=cuda"
+on+=" --dropout=0.1 --save-every=1"
+# What is on the device is what was planned, but for the context, which is assumed, and 32 KiB for
+# sums' parts and for what allocations are rounded up to.
+number() { grep -o "\"$1\": *[0-9]*" "$2/metrics.jsonl" | head -1 | tr -dc 0-9; }
+as_planned() {
+  local more=$(($(number device_bytes "$1") + (450 << 20) - $(number planned_rss "$1")))
+  [ $more -ge 0 ] && [ $more -le 32768 ] || fail "$1: $more bytes on the device beyond the plan"
+}
+nibble-train $on --recompute=none -o plain
+as_planned plain
+for policy in none norm layer sqrt; do
+  nibble-train $on --recompute=$policy --offload-activations --optimizer=paged-adamw -o $policy
+  as_planned $policy
+  cmp plain/adapter_model.safetensors $policy/adapter_model.safetensors
+  cmp plain/checkpoint-000002/trainer_state.safetensors $policy/checkpoint-000002/trainer_state.safetensors
+done
+# All ways at once, and what --memory-limit takes of them.
+nibble-train $on --recompute=layer --offload-activations --optimizer=paged-adamw --stream-weights \
+  --host-embedding -o all
+as_planned all
+cmp plain/adapter_model.safetensors all/adapter_model.safetensors
+nibble-train ${on#-q} --memory-limit="$(number planned_rss all)" -o chosen 2>said
+as_planned chosen
+grep -q "with --recompute=layer .*--stream-weights=.*--host-embedding" said || fail "$(grep planned said)"
+cmp plain/adapter_model.safetensors chosen/adapter_model.safetensors
+grep -q '"plan_pinned": *{[^}]*"activations"' layer/metrics.jsonl || fail "no pinned activations planned"
+
+# On the CPU they are there already.
+expect 64 nibble-train ${on/--device=cuda/} --offload-activations -o none-on-cpu 2>err
+one_line err
+grep -q "offload-activations.*host" err || fail "$(cat err)"
