@@ -170,19 +170,7 @@ void adamw8bit(const AdamW8bit& given, Stream) {
   });
 }
 
-void adamw8bit_reset(const AdamW8bit& op, Stream) {
-  for (const Tensor* t :
-       {&op.m_codes, &op.v_codes, &op.m_absmax, &op.v_absmax, &op.m_small, &op.v_small})
-    if (*t) std::memset(t->data, 0, static_cast<size_t>(t->elements()) * dtype_bytes(t->dtype));
-}
-
 }  // namespace cpu
-
-void adamw8bit_reset(const AdamW8bit& op, Stream stream) {
-  const Args args("adamw8bit_reset", stream);
-  check_state(args, op);
-  NIBBLE_CALL_TWIN(args, adamw8bit_reset, op, stream);
-}
 
 void adamw8bit(const AdamW8bit& op, Stream stream) {
   const Args args("adamw8bit", stream);

@@ -7,7 +7,6 @@
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
 #include "kernels/segment_blocks.h"
-#include "tensor/memory.h"
 
 namespace nibble::cuda {
 namespace {
@@ -88,12 +87,6 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 }
 
 }  // namespace
-
-void adamw8bit_reset(const AdamW8bit& op, Stream stream) {
-  for (const Tensor* t :
-       {&op.m_codes, &op.v_codes, &op.m_absmax, &op.v_absmax, &op.m_small, &op.v_small})
-    if (*t) nibble::zero(*t, stream);
-}
 
 void adamw8bit(const AdamW8bit& op, Stream stream) {
   const auto t = static_cast<double>(op.step);

@@ -38,7 +38,8 @@ struct AdamW {
   int64_t step = 1;             // 1-based
 };
 
-/// 8-bit state. Blocks of 256 start anew at every segment.
+/// 8-bit state. Blocks of 256 start anew at every segment. Before the first update all of it is
+/// zero bytes, as bitsandbytes has it.
 struct AdamW8bit {
   Tensor values, gradients;   // (P) f32; values read and written
   Tensor m_codes, v_codes;    // (P) u8 read and written
@@ -52,8 +53,6 @@ struct AdamW8bit {
 };
 int64_t adamw8bit_blocks(std::span<const ParameterRange> segments);
 int64_t adamw8bit_small(std::span<const ParameterRange> segments);
-/// Codes and scales of zero moments, as bitsandbytes initialises them.
-void adamw8bit_reset(const AdamW8bit& op, Stream stream = current_stream());
 
 struct Sgd {
   Tensor values, gradients;  // (P) f32; values read and written

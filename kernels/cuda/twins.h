@@ -11,7 +11,6 @@ namespace nibble {
   TWIN(accumulate, Accumulate)                       \
   TWIN(adamw, AdamW)                                 \
   TWIN(adamw8bit, AdamW8bit)                         \
-  TWIN(adamw8bit_reset, AdamW8bit)                   \
   TWIN(adapter_backward, AdapterBackward)            \
   TWIN(adapter_forward, AdapterForward)              \
   TWIN(add_sum, AddSum)                              \

@@ -121,7 +121,7 @@ class Runner {
     host_losses_.resize(static_cast<size_t>(losses.dim(0)));
     copy(view(host_losses_.data(), {losses.dim(0)}), losses);
     if (!device_.on_cuda()) return logits;
-    const size_t bytes = static_cast<size_t>(logits.elements()) * dtype_bytes(logits.dtype);
+    const size_t bytes = logits.bytes();
     if (bytes > host_bytes_) {
       host_logits_ = HostMemory(bytes, device_);
       host_bytes_ = bytes;

@@ -61,8 +61,8 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   plan.add("adapter", adapter.peak());
   const GeneratorBuffers b = take_generator_buffers(arena, model, s);
   const uint64_t cache = cache_bytes(model.config, s);
-  const uint64_t sampling = arena_bytes(b.decode_scratch) + arena_bytes(b.sample_scratch) +
-                            arena_bytes(b.growing) + arena_bytes(b.seen);
+  const uint64_t sampling = Arena::room_for(b.decode_scratch) + Arena::room_for(b.sample_scratch) +
+                            Arena::room_for(b.growing) + Arena::room_for(b.seen);
   plan.add("key/value cache", cache);
   plan.add("decoding and sampling", sampling);
   const StepBuffers step{

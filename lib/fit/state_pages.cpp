@@ -17,6 +17,13 @@ int64_t piece_of(int64_t left, int64_t room) {
   return piece >= kSmallSegment ? piece : 0;
 }
 
+OptimizerState cut(const OptimizerState& state, const StateCounts& first, const StateCounts& size) {
+  OptimizerState out;
+  for (const StateArray& a : state)
+    out.push_back({a.name, a.unit, rows(a.tensor, first.of(a.unit), size.of(a.unit))});
+  return out;
+}
+
 }  // namespace
 
 std::vector<StatePage> state_pages(std::span<const ParameterRange> segments, int64_t elements) {
@@ -51,17 +58,6 @@ std::vector<StatePage> state_pages(std::span<const ParameterRange> segments, int
   }
   return pages;
 }
-
-namespace {
-
-OptimizerState cut(const OptimizerState& state, const StateCounts& first, const StateCounts& size) {
-  OptimizerState out;
-  for (const StateArray& a : state)
-    out.push_back({a.name, a.unit, rows(a.tensor, first.of(a.unit), size.of(a.unit))});
-  return out;
-}
-
-}  // namespace
 
 OptimizerState page_of(const OptimizerState& whole, const StatePage& page) {
   return cut(whole, page.first, page.size);

@@ -12,7 +12,7 @@ class Ledger {
 
   void add(std::string_view item, std::initializer_list<Tensor> tensors) {
     for (const Tensor& t : tensors) {
-      const uint64_t bytes = arena_bytes(t);
+      const uint64_t bytes = Arena::room_for(t);
       plan_.add(item, bytes);
       sum_ += bytes;
     }
@@ -25,11 +25,6 @@ class Ledger {
 };
 
 }  // namespace
-
-uint64_t arena_bytes(const Tensor& t) {
-  return round_up<uint64_t>(static_cast<uint64_t>(t.elements()) * dtype_bytes(t.dtype),
-                            Arena::kAlignment);
-}
 
 void add_step_items(MemoryPlan& plan, const StepBuffers& b, const StepOptions& o,
                     uint64_t arena_bytes) {

@@ -6,9 +6,6 @@
 
 namespace nibble {
 
-/// What the tensor takes of an arena.
-uint64_t arena_bytes(const Tensor& tensor);
-
 /// Adds every buffer to the item of its kind. What the arena took beyond these, so that the sum is
 /// always the arena's, is added as "other buffers"; a test holds that at nothing.
 void add_step_items(MemoryPlan& plan, const StepBuffers& buffers, const StepOptions& options,

@@ -4,23 +4,16 @@
 #include <algorithm>
 
 namespace nibble {
-namespace {
-
-size_t bytes_of(const Tensor& t) {
-  return static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype);
-}
-
-}  // namespace
 
 GrowingRows::GrowingRows(const GeneratorBuffers& b, const SamplingOptions& options)
     : sample_(sample_with(options)),
       numbers_(b.growing),
-      staging_(bytes_of(b.growing), b.growing.device),
-      chosen_(bytes_of(b.growing) / kKinds, b.growing.device) {
+      staging_(b.growing.bytes(), b.growing.device),
+      chosen_(b.growing.bytes() / kKinds, b.growing.device) {
   sample_.scratch = b.sample_scratch;
   if (!options.penalises()) return;
   seen_ = b.seen;
-  seen_staging_ = HostMemory(bytes_of(seen_), seen_.device);
+  seen_staging_ = HostMemory(seen_.bytes(), seen_.device);
 }
 
 Tensor GrowingRows::numbers(Kind kind, int64_t first, int64_t count) const {

@@ -176,8 +176,7 @@ void save_adapter(const fs::path& folder, const Model& model, const LoraConfig& 
     add(weight_name(model.head.name), model.head.weight);
 
   TensorWriter writer(folder, std::move(infos), {{"format", "pt"}}, SIZE_MAX, "adapter_model");
-  for (const Tensor& value : values)
-    writer.write(value.data, static_cast<size_t>(value.elements()) * dtype_bytes(value.dtype));
+  for (const Tensor& value : values) writer.write(value.data, value.bytes());
   writer.finish();
   write_text_file(folder / "adapter_config.json",
                   adapter_config_json(config, model).dump(2) + "\n");

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "kernels/cross_entropy.h"
-#include "tensor/cuda.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 namespace {
@@ -22,27 +22,17 @@ Tensor view_of(const std::vector<T>& v) {
 struct BatchPlace::Staging {
   struct Half {
     HostMemory memory;
-    cuda::Event copied = nullptr;
-    bool used = false;
+    OwnedEvent copied;
   };
   Half halves[2];
   size_t turn = 0;
 
   Staging(size_t bytes, Device device) {
-    for (Half& h : halves) {
-      h.memory = HostMemory(bytes, device);
-      h.copied = cuda::create_event(device.index);
-    }
-  }
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
-  ~Staging() {
-    for (const Half& h : halves)
-      if (h.copied) cuda::destroy_event(h.copied);
+    for (Half& h : halves) h = {HostMemory(bytes, device), OwnedEvent(device)};
   }
   Half& next() {
     Half& half = halves[turn++ % 2];
-    if (half.used) cuda::wait(half.copied);
+    half.copied.wait();
     return half;
   }
 };
@@ -97,8 +87,7 @@ BatchTensors BatchPlace::put(const Batch& batch, int64_t vocabulary, const Batch
                                 .draw = put(&told.draw, 1),
                                 .grad_scale = put(&told.grad_scale, 1)};
   copy(nibble::rows(room_, 0, used), view(host, {used}));
-  cuda::record(half.copied, current_stream());
-  half.used = true;
+  half.copied.record(current_stream());
   return tensors;
 }
 

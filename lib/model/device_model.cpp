@@ -79,7 +79,7 @@ class Mover {
 
   void tensor(Tensor& t, Where where) {
     if (!t) return;
-    t.data = place(t.data, static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype), where);
+    t.data = place(t.data, t.bytes(), where);
     t.device = device_;
   }
 

@@ -74,9 +74,7 @@ Tensor joined_a(const LinearGroup& group, const ParameterSet& parameters, bool g
       joined = a;
       continue;
     }
-    const auto* end = static_cast<const std::byte*>(joined.data) +
-                      static_cast<size_t>(joined.elements()) * dtype_bytes(joined.dtype);
-    if (end != a.data) return {};
+    if (!adjoin(joined, a)) return {};
     joined.shape[0] += a.dim(0);
   }
   return joined;

@@ -3,19 +3,13 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
+#include "tensor/arena.h"
 
 namespace nibble {
 namespace {
 
-constexpr size_t kAlignment = 64;
-
 size_t slot_of(int64_t item) {
   return static_cast<size_t>(item % kOffloadSlots);
-}
-
-size_t padded(const Tensor& part) {
-  return round_up(static_cast<size_t>(part.elements()) * dtype_bytes(part.dtype), kAlignment);
 }
 
 // body(part, the same on the host) over the parts, one behind the other from `at`.
@@ -23,12 +17,12 @@ template <class Body>
 void for_parts(std::span<const Tensor> parts, std::byte* at, size_t room, const Body& body) {
   size_t used = 0;
   for (const Tensor& part : parts) {
-    CHECK(part.dense() && used + padded(part) <= room);
+    CHECK(part.dense() && used + Arena::room_for(part) <= room);
     Tensor host = part;
     host.data = at + used;
     host.device = {};
     body(part, host);
-    used += padded(part);
+    used += Arena::room_for(part);
   }
 }
 
@@ -48,7 +42,7 @@ Offload::Offload(Device device, int64_t items, size_t item_bytes)
 
 size_t Offload::item_bytes(std::span<const Tensor> parts) {
   size_t sum = 0;
-  for (const Tensor& part : parts) sum += padded(part);
+  for (const Tensor& part : parts) sum += Arena::room_for(part);
   return sum;
 }
 

@@ -24,12 +24,6 @@ int64_t piece_rows(int64_t rows, int64_t in, Device device) {
   return std::min(room, round_up(ceil_div(rows, ceil_div(rows, room)), kPieceRows));
 }
 
-bool continues(const Tensor& before, const Tensor& next) {
-  const auto* end = static_cast<const std::byte*>(before.data) +
-                    static_cast<size_t>(before.elements()) * dtype_bytes(before.dtype);
-  return next.dtype == before.dtype && end == next.data;
-}
-
 }  // namespace
 
 Dtype panel_dtype(Dtype compute, Device device) {
@@ -74,7 +68,7 @@ std::optional<WeightPiece> WeightPieces::next() {
     if (Tensor wide = stored(parts[part_])) {
       while (++part_ < parts.size()) {
         const Tensor next = stored(parts[part_]);
-        if (!next || !continues(wide, next)) break;
+        if (!next || !adjoin(wide, next)) break;
         wide.shape[0] += next.dim(0);
       }
       const WeightPiece piece{column_, wide.dim(0), wide};

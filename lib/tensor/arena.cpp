@@ -21,10 +21,13 @@ Arena Arena::pinned(size_t bytes, Device partner) {
   return arena;
 }
 
+size_t Arena::room_for(const Tensor& t) {
+  return round_up(t.bytes(), kAlignment);
+}
+
 Tensor Arena::take(Dtype dtype, std::initializer_list<int64_t> shape) {
   Tensor t = make_tensor(nullptr, dtype, shape, device_);
-  const size_t bytes =
-      round_up<size_t>(static_cast<size_t>(t.elements()) * dtype_bytes(dtype), kAlignment);
+  const size_t bytes = room_for(t);
   if (!measuring()) {
     CHECK(used_ + bytes <= capacity_);
     t.data = base_ + used_;

@@ -35,6 +35,8 @@ class Arena {
   Device device() const { return device_; }
 
   static constexpr size_t kAlignment = 64;
+  /// Bytes that a tensor takes of an arena.
+  static size_t room_for(const Tensor& tensor);
 
  private:
   Device device_;

@@ -12,10 +12,6 @@
 namespace nibble {
 namespace {
 
-size_t bytes_of(const Tensor& t) {
-  return static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype);
-}
-
 std::byte* map_zeroed(size_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED)
@@ -96,22 +92,26 @@ void OwnedEvent::wait(Stream stream) const {
   if (event_) cuda::wait(stream, event_);
 }
 
+void OwnedEvent::wait() const {
+  if (event_) cuda::wait(event_);
+}
+
 void copy(const Tensor& out, const Tensor& in, Stream stream) {
   CHECK(out.dtype == in.dtype && out.elements() == in.elements() && out.dense() && in.dense());
   if (out.elements() == 0) return;
   if (stream.device.on_cuda())
-    cuda::copy(out.data, in.data, bytes_of(out), stream);
+    cuda::copy(out.data, in.data, out.bytes(), stream);
   else
-    std::memcpy(out.data, in.data, bytes_of(out));
+    std::memcpy(out.data, in.data, out.bytes());
 }
 
 void zero(const Tensor& out, Stream stream) {
   CHECK(out.dense() && out.device == stream.device);
   if (out.elements() == 0) return;
   if (stream.device.on_cuda())
-    cuda::zero(out.data, bytes_of(out), stream);
+    cuda::zero(out.data, out.bytes(), stream);
   else
-    std::memset(out.data, 0, bytes_of(out));
+    std::memset(out.data, 0, out.bytes());
 }
 
 void synchronize(Stream stream) {
@@ -120,7 +120,7 @@ void synchronize(Stream stream) {
 
 std::span<const std::byte> host_bytes(const Tensor& tensor, std::unique_ptr<std::byte[]>& staging,
                                       Stream stream) {
-  const size_t bytes = bytes_of(tensor);
+  const size_t bytes = tensor.bytes();
   if (!tensor.device.on_cuda()) return {static_cast<const std::byte*>(tensor.data), bytes};
   staging = std::make_unique<std::byte[]>(bytes);
   cuda::copy(staging.get(), tensor.data, bytes, stream);

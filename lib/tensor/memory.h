@@ -77,6 +77,8 @@ class OwnedEvent {
   void record(Stream stream) const;
   /// What is put on the stream from now on starts after what was recorded last.
   void wait(Stream stream) const;
+  /// Waits until what was recorded last is done.
+  void wait() const;
 
  private:
   void* event_ = nullptr;

@@ -42,6 +42,11 @@ Tensor rows(const Tensor& tensor, int64_t begin, int64_t count) {
   return t;
 }
 
+bool adjoin(const Tensor& before, const Tensor& next) {
+  return next.dtype == before.dtype &&
+         static_cast<const std::byte*>(before.data) + before.bytes() == next.data;
+}
+
 std::string describe(const Tensor& tensor) {
   std::string out = cat(dtype_name(tensor.dtype), "(");
   for (int i = 0; i < tensor.rank; ++i) out += cat(i ? "," : "", tensor.dim(i));

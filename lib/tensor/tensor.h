@@ -33,6 +33,8 @@ struct Tensor {
   /// Elements of one row: the product of all dimensions but the first.
   int64_t row_elements() const;
   bool dense() const { return rank < 2 || dim(0) <= 1 || row_stride == row_elements(); }
+  /// Of all elements, were they dense.
+  size_t bytes() const { return static_cast<size_t>(elements()) * dtype_bytes(dtype); }
 
   /// The elements as T; T must be what dtype says.
   template <class T>
@@ -53,6 +55,9 @@ Tensor view(T* data, std::initializer_list<int64_t> shape, Device device = {}) {
 /// Columns [begin, begin + count) of a matrix (rank 2), and rows likewise (any rank).
 Tensor columns(const Tensor& matrix, int64_t begin, int64_t count);
 Tensor rows(const Tensor& tensor, int64_t begin, int64_t count);
+
+/// Whether `next` begins where the dense tensor `before`, of the same type, ends.
+bool adjoin(const Tensor& before, const Tensor& next);
 
 /// "bf16(7,1023)", for messages.
 std::string describe(const Tensor& tensor);

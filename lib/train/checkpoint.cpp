@@ -146,7 +146,7 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
   const TensorStore store(checkpoint, std::string(kTensorStem));
   for (const auto& [name, t] : tensors_of(parameters, optimizer)) {
     const StoredTensor& stored = store.at(name);
-    const size_t bytes = static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype);
+    const size_t bytes = t.bytes();
     if (stored.info.dtype != t.dtype || stored.info.bytes != bytes)
       throw DataError(cat(checkpoint.string(), ": tensor \"", name,
                           "\" does not fit this run; resume with the options of the first run"));

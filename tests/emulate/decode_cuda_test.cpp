@@ -117,8 +117,7 @@ TEST_F(DecodeOnCuda, SaysThatLogitsAreNotFinite) {
   device_ = copy_model(host_, kCuda);
   const Tensor norm = device_.norm.weight;
   // All bits set are a NaN in every float type.
-  std::vector<std::byte> nan(static_cast<size_t>(norm.elements()) * dtype_bytes(norm.dtype),
-                             std::byte{0xff});
+  std::vector<std::byte> nan(norm.bytes(), std::byte{0xff});
   copy(norm, make_tensor(nan.data(), norm.dtype, {norm.elements()}));
   synchronize();
   EXPECT_EQ(test::thrown([&] { complete(device_, options_of(0.0)); }).substr(0, 3), "65:");

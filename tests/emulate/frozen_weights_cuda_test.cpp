@@ -46,7 +46,7 @@ class Reader {
   }
 
   std::vector<std::byte> fetch() {
-    std::vector<std::byte> out(static_cast<size_t>(read_.elements()) * dtype_bytes(read_.dtype));
+    std::vector<std::byte> out(read_.bytes());
     copy(make_tensor(out.data(), read_.dtype, {read_.elements()}), read_);
     zero(read_);
     synchronize();

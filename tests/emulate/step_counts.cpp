@@ -38,7 +38,7 @@ std::byte* nowhere(size_t bytes) {
 }
 
 void place(Tensor& t) {
-  if (t) t.data = nowhere(static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype));
+  if (t) t.data = nowhere(t.bytes());
 }
 
 void place(Projection& p) {

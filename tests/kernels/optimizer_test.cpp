@@ -153,13 +153,12 @@ struct State8bit {
     values.resize(kElements);
     gradients.resize(kElements);
     for (uint32_t i = 0; i < kElements; ++i) values[i] = hash_noise(i, 0);
-    m_absmax.assign(blocks, 3.0f);
-    v_absmax.assign(blocks, 3.0f);
-    m_small.assign(small, 3.0f);
-    v_small.assign(small, 3.0f);
-    m_codes.assign(kElements, 9);
-    v_codes.assign(kElements, 9);
-    and_wait([&] { adamw8bit_reset(op(1)); });
+    m_absmax.assign(blocks, 0.0f);
+    v_absmax.assign(blocks, 0.0f);
+    m_small.assign(small, 0.0f);
+    v_small.assign(small, 0.0f);
+    m_codes.assign(kElements, 0);
+    v_codes.assign(kElements, 0);
   }
   AdamW8bit op(int64_t step) {
     const auto flat = [](auto& v) { return test_view(v.data(), {static_cast<int64_t>(v.size())}); };

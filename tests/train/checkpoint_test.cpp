@@ -27,9 +27,7 @@ struct Trained {
     parameters.zero_gradients();
   }
 
-  static void zero(const Tensor& t) {
-    std::memset(t.data, 0, static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype));
-  }
+  static void zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
 
   // Updates by gradients drawn from `step`.
   void update(int64_t step) {
@@ -45,8 +43,7 @@ struct Trained {
   std::vector<std::string> bytes() const {
     std::vector<std::string> out;
     const auto add = [&](const Tensor& t) {
-      out.emplace_back(static_cast<const char*>(t.data),
-                       static_cast<size_t>(t.elements()) * dtype_bytes(t.dtype));
+      out.emplace_back(static_cast<const char*>(t.data), t.bytes());
     };
     add(parameters.values());
     for (int i = 0; i < 2; ++i) add(parameters.compute(i));

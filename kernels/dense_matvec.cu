@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Few vectors times a dense matrix.
+#include "kernels/cuda/matvec.h"
+#include "kernels/cuda/twins.h"
+#include "kernels/dequantize.h"
+
+namespace nibble::cuda {
+namespace {
+
+template <class W>
+struct DenseRows {
+  const W* weight;
+  int64_t stride;
+  __device__ __forceinline__ float operator()(int64_t o, int64_t i) const {
+    return to_f32(weight[o * stride + i]);
+  }
+};
+
+// Eight neighbouring weights a lane.
+template <class W>
+struct DenseUnits {
+  static constexpr int kCount = kUnit, kUnroll = 1;
+  using Read = Packed<W, kUnit>;
+  const W* weight;
+  int64_t stride;
+  __device__ __forceinline__ Read read(int64_t o, int64_t i) const {
+    return read_packed<kUnit>(weight + o * stride + i);
+  }
+  __device__ __forceinline__ float value(const Read& r, int k) const {
+    return to_f32(r.element[k]);
+  }
+  __device__ __forceinline__ float scale(const Read&) const { return 1.0f; }
+};
+
+template <int kRows, int kOut, class T, class W>
+__global__ void __launch_bounds__(kWarps* kWarp)
+    dense_matvec_kernel(Vectors<T> vectors, DenseUnits<W> weights, int tile, int64_t outputs) {
+  NIBBLE_DYNAMIC_SHARED(T, staged);
+  multiply_units<kRows, kOut>(vectors, weights, staged, tile,
+                              static_cast<int64_t>(blockIdx.x) * kWarps * kOut, outputs);
+}
+
+}  // namespace
+
+void dense_matvec(const DenseMatvec& op, Stream stream) {
+  const int64_t outputs = op.weight.dim(0), width = op.weight.dim(1);
+  const Launch each = warps_for(outputs, stream, "dense_matvec");
+  with_float_type(op.x.dtype, [&](auto type) {
+    with_weight_type(op.weight.dtype, [&](auto weight) {
+      using T = decltype(type);
+      using W = decltype(weight);
+      const bool wide = wide_rows(op.weight, width, kUnit);
+      for_sweeps<T>(op.out, op.x, 0, [&](auto rows, const Vectors<T>& vectors) {
+        constexpr int kRows = decltype(rows)::value, kOut = kRows <= 4 ? 4 : 2;
+        const int tile = tile_of<kRows, T>(width);
+        if (wide)
+          launch(dense_matvec_kernel<kRows, kOut, T, W>,
+                 {.grid = dim3(blocks_for(outputs, kWarps * kOut)),
+                  .block = dim3(kWarps * kWarp),
+                  .shared_bytes = static_cast<size_t>(kRows * tile) * sizeof(T),
+                  .stream = queue(stream).stream,
+                  .name = "dense_matvec"},
+                 vectors, DenseUnits<W>{device_pointer<W>(op.weight), op.weight.row_stride}, tile,
+                 outputs);
+        else
+          launch(each_matvec_kernel<kRows, T, DenseRows<W>>, each, vectors,
+                 DenseRows<W>{device_pointer<W>(op.weight), op.weight.row_stride}, outputs);
+      });
+    });
+  });
+}
+
+}  // namespace nibble::cuda
