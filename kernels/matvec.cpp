@@ -88,7 +88,7 @@ HWY_INLINE float horizontal_sum(V v) {
 /// sums[r*M + m] = sum_i x[m,i] * row[r][i] over [0, length).
 template <int R, int M, class Row>
 HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t length,
-                         float* sums) {
+                         float* sums, int64_t ahead = 0) {
   const Floats d;
   V first[R * M], second[R * M];
   for (int k = 0; k < R * M; ++k) first[k] = second[k] = hn::Zero(d);
@@ -96,6 +96,7 @@ HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t
   for (; i + kUnit <= length; i += kUnit)
     for (int r = 0; r < R; ++r) {
       V w0, w1;
+      hwy::Prefetch(row[r].w + ahead + i);
       row[r].load(i, w0, w1);
       for (int m = 0; m < M; ++m) {
         first[r * M + m] = hn::MulAdd(w0, hn::LoadU(d, x + m * stride + i), first[r * M + m]);
@@ -126,15 +127,11 @@ void dense_rows(const Tensor& out, const cpu::Vectors& v, int64_t begin, int64_t
   using Row = decltype(row_at(0));
   const auto tile = [&]<int R>(int64_t o, std::integral_constant<int, R>) {
     Row row[R];
-    for (int r = 0; r < R; ++r) {
-      row[r] = row_at(o + r);
-      const auto* next = reinterpret_cast<const char*>(row_at(o + r + R).w);
-      const auto bytes = v.length * static_cast<int64_t>(sizeof(*row[r].w));
-      for (int64_t b = 0; b < bytes; b += 64) hwy::Prefetch(next + b);
-    }
+    for (int r = 0; r < R; ++r) row[r] = row_at(o + r);
     for_tiles(v.count, [&]<int M>(int64_t m, std::integral_constant<int, M>) {
       float sums[R * M];
-      dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums);
+      dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums,
+                     4 * (row_at(R).w - row_at(0).w));
       for (int r = 0; r < R; ++r)
         for (int k = 0; k < M; ++k) cpu::put(out, m + k, o + r, sums[r * M + k] * factor(o + r));
     });

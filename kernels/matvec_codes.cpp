@@ -25,7 +25,7 @@
 #define NIBBLE_KERNELS_MATVEC_CODES_ONCE
 namespace nibble {
 inline constexpr int64_t kCodesPerLane = 8;
-inline constexpr int64_t kAhead = 2048;       // bytes of codes asked for in advance, at least
+inline constexpr int64_t kAhead = 4096;       // bytes of codes asked for in advance, at least
 inline constexpr int64_t kScaleChunk = 4096;  // spread scales kept at a time: in the first cache
 }  // namespace nibble
 #endif
@@ -143,8 +143,11 @@ HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes,
   Words words[R];
   V scale[R];
   int64_t i = 0;
+  // Lines are asked for one by one between products: many at once would wait for each other.
+  const uint8_t* ahead = codes + round_up(kAhead, R * bytes);
   for (; i + kLanes <= lanes; i += kLanes) {
     for (int r = 0; r < R; ++r) {
+      hwy::Prefetch(ahead + r * bytes + 4 * i);
       words[r] = load_words_of(codes + r * bytes + 4 * i);
       scale[r] = scales.at(row + r, i);
     }
@@ -240,8 +243,6 @@ void code_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vectors& 
     const auto tile = [&]<int R, int M>(int64_t r, int64_t vector, std::integral_constant<int, R>,
                                         std::integral_constant<int, M>) {
       float sums[R * M];
-      const uint8_t* rows_ahead = m.codes + (first + r) * bytes + round_up(kAhead, R * bytes);
-      for (int64_t b = 0; b < R * bytes; b += 64) hwy::Prefetch(rows_ahead + b);
       dot_rows<R, M>(book, m.codes + (first + r) * bytes, scales, r, v, v.x + vector * v.stride,
                      sums);
       for (int i = 0; i < R; ++i)
@@ -266,6 +267,42 @@ int64_t unit_codes() {
   return kUnit;
 }
 
+/// A register's codes' worth of x: lane l of the s-th of eight registers is element 8l + (s ^ 1).
+HWY_INLINE void lay_out_unit(const float* x, float* out) {
+  const hn::RebindToSigned<Floats> di;
+  const auto lane = hn::ShiftLeft<3>(hn::Iota(di, 0));
+  for (int32_t s = 0; s < kCodesPerLane; ++s) {
+    const auto index = hn::Add(lane, hn::Set(di, s ^ 1));
+    hn::StoreU(hn::GatherIndex(Floats(), x, index), Floats(), out + s * kLanes);
+  }
+}
+/// bf16 come in pairs: the later of two is the upper half of a word.
+HWY_INLINE void lay_out_unit(const bf16* x, float* out) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  const auto lane = hn::ShiftLeft<2>(hn::Iota(di, 0));
+  for (int32_t p = 0; p < kCodesPerLane / 2; ++p) {
+    const auto pair =
+        hn::GatherIndex(di, reinterpret_cast<const int32_t*>(x), hn::Add(lane, hn::Set(di, p)));
+    const auto later = hn::And(pair, hn::Set(di, static_cast<int32_t>(0xffff0000u)));
+    hn::StoreU(hn::BitCast(d, later), d, out + 2 * p * kLanes);
+    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out + (2 * p + 1) * kLanes);
+  }
+}
+
+/// x (1,I) in whole registers of codes, zeros behind.
+void lay_out_vector(const Tensor& x, float* out) {
+  const int64_t length = x.dim(1), whole = length / kUnit * kUnit;
+  const auto lay_out = [&]<class T>(const T* from) {
+    for (int64_t u = 0; u < whole; u += kUnit) lay_out_unit(from + u, out + u);
+    if (whole == length) return;
+    T rest[kUnit] = {};
+    std::copy_n(from + whole, length - whole, rest);
+    lay_out_unit(rest, out + whole);
+  };
+  x.dtype == Dtype::kBf16 ? lay_out(x.as<bf16>()) : lay_out(x.as<float>());
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace nibble
@@ -275,29 +312,16 @@ HWY_AFTER_NAMESPACE();
 namespace nibble {
 namespace {
 HWY_EXPORT(unit_codes);
+HWY_EXPORT(lay_out_vector);
 HWY_EXPORT(code_rows);
 
-/// x in the order of the shifts, zeros up to whole registers of codes.
+/// x in the order of the shifts.
 cpu::Vectors lay_out(const Tensor& x) {
   static thread_local std::vector<float> memory;
-  const int64_t unit = NIBBLE_SIMD(unit_codes)(), lanes = unit / kCodesPerLane;
-  const int64_t count = x.dim(0), length = x.dim(1), stride = round_up(length, unit);
+  const int64_t count = x.dim(0), length = x.dim(1);
+  const int64_t stride = round_up(length, NIBBLE_SIMD(unit_codes)());
   float* base = cpu::at_least(memory, count * stride);
-  for (int64_t m = 0; m < count; ++m) {
-    float* out = base + m * stride;
-    const auto copy = [&](const auto* in) {
-      for (int64_t u = 0; u < stride; u += unit)
-        for (int64_t s = 0; s < kCodesPerLane; ++s)
-          for (int64_t l = 0; l < lanes; ++l) {
-            const int64_t i = u + kCodesPerLane * l + (s ^ 1);
-            out[u + s * lanes + l] = i < length ? to_float(in[i]) : 0.0f;
-          }
-    };
-    if (x.dtype == Dtype::kF32)
-      copy(x.as<float>() + m * x.row_stride);
-    else
-      copy(x.as<bf16>() + m * x.row_stride);
-  }
+  for (int64_t m = 0; m < count; ++m) NIBBLE_SIMD(lay_out_vector)(rows(x, m, 1), base + m * stride);
   return {base, stride, count, length};
 }
 

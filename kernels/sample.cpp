@@ -2,23 +2,71 @@
 #include "kernels/sample.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <span>
 
 #include "kernels/args.h"
 #include "kernels/sample_weight.h"
+#include "kernels/simd.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/sample.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
 namespace nibble {
+namespace HWY_NAMESPACE {
 namespace {
 
-constexpr float kRemoved = -std::numeric_limits<float>::infinity();
-
-// The first of the largest.
-int32_t largest(std::span<const float> x) {
-  return static_cast<int32_t>(std::max_element(x.begin(), x.end()) - x.begin());
+/// Where the first of the largest is; kNotFinite where any is not finite.
+template <class T>
+int32_t place_of_largest(const T* x, int64_t n) {
+  constexpr int64_t kBlock = 1024;  // of which the largest one's is looked through again
+  float best = to_float(x[0]);
+  int64_t block = 0;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    Vec top = set(best), sum = zero();  // of x * 0: not a number where x is not finite
+    for_vectors(std::min(kBlock, n - begin), [&](int64_t i, auto part) {
+      const Vec v = load(x + begin + i, part);
+      sum = hn::MulAdd(v, zero(), sum);
+      // What a part's other lanes hold is no element.
+      if constexpr (std::is_same_v<decltype(part), Part>)
+        top = hn::Max(top, hn::IfThenElse(hn::FirstN(F32(), part.count), v, top));
+      else
+        top = hn::Max(top, v);
+    });
+    if (hn::GetLane(hn::SumOfLanes(F32(), sum)) != 0.0f) return kNotFinite;
+    const float most = hn::GetLane(hn::MaxOfLanes(F32(), top));
+    if (!(most > best)) continue;
+    best = most;
+    block = begin;
+  }
+  while (!(to_float(x[block]) == best)) ++block;
+  return static_cast<int32_t>(block);
 }
+
+int32_t largest_of(Dtype dtype, const void* x, int64_t n) {
+  int32_t place = 0;
+  with_float(dtype, [&](auto element) {
+    place = place_of_largest(static_cast<const decltype(element)*>(x), n);
+  });
+  return place;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nibble {
+namespace {
+HWY_EXPORT(largest_of);
+
+constexpr float kRemoved = -std::numeric_limits<float>::infinity();
 
 void keep_top_k(std::span<float> x, size_t k, std::span<int32_t> order) {
   if (k >= x.size()) return;
@@ -69,17 +117,19 @@ void read_row(const Sample& op, int64_t b, std::span<float> x) {
 }
 
 int32_t choose(const Sample& op, int64_t b, std::span<float> x, std::span<int32_t> order) {
+  const auto v = static_cast<int64_t>(x.size());
+  if (op.temperature <= 0.0f && !op.seen && !op.processed)
+    return NIBBLE_SIMD(largest_of)(op.logits.dtype, rows(op.logits, b, 1).data, v);
   if (op.logits.dtype == Dtype::kBf16)
     read_row<bf16>(op, b, x);
   else
     read_row<float>(op, b, x);
   if (op.temperature > 0.0f)
     for (float& value : x) value /= op.temperature;
-  if (!std::all_of(x.begin(), x.end(), [](float value) { return std::isfinite(value); }))
-    return kNotFinite;
-  if (op.temperature <= 0.0f) return largest(x);
+  const int32_t largest = NIBBLE_SIMD(largest_of)(Dtype::kF32, x.data(), v);
+  if (largest == kNotFinite || op.temperature <= 0.0f) return largest;
 
-  const float top = x[static_cast<size_t>(largest(x))];
+  const float top = x[static_cast<size_t>(largest)];
   if (op.top_k > 0) keep_top_k(x, static_cast<size_t>(op.top_k), order);
   if (op.top_p < 1.0) keep_top_p(x, top, op.top_p, order);
   if (op.min_p > 0.0)
@@ -169,3 +219,4 @@ void advance_rows(const AdvanceRows& op, Stream stream) {
 }
 
 }  // namespace nibble
+#endif  // HWY_ONCE

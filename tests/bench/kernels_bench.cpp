@@ -67,11 +67,18 @@ constexpr Product kProducts[] = {
     {"lm_head", 256, 49152, 576, kNo, kYes},
     {"lm_head_dx", 256, 576, 49152, kNo, kNo},
     {"decode_batch", 16, 1536, 576, kNo, kYes},
-    // A layer of TinyLlama-1.1B on 1024 tokens.
+    // TinyLlama-1.1B on 1024 tokens: a layer's weights, forward and for the gradient of their
+    // input, and the head's.
     {"tiny_qkv", 1024, 2560, 2048, kNo, kYes},
+    {"tiny_output", 1024, 2048, 2048, kNo, kYes},
     {"tiny_gate_up", 1024, 11264, 2048, kNo, kYes},
     {"tiny_down", 1024, 2048, 5632, kNo, kYes},
+    {"tiny_qkv_dx", 1024, 2048, 2560, kNo, kNo},
+    {"tiny_output_dx", 1024, 2048, 2048, kNo, kNo},
     {"tiny_gate_up_dx", 1024, 2048, 11264, kNo, kNo},
+    {"tiny_down_dx", 1024, 5632, 2048, kNo, kNo},
+    {"tiny_head", 1024, 32000, 2048, kNo, kYes},
+    {"tiny_head_dx", 1024, 2048, 32000, kNo, kNo},
 };
 
 // How a product's operands are stored: all alike, as in a step over frozen weights that were

@@ -64,7 +64,6 @@ void bench(char** argv) {
     model.parameters.zero_gradients();
     loss = step->forward_backward(batch, scale, {.micro_batch = static_cast<uint64_t>(i)}) *
            static_cast<double>(scale);
-    const double norm = l2_norm(model.parameters.gradients());
     optimizer->update(i + 1, 2e-4, 1.0);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (i > 0) speeds.push_back(static_cast<double>(batch.tokens()) / seconds);
