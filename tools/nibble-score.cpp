@@ -67,7 +67,8 @@ Scorer measure(const Options& o, const std::string& predictions, bool keep_rows,
                         .reference_layout = layout_by_name(o.reference_layout),
                         .prediction_field = o.prediction_field,
                         .reference_field = o.reference_field,
-                        .match = o.match},
+                        .match = o.match,
+                        .ids = !each.empty()},
                        scorer.needs());
   if (each.empty()) {
     scorer.run(reader, keep_rows);

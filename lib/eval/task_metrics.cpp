@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "score/example_record.h"
 #include "text/unicode.h"
 
 namespace nibble {
@@ -21,7 +22,7 @@ class RecordMean : public MeanMetric {
     return {.hypothesis = false, .references = false, .records = true};
   }
   void measure(const ScoreExample& e, std::span<double> row) const override {
-    row[0] = e.record.at("scores").at(name_).as_number();
+    row[0] = number_of(member_of(member_of(record_of(e), "scores"), name_));
   }
 
  private:
@@ -39,7 +40,9 @@ class TargetPerplexity : public Metric {
   }
   int64_t width() const override { return 1; }
   void measure(const ScoreExample& e, std::span<double> row) const override {
-    row[0] = e.record.at("loglikelihoods").as_array().at(0).as_number();
+    const auto all = array_of(member_of(record_of(e), "loglikelihoods"));
+    if (all.size() == 0) throw DataError("\"loglikelihoods\" is empty");
+    row[0] = number_of(*all.begin());
   }
   void from_sum(std::span<const double> sum, int64_t examples,
                 std::span<double> scores) const override {
@@ -121,7 +124,7 @@ ScoreExample scored_example(const Json& record) {
   if (const Json* text = record.find("hypothesis")) e.hypothesis = text->as_string();
   if (const Json* list = record.find("references"))
     for (const Json& r : list->as_array()) e.references.push_back(r.as_string());
-  e.record = record;
+  e.record = record.dump();
   return e;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/error.h"
 #include "score/bleu_tokenizers.h"
 #include "score/metric.h"
 #include "score/ngrams.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/error.h"
 #include "score/metric.h"
 #include "score/ngrams.h"
 #include "score/sacrebleu.h"

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "score/metric.h"
@@ -43,15 +44,15 @@ double pearson(std::span<const double> x, std::span<const double> y) {
 }
 
 std::vector<double> ranks_of(std::span<const double> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
+  std::vector<std::pair<double, size_t>> order(values.size());
+  for (size_t i = 0; i < values.size(); ++i) order[i] = {values[i], i};
+  std::ranges::sort(order, {}, &std::pair<double, size_t>::first);
   std::vector<double> ranks(values.size());
   for (size_t i = 0; i < order.size();) {
     size_t end = i;
-    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
+    while (end < order.size() && order[end].first == order[i].first) ++end;
     const double rank = static_cast<double>(i + end + 1) / 2.0;
-    for (; i < end; ++i) ranks[order[i]] = rank;
+    for (; i < end; ++i) ranks[order[i].second] = rank;
   }
   return ranks;
 }
@@ -80,6 +81,8 @@ class CorrelationMetric : public Metric {
   void from_rows(const Rows& rows, std::span<const int32_t> picks,
                  std::span<double> scores) const override {
     std::vector<double> x, y;
+    x.reserve(picks.size());
+    y.reserve(picks.size());
     for (const int32_t pick : picks) {
       x.push_back(rows[pick][0]);
       y.push_back(rows[pick][1]);

@@ -3,13 +3,13 @@
 // hypotheses over all of their n-grams; and self-BLEU (Zhu et al., 2018), the mean of NLTK's
 // sentence BLEU of each hypothesis against all others.
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <deque>
 #include <utility>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "score/bleu_tokenizers.h"
+#include "score/distinct_ngrams.h"
 #include "score/ngrams.h"
 #include "score/nltk_bleu.h"
 #include "score/sacrebleu.h"
@@ -37,39 +37,28 @@ class Hypotheses {
   WordIds words_;
 };
 
-// Counts n-grams as they come.
-class DistinctCounter {
+// Words of texts, numbered as they come.
+class TextNumbers {
  public:
-  explicit DistinctCounter(int most)
-      : all_(static_cast<size_t>(most)), different_(static_cast<size_t>(most)) {}
+  explicit TextNumbers(LineTokenizer tokenize) : tokenize_(tokenize) {}
 
-  void add(std::span<const int32_t> words) {
-    const int most = static_cast<int>(all_.size());
-    ngrams_.read(ids_, words, most);
-    for (int n = 1; n <= most; ++n) {
-      const auto order = ngrams_.order(n);
-      all_[static_cast<size_t>(n - 1)] += static_cast<double>(order.size());
-      for (const int32_t id : order)
-        if (id == seen_) ++seen_, ++different_[static_cast<size_t>(n - 1)];
-    }
+  void add(std::string_view text) {
+    tokenize_(text, line_);
+    for_each_word(line_, [&](std::string_view word) {
+      const int32_t known = ids_.find(word);
+      numbered_.words.push_back(known >= 0 ? known : ids_.add(words_.emplace_back(word)));
+    });
+    numbered_.ends.push_back(numbered_.words.size());
+    numbered_.different = ids_.size();
   }
-  void clear() {
-    ids_.clear();
-    seen_ = 0;
-    std::ranges::fill(all_, 0.0);
-    std::ranges::fill(different_, 0.0);
-  }
-  int orders() const { return static_cast<int>(all_.size()); }
-  // NaN where there are no n-grams.
-  void write(std::span<double> scores) const {
-    for (size_t n = 0; n < scores.size(); ++n) scores[n] = different_[n] / all_[n];
-  }
+  const NumberedTexts& numbered() const { return numbered_; }
 
  private:
-  PairIds ids_;
-  Ngrams ngrams_;
-  int32_t seen_ = 0;  // numbers given so far; new n-grams get the next, as they come
-  std::vector<double> all_, different_;
+  LineTokenizer tokenize_;
+  std::string line_;
+  std::deque<std::string> words_;  // that ids_ has views of
+  WordIds ids_;
+  NumberedTexts numbered_;
 };
 
 class DistinctMetric : public Metric {
@@ -88,26 +77,20 @@ class DistinctMetric : public Metric {
   bool adds_up() const override { return false; }
   bool resamples() const override { return false; }
 
+  bool prepares_all() const override { return true; }
+
   void prepare(std::span<const ScoreExample> all) override {
-    const Hypotheses texts(all, tokenize_);
-    DistinctCounter counter(most_);
-    for (size_t i = 0; i < texts.size(); ++i) counter.add(texts[i]);
+    TextNumbers texts(tokenize_);
+    for (const ScoreExample& example : all) texts.add(example.hypothesis);
     corpus_.resize(static_cast<size_t>(most_));
-    counter.write(corpus_);
+    DistinctNgrams ngrams;
+    score(ngrams, texts, corpus_);
   }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    thread_local DistinctCounter counter(most_);
-    thread_local WordIds ids;
-    thread_local std::string text;
-    thread_local std::vector<int32_t> words;
-    if (counter.orders() != most_) counter = DistinctCounter(most_);
-    counter.clear();
-    ids.clear();
-    words.clear();
-    tokenize_(example.hypothesis, text);
-    for_each_word(text, [&](std::string_view word) { words.push_back(ids.add(word)); });
-    counter.add(words);
-    counter.write(row);
+    thread_local DistinctNgrams ngrams;
+    TextNumbers text(tokenize_);
+    text.add(example.hypothesis);
+    score(ngrams, text, row);
   }
   void from_rows(const Rows&, std::span<const int32_t>, std::span<double> scores) const override {
     std::ranges::copy(corpus_, scores.begin());
@@ -117,6 +100,12 @@ class DistinctMetric : public Metric {
   }
 
  private:
+  // NaN where there are no n-grams.
+  void score(DistinctNgrams& ngrams, const TextNumbers& texts, std::span<double> scores) const {
+    const std::vector<NgramCounts> counts = ngrams.count(texts.numbered(), most_);
+    for (size_t n = 0; n < scores.size(); ++n) scores[n] = counts[n].different / counts[n].all;
+  }
+
   int most_;
   LineTokenizer tokenize_;
   std::vector<double> corpus_;

@@ -4,13 +4,14 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/unicode.h"
+#include "score/words.h"
 
 namespace nibble {
 namespace {
 
-constexpr size_t kBatchBytes = size_t{4} << 20;
-constexpr size_t kBatchExamples = 8192;
+// Small enough for a core's cache, so that texts are measured before they leave it.
+constexpr size_t kBatchBytes = size_t{1} << 20;
+constexpr size_t kBatchExamples = 2048;
 
 // A key as a message shows it.
 std::string shown(const std::string& key) {
@@ -24,18 +25,20 @@ std::string shown(const std::string& key) {
 }  // namespace
 
 ExampleReader::ExampleReader(const ExampleOptions& o, const MetricNeeds& needs) : needs_(needs) {
+  const bool only_records =
+      needs.records && !needs.hypothesis && !needs.references && o.references.empty() && !o.ids;
   predictions_ = open_source(o.predictions, {.layout = o.prediction_layout,
                                              .field = o.prediction_field,
                                              .match = o.references.empty() ? "" : o.match,
                                              .both = o.references.empty(),
                                              .reference_field = o.reference_field,
-                                             .keep_records = needs.records});
+                                             .keep_records = needs.records,
+                                             .only_records = only_records});
   for (const std::string& path : o.references)
     references_.push_back(open_source(path, {.layout = o.reference_layout,
                                              .field = o.reference_field,
                                              .match = o.match,
-                                             .references = true,
-                                             .keep_records = needs.records}));
+                                             .references = true}));
   const auto keyed = [](const auto& source) { return !source->key_name().empty(); };
   if (std::ranges::none_of(references_, keyed)) {
     if (!o.match.empty() && !references_.empty())
@@ -59,27 +62,23 @@ void ExampleReader::hold_references() {
   for (const auto& source : references_)
     while (source->next(item)) {
       const auto [found, is_new] = held_.try_emplace(item.key);
-      if (is_new) {
-        groups_.push_back(&found->second);
-        found->second.record = std::move(item.record);
-      }
+      if (is_new) groups_.push_back(&found->second);
       std::ranges::move(item.texts, std::back_inserter(found->second.texts));
     }
 }
 
-void ExampleReader::add_references(ScoreExample& example, Item& prediction) {
+void ExampleReader::add_references(ScoreExample& example) {
   if (references_.empty()) {
-    example.references = std::move(prediction.references);
+    example.references.swap(prediction_.references);
     return;
   }
   if (matched_) {
-    const auto found = held_.find(prediction.key);
+    const auto found = held_.find(prediction_.key);
     if (found == held_.end())
       throw DataError(cat(place_of(example), ": no reference has the ", predictions_->key_name(),
-                          " ", shown(prediction.key)));
+                          " ", shown(prediction_.key)));
     found->second.used = true;
     example.references = found->second.texts;
-    example.reference_record = found->second.record;
     return;
   }
   if (!groups_.empty()) {
@@ -89,8 +88,14 @@ void ExampleReader::add_references(ScoreExample& example, Item& prediction) {
     example.references = groups_[static_cast<size_t>(examples_)]->texts;
     return;
   }
+  read_beside(example);
+}
+
+// The next item of every file of references.
+void ExampleReader::read_beside(ScoreExample& example) {
+  Item& item = reference_;
+  size_t count = 0;
   for (const auto& source : references_) {
-    Item item;
     if (!source->next(item))
       throw DataError(cat(source->name(), ": ends after ", examples_, " items, before ",
                           predictions_->name(), " does; give as many of both"));
@@ -100,23 +105,29 @@ void ExampleReader::add_references(ScoreExample& example, Item& prediction) {
       throw DataError(cat(source->place(), ": the id is ", shown(item.id), ", but ",
                           shown(example.id), " at ", place_of(example),
                           "; match them with --match=id"));
-    std::ranges::move(item.texts, std::back_inserter(example.references));
-    if (example.reference_record.is_null()) example.reference_record = std::move(item.record);
+    example.references.resize(std::max(example.references.size(), count + item.texts.size()));
+    for (std::string& text : item.texts) example.references[count++].swap(text);
   }
+  example.references.resize(count);
 }
 
 bool ExampleReader::read(ScoreExample& example) {
-  Item item;
+  Item& item = prediction_;
   if (!predictions_->next(item)) return false;
-  example = {.id = std::move(item.id), .line = item.line, .record = std::move(item.record)};
-  if (item.has_texts) {
+  example.id.swap(item.id);
+  example.line = item.line;
+  example.record.swap(item.record);
+  if (!item.has_texts) {
+    if (needs_.hypothesis)
+      throw DataError(place_of(example) +
+                      ": no prediction; name its field with --prediction-field");
+    example.hypothesis.clear();
+  } else {
     if (item.texts.size() != 1)
       throw DataError(cat(place_of(example), ": ", item.texts.size(), " predictions, not one"));
-    example.hypothesis = std::move(item.texts[0]);
-  } else if (needs_.hypothesis) {
-    throw DataError(place_of(example) + ": no prediction; name its field with --prediction-field");
+    example.hypothesis.swap(item.texts[0]);
   }
-  add_references(example, item);
+  add_references(example);
   ++examples_;
   check(example);
   return true;
@@ -129,9 +140,8 @@ void ExampleReader::check(const ScoreExample& example) {
                         references_.empty() ? "; give --references=FILE, or name the field with "
                                               "--reference-field"
                                             : ""));
-  empty_hypotheses_ += needs_.hypothesis && python_strip(example.hypothesis).empty();
-  for (const std::string& reference : example.references)
-    empty_references_ += python_strip(reference).empty();
+  empty_hypotheses_ += needs_.hypothesis && is_blank(example.hypothesis);
+  for (const std::string& reference : example.references) empty_references_ += is_blank(reference);
   if (references_each_ == -2) references_each_ = count;
   if (references_each_ != count) references_each_ = -1;
 }
@@ -163,19 +173,19 @@ void ExampleReader::check_all_used() const {
 }
 
 bool ExampleReader::next(std::vector<ScoreExample>& batch) {
-  batch.clear();
-  size_t bytes = 0;
-  ScoreExample example;
-  while (bytes < kBatchBytes && batch.size() < kBatchExamples) {
+  size_t bytes = 0, count = 0;  // examples of the last batch are written over
+  for (; bytes < kBatchBytes && count < kBatchExamples; ++count) {
+    if (count == batch.size()) batch.emplace_back();
+    ScoreExample& example = batch[count];
     if (!read(example)) {
       check_all_used();
       break;
     }
-    bytes += example.hypothesis.size();
+    bytes += example.hypothesis.size() + example.record.size();
     for (const std::string& reference : example.references) bytes += reference.size();
-    batch.push_back(std::move(example));
   }
-  return !batch.empty();
+  batch.resize(count);
+  return count > 0;
 }
 
 std::string ExampleReader::place_of(const ScoreExample& example) const {

@@ -19,6 +19,7 @@ struct ExampleOptions {
   std::vector<std::string> references;  // none: in the predictions' records
   Layout prediction_layout = Layout::kAuto, reference_layout = Layout::kAuto;
   std::string prediction_field, reference_field, match;
+  bool ids = false;  // ScoreExample::id is wanted
 };
 
 class ExampleReader {
@@ -40,18 +41,19 @@ class ExampleReader {
  private:
   struct Keyed {
     std::vector<std::string> texts;
-    Json record;
     bool used = false;
   };
   void hold_references();
   bool read(ScoreExample& example);
-  void add_references(ScoreExample& example, Item& prediction);
+  void add_references(ScoreExample& example);
+  void read_beside(ScoreExample& example);
   void check(const ScoreExample& example);
   void check_all_used() const;
 
   MetricNeeds needs_;
   std::unique_ptr<ItemSource> predictions_;
   std::vector<std::unique_ptr<ItemSource>> references_;
+  Item prediction_, reference_;  // the last ones read
   bool matched_ = false;
   std::unordered_map<std::string, Keyed> held_;
   std::vector<const Keyed*> groups_;

@@ -1,31 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lengths of hypotheses and references, in words between white space and in characters.
-#include <algorithm>
-#include <limits>
+#include <memory>
 
 #include "score/metric.h"
-#include "text/unicode.h"
+#include "score/words.h"
 
 namespace nibble {
 namespace {
-
-struct Lengths {
-  double words = 0.0, characters = 0.0;
-};
-
-Lengths lengths_of(std::string_view text) {
-  Lengths lengths;
-  bool inside = false;
-  for (size_t at = 0; at < text.size();) {
-    const CodePoint p = read_utf8(text, at);
-    at += static_cast<size_t>(p.size);
-    const bool space = is_python_space(p.code);
-    lengths.words += !space && !inside;
-    lengths.characters += 1.0;
-    inside = !space;
-  }
-  return lengths;
-}
 
 class LengthMetric : public MeanMetric {
  public:
@@ -34,18 +15,18 @@ class LengthMetric : public MeanMetric {
   }
   MetricNeeds needs() const override { return {.references = false, .empty_list = true}; }
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Lengths own = lengths_of(example.hypothesis);
-    Lengths theirs;
+    const TextLengths own = text_lengths(example.hypothesis);
+    TextLengths theirs;
     for (const std::string& reference : example.references) {
-      const Lengths each = lengths_of(reference);
+      const TextLengths each = text_lengths(reference);
       theirs.words += each.words;
       theirs.characters += each.characters;
     }
     const auto n = static_cast<double>(example.references.size());
-    row[0] = own.words;
-    row[1] = own.characters;
-    row[2] = theirs.words / n;  // NaN without references
-    row[3] = theirs.characters / n;
+    row[0] = static_cast<double>(own.words);
+    row[1] = static_cast<double>(own.characters);
+    row[2] = static_cast<double>(theirs.words) / n;  // NaN without references
+    row[3] = static_cast<double>(theirs.characters) / n;
   }
 };
 

@@ -12,19 +12,20 @@
 #include <memory>
 
 #include "base/error.h"
-#include "score/metric.h"
+#include "score/example_record.h"
 
 namespace nibble {
 namespace {
+
+using simdjson::dom::element;
 
 struct Sum {
   double log_probability = 0.0, tokens = 0.0;
 };
 
-void add(const Json& item, Sum& sum) {
+void add(element item, Sum& sum) {
   if (item.is_null()) return;
-  const Json& number = item.is_object() ? item.at("logprob") : item;
-  const double value = number.as_number();
+  const double value = number_of(item.is_object() ? member_of(item, "logprob") : item);
   if (!(value <= 0.0)) throw DataError(cat("a log-probability is ", value, ", above 0"));
   sum.log_probability += value;
   sum.tokens += 1.0;
@@ -46,16 +47,17 @@ class LogProbabilityMetric : public Metric {
   int64_t width() const override { return 2; }
 
   void measure(const ScoreExample& example, std::span<double> row) const override {
-    const Json* list = &example.record.at(field_);
+    const element record = record_of(example);
+    element list = member_of(record, field_);
     Sum sum;
-    if (list->is_number()) {
-      add(*list, sum);
-      sum.tokens = example.record.at(tokens_field_).as_number();
+    if (list.is_number()) {
+      add(list, sum);
+      sum.tokens = number_of(member_of(record, tokens_field_));
       if (!(sum.tokens >= 0.0)) throw DataError(cat("\"", tokens_field_, "\" is below 0"));
     } else {
       for (const char* name : {"content", "token_logprobs"})
-        if (const Json* inner = list->find(name)) list = inner;
-      for (const Json& item : list->as_array()) add(item, sum);
+        if (element inner; list[name].get(inner) == simdjson::SUCCESS) list = inner;
+      for (const element item : array_of(list)) add(item, sum);
     }
     row[0] = sum.log_probability;
     row[1] = sum.tokens;

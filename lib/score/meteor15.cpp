@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/error.h"
 #include "score/coco_texts.h"
 #include "score/java_text.h"
 #include "score/meteor15_align.h"

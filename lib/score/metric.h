@@ -16,8 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include "io/json.h"
-
 namespace nibble {
 
 /// One example, in valid UTF-8.
@@ -26,8 +24,7 @@ struct ScoreExample {
   int64_t line = 0;  // where its prediction stands
   std::string hypothesis;
   std::vector<std::string> references;
-  /// The records it was read from, where they are JSON and a metric asks for them; else null.
-  Json record, reference_record;
+  std::string record;  // what it was read from, where that is JSON and a metric asks for it
 };
 
 /// The statistics of many examples, one row of `width` numbers each.
@@ -55,7 +52,7 @@ struct MetricNeeds {
   bool hypothesis = true;   // false: a prediction without text will do
   bool references = true;   // false: works on hypotheses, or on fields of records
   bool empty_list = false;  // an example without any reference is sound
-  bool records = false;     // ScoreExample::record and reference_record
+  bool records = false;     // ScoreExample::record
   bool all_first = false;   // prepare() must see the whole corpus before anything is measured
 };
 
@@ -81,6 +78,9 @@ class Metric {
   /// for an example that cannot be measured.
   virtual void measure(const ScoreExample& example, std::span<double> row) const = 0;
 
+  /// Whether prepare() finds all that the corpus score is made of: rows are for examples' own
+  /// scores.
+  virtual bool prepares_all() const { return false; }
   /// Whether the corpus score is a function of the sum of the rows: then rows need not be kept.
   virtual bool adds_up() const { return true; }
   /// Scores of a corpus of `examples` examples, of which the rows sum to `sum`; in the order of

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/error.h"
 #include "score/lcs.h"
 #include "score/metric.h"
 #include "score/ngrams.h"

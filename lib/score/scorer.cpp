@@ -2,6 +2,7 @@
 #include "score/scorer.h"
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 
 #include "base/error.h"
@@ -43,20 +44,26 @@ void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& read
                      const Each& each) {
   for (size_t k = 0; k < metrics_.size(); ++k)
     batch_[k].resize(examples.size() * metrics_[k].sum.size());
-  std::vector<std::string> faults(examples.size());
+  std::mutex lock;
+  size_t faulty = examples.size();  // the first one
+  std::string fault;
   parallel_for(std::ssize(examples), 8, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) try {
         for (size_t k = 0; k < metrics_.size(); ++k) {
+          if (!each && metrics_[k].metric->prepares_all()) continue;
           const size_t width = metrics_[k].sum.size();
           metrics_[k].metric->measure(examples[i], std::span(batch_[k]).subspan(i * width, width));
         }
       } catch (const DataError& e) {
-        faults[i] = e.what();
+        const std::lock_guard guard(lock);
+        if (i >= faulty) continue;
+        faulty = i;
+        fault = e.what();
       }
   });
   std::vector<std::vector<double>> scores(metrics_.size());
   for (size_t i = 0; i < examples.size(); ++i) {
-    if (!faults[i].empty()) throw DataError(cat(reader.place_of(examples[i]), ": ", faults[i]));
+    if (i == faulty) throw DataError(cat(reader.place_of(examples[i]), ": ", fault));
     for (size_t k = 0; k < metrics_.size(); ++k) {
       Measured& m = metrics_[k];
       const size_t width = m.sum.size();

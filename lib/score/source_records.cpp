@@ -36,16 +36,19 @@ std::string text_of(element value, std::string_view name) {
 }
 
 // A text, a list of texts, or an object of which "text" is either (SQuAD's answers).
-std::vector<std::string> texts_of(element value, std::string_view name) {
+void read_texts(element value, std::string_view name, std::vector<std::string>& texts) {
   element inner;
   if (value.is_object()) {
     if (!find(value, "text", inner)) throw DataError(cat("\"", name, "\" has no \"text\""));
-    return texts_of(inner, cat(name, ".text"));
+    return read_texts(inner, cat(name, ".text"), texts);
   }
-  if (!value.is_array()) return {text_of(value, name)};
-  std::vector<std::string> texts;
-  for (const element item : value.get_array()) texts.push_back(text_of(item, name));
-  return texts;
+  size_t count = 0;
+  if (!value.is_array()) {
+    put_text(texts, count++, text_of(value, name));
+  } else {
+    for (const element item : value.get_array()) put_text(texts, count++, text_of(item, name));
+  }
+  texts.resize(count);
 }
 
 // The last answer of a conversation, where the record is one that does not hold it in the field of
@@ -72,34 +75,25 @@ class RecordSource : public ItemSource {
       : reader_(std::move(reader)), options_(std::move(options)), name_(std::move(name)) {}
 
   bool next(Item& item) override {
-    item = {};
-    if (!read_row()) return false;
-    item.line = line_;
-    try {
-      read(item);
-    } catch (const DataError& e) {
-      throw DataError(cat(place_, ": ", e.what()));
-    }
+    if (!reader_.next(row_)) return false;
+    item.begin(row_.line);
+    if (row_.faulty) throw DataError(cat(place(), ": ", row_.text));
+    if (options_.keep_records) item.record.assign(row_.text);
+    item.has_texts = false;
+    if (!options_.only_records) try {
+        read(item);
+      } catch (const DataError& e) {
+        throw DataError(cat(place(), ": ", e.what()));
+      }
     return true;
   }
   std::string key_name() const override { return jinja::utf8::lower(options_.match); }
   const std::string& name() const override { return name_; }
-  std::string place() const override { return place_; }
+  std::string place() const override { return row_.file ? place_of(row_) : name_; }
 
  private:
-  bool read_row() {
-    Record record;
-    if (!reader_.next(record)) return false;
-    place_ = place_of(record);
-    line_ = record.line;
-    if (record.faulty) throw DataError(cat(place_, ": ", record.text));
-    row_ = record.text;
-    row_.reserve(row_.size() + simdjson::SIMDJSON_PADDING);
-    return true;
-  }
-
   void read(Item& item) {
-    const element value = parse_record(row_);
+    const element value = parse_record(row_.text);
     if (!value.is_object()) throw DataError("not a JSON object");
     element member;
     if (find(value, "id", member) && !member.is_object() && !member.is_array())
@@ -116,14 +110,14 @@ class RecordSource : public ItemSource {
       const std::string_view field = read_prediction(value, item);
       if (options_.both) read_references(value, options_.reference_field, field, item.references);
     }
-    if (options_.keep_records) item.record = parse_json(row_, place_);
   }
 
   // What the record calls it; empty where it has none.
   std::string_view read_prediction(element value, Item& item) const {
     element member;
     const auto take = [&](std::string_view name) {
-      item.texts = texts_of(member, name);
+      item.has_texts = true;
+      read_texts(member, name, item.texts);
       if (item.texts.size() != 1)
         throw DataError(cat("\"", name, "\" holds ", item.texts.size(), " texts, not one"));
       return name;
@@ -134,7 +128,6 @@ class RecordSource : public ItemSource {
     }
     for (const std::string_view name : kPredictionNames)
       if (find(value, name, member)) return take(name);
-    item.has_texts = false;
     return {};
   }
 
@@ -143,12 +136,12 @@ class RecordSource : public ItemSource {
     element member;
     if (!field.empty()) {
       if (!find(value, field, member)) throw DataError(cat("no \"", field, "\""));
-      texts = texts_of(member, field);
+      read_texts(member, field, texts);
       return true;
     }
     for (const std::string_view name : kReferenceNames)
       if (find(value, name, member)) {
-        texts = texts_of(member, name);
+        read_texts(member, name, texts);
         return true;
       }
     return answer_of(value, prediction, texts);
@@ -156,8 +149,8 @@ class RecordSource : public ItemSource {
 
   RecordReader reader_;
   SourceOptions options_;
-  std::string name_, place_, row_;
-  int64_t line_ = 0;
+  std::string name_;
+  Record row_;
 };
 
 // The columns of a table that the options name, in any case, or else by the usual names.
@@ -197,11 +190,11 @@ class TableItems : public ItemSource {
         id_(column("id")) {}
 
   bool next(Item& item) override {
-    item = {};
     if (!rows_.next()) return false;
     if (!rows_.fault().empty()) throw DataError(cat(place(), ": ", rows_.fault()));
-    item.line = rows_.line();
-    item.texts.push_back(rows_.cells()[static_cast<size_t>(text_)]);
+    item.begin(rows_.line());
+    item.texts.resize(1);
+    put_text(item.texts, 0, rows_.cells()[static_cast<size_t>(text_)]);
     if (key_ >= 0) item.key = rows_.cells()[static_cast<size_t>(key_)];
     item.id = id_ >= 0 ? rows_.cells()[static_cast<size_t>(id_)] : item.key;
     if (item.id.empty()) item.id = item.key;

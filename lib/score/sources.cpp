@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "score/sources.h"
 
+#include <simdjson.h>
+
 #include "base/error.h"
-#include "text/unicode.h"
+#include "score/words.h"
 
 namespace nibble {
 namespace {
@@ -11,7 +13,7 @@ class LineSource : public ItemSource {
  public:
   explicit LineSource(LineReader lines) : lines_(std::move(lines)) {}
   bool next(Item& item) override {
-    item = {};
+    item.begin(0);
     return read(item);
   }
   const std::string& name() const override { return lines_.name(); }
@@ -21,12 +23,14 @@ class LineSource : public ItemSource {
   virtual bool read(Item& item) {
     std::string_view line;
     if (!lines_.next(line)) return false;
-    add(item, line);
+    item.texts.resize(1);
+    add(item, 0, line);
     return true;
   }
-  void add(Item& item, std::string_view line) {
-    check_utf8(line, lines_.place());
-    item.texts.emplace_back(line);
+  void add(Item& item, size_t at, std::string_view line) {
+    if (!is_ascii(line) && !simdjson::validate_utf8(line.data(), line.size()))
+      refuse_text(lines_.place());
+    put_text(item.texts, at, line);
     item.line = lines_.number();
   }
 
@@ -39,13 +43,15 @@ class GroupSource : public LineSource {
 
  protected:
   bool read(Item& item) override {
+    size_t count = 0;
     for (std::string_view line; lines_.next(line);) {
-      if (!python_strip(line).empty())
-        add(item, line);
-      else if (!item.texts.empty())
+      if (!is_blank(line))
+        add(item, count++, line);
+      else if (count > 0)
         break;
     }
-    return !item.texts.empty();
+    item.texts.resize(count);
+    return count > 0;
   }
 };
 
@@ -68,9 +74,22 @@ Layout layout_by_name(std::string_view name) {
   return Layout::kAuto;
 }
 
-void check_utf8(std::string_view text, const std::string& place) {
-  if (!is_utf8(text))
-    throw DataError(place + ": not UTF-8; convert it, as with iconv -f latin1 -t utf8");
+void Item::begin(int64_t at_line) {
+  has_texts = true;
+  references.clear();
+  key.clear();
+  id.clear();
+  record.clear();
+  line = at_line;
+}
+
+void put_text(std::vector<std::string>& texts, size_t at, std::string_view text) {
+  if (at == texts.size()) texts.emplace_back();
+  texts[at].assign(text);
+}
+
+void refuse_text(const std::string& place) {
+  throw DataError(place + ": not UTF-8; convert it, as with iconv -f latin1 -t utf8");
 }
 
 std::unique_ptr<ItemSource> lines_of(LineReader lines) {

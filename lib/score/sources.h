@@ -7,20 +7,26 @@
 #include <string>
 #include <vector>
 
-#include "io/json.h"
 #include "io/lines.h"
 
 namespace nibble {
 
+/// Reused from one item to the next, so that its texts keep their memory.
 struct Item {
-  std::vector<std::string> texts;            // one hypothesis, or references
-  bool has_texts = true;                     // false: its record has no field for them
-  std::vector<std::string> references = {};  // of a record that holds both
+  std::vector<std::string> texts;       // one hypothesis, or references
+  bool has_texts = true;                // false: its record has no field for them
+  std::vector<std::string> references;  // of a record that holds both
   std::string key;  // what --match goes by, or the table's meaning representation
   std::string id;
-  Json record;
+  std::string record;  // its JSON
   int64_t line = 0;
+
+  /// Makes it empty but for texts, which a source sets or resizes.
+  void begin(int64_t at_line);
 };
+
+/// Sets texts[at], at most one behind the last.
+void put_text(std::vector<std::string>& texts, size_t at, std::string_view text);
 
 enum class Layout : uint8_t { kAuto, kLines, kGroups, kRecords, kTable };
 /// "auto", "lines", "groups", "records" or "table".
@@ -34,12 +40,14 @@ struct SourceOptions {
   bool both = false;            // records hold a prediction and its references
   std::string reference_field;  // of the latter
   bool keep_records = false;    // Item::record
+  bool only_records = false;    // nothing else of them
 };
 
 class ItemSource {
  public:
   virtual ~ItemSource() = default;
-  /// The next item, or false at the end. Throws DataError for what cannot be read.
+  /// Replaces the item by the next one, or returns false at the end. Throws DataError for what
+  /// cannot be read.
   virtual bool next(Item& item) = 0;
   /// What items are matched by, as in "mr"; empty: they have no keys.
   virtual std::string key_name() const { return {}; }
@@ -57,7 +65,7 @@ std::unique_ptr<ItemSource> groups_of(LineReader lines);
 std::unique_ptr<ItemSource> records_of(LineReader lines, const SourceOptions& options);
 std::unique_ptr<ItemSource> table_of(LineReader lines, const SourceOptions& options);
 
-/// Throws DataError where the text is not valid UTF-8.
-void check_utf8(std::string_view text, const std::string& place);
+/// What is thrown for a text that is not valid UTF-8.
+[[noreturn]] void refuse_text(const std::string& place);
 
 }  // namespace nibble

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "score/metric.h"
+#include "score/example_record.h"
 #include "score/squad_answer.h"
 
 namespace nibble {
@@ -89,7 +89,7 @@ class Squad2Metric : public Metric {
     }
     if (!answerable) exact = f1 = own.own_empty() ? 100.0 : 0.0;
     if (!field_.empty()) {
-      row[kProbability] = example.record.at(field_).as_number();
+      row[kProbability] = number_of(member_of(record_of(example), field_));
       row[kRawExact] = exact;
       row[kRawF1] = f1;
       row[kAnswerable] = answerable ? 1.0 : 0.0;

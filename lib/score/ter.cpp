@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "base/error.h"
 #include "score/bleu_tokenizers.h"
 #include "score/metric.h"
 #include "score/ngrams.h"

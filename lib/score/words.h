@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/text_lengths.h"
 #include "text/unicode.h"
 
 namespace nibble {
@@ -16,6 +17,16 @@ inline size_t space_at(std::string_view text, size_t at) {
   if (c != 0xC2 && (c < 0xE1 || c > 0xE3)) return 0;  // no other white space begins so
   const CodePoint p = read_utf8(text, at);
   return is_python_space(p.code) ? static_cast<size_t>(p.size) : 0;
+}
+
+/// Whether there is nothing but white space.
+inline bool is_blank(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t size = space_at(text, at);
+    if (size == 0) return false;
+    at += size;
+  }
+  return true;
 }
 
 /// Calls use(word) for what stands between white space.
@@ -41,6 +52,9 @@ void for_each_character(std::string_view text, Use use) {
     at += static_cast<size_t>(p.size);
   }
 }
+
+/// How many words and characters valid UTF-8 has.
+TextLengths text_lengths(std::string_view text);
 
 /// Without white space at the end, as str.rstrip().
 inline std::string_view strip_end(std::string_view text) {
