@@ -134,7 +134,8 @@ void Ngrams::look_up(const PairIds& ids, std::span<const int32_t> words, int mos
 }
 
 void Clip::clear() {
-  left_.clear();
+  for (const int32_t ngram : used_) left_[static_cast<size_t>(ngram)] = 0;
+  used_.clear();
 }
 
 void Clip::add(std::span<const int32_t> ngrams, int32_t ids) {
@@ -143,6 +144,7 @@ void Clip::add(std::span<const int32_t> ngrams, int32_t ids) {
   seen_.resize(std::max(seen_.size(), size));
   for (const int32_t ngram : ngrams) {
     const auto i = static_cast<size_t>(ngram);
+    if (left_[i] == 0) used_.push_back(ngram);
     left_[i] = std::max(left_[i], ++seen_[i]);
   }
   for (const int32_t ngram : ngrams) seen_[static_cast<size_t>(ngram)] = 0;

@@ -112,6 +112,7 @@ class Clip {
 
  private:
   std::vector<int32_t> left_, seen_;  // by n-gram
+  std::vector<int32_t> used_;  // those that left_ is set for: numbers may be a whole corpus's
 };
 
 }  // namespace nibble

@@ -73,7 +73,7 @@ def self_bleu(own, true):
 
     smooth = bleu_score.SmoothingFunction().method1
     words = [line.split() for line in own]
-    rows = range(min(len(words), 4 if len(words) > 5000 else 40))
+    rows = range(min(len(words), 2 if len(words) > 5000 else 40))
     start = time.process_time()
     total = 0.0
     for i in rows:
@@ -194,8 +194,6 @@ def main():
             folder = pathlib.Path(name, str(i))
             write_corpus(folder, *corpus)
             for metric in options.metric or PEERS:
-                if metric == "self-bleu" and len(corpus[0]) > 20000:
-                    continue  # 10^10 pairs: not for one core, theirs or ours
                 compare(title, folder, metric)
 
 

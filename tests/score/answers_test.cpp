@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "io/json.h"
 #include "run_metric.h"
 #include "score/gsm8k.h"
 #include "score/wordnet.h"

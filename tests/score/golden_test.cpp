@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "io/json.h"
 #include "score/porter.h"
 #include "support/score_corpus.h"
 
