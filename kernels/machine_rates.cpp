@@ -67,15 +67,11 @@ void measure_vectors(MachineRates& rates) {
   rates.vector_flops = 2.0 * kSide * kSide / product;
 }
 
-}  // namespace
+constexpr size_t kBytes = size_t{128} << 20;
+constexpr int64_t kWords = kBytes / sizeof(uint64_t);
 
-MachineRates measure_machine() {
-  constexpr size_t kBytes = size_t{128} << 20;
-  constexpr int64_t kWords = kBytes / sizeof(uint64_t);
-  std::vector<uint64_t> from(kWords, 1), to(kWords);
-  MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
-                     .bf16_flops = product_rate(Dtype::kBf16)};
-  measure_vectors(rates);
+void measure_copying(MachineRates& rates, const std::vector<uint64_t>& from) {
+  std::vector<uint64_t> to(kWords);
   rates.copy_bytes =
       2.0 * kBytes / fastest([&] {
         parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
@@ -83,6 +79,9 @@ MachineRates measure_machine() {
                       static_cast<size_t>(end - begin) * sizeof(uint64_t));
         });
       });
+}
+
+void measure_reading(MachineRates& rates, const std::vector<uint64_t>& from) {
   std::atomic<uint64_t> sum = 0;
   rates.read_bytes = static_cast<double>(kBytes) / fastest([&] {
                        parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
@@ -95,6 +94,25 @@ MachineRates measure_machine() {
                          for (const uint64_t p : part) sum += p;
                        });
                      });
+}
+
+}  // namespace
+
+MachineRates measure_machine() {
+  const std::vector<uint64_t> from(kWords, 1);
+  MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
+                     .bf16_flops = product_rate(Dtype::kBf16)};
+  measure_vectors(rates);
+  measure_copying(rates, from);
+  measure_reading(rates, from);
+  return rates;
+}
+
+MachineRates measure_machine(Dtype products) {
+  MachineRates rates;
+  (products == Dtype::kBf16 ? rates.bf16_flops : rates.f32_flops) = product_rate(products);
+  measure_vectors(rates);
+  measure_reading(rates, std::vector<uint64_t>(kWords, 1));
   return rates;
 }
 

@@ -2,6 +2,8 @@
 // What this machine can do at best, measured: the yardstick that a profile is read against.
 #pragma once
 
+#include "tensor/dtype.h"
+
 namespace nibble {
 
 struct MachineRates {
@@ -16,5 +18,7 @@ struct MachineRates {
 
 /// Takes some 0.5 s and 256 MiB, with as many threads as are set.
 MachineRates measure_machine();
+/// Half of that: products of that type alone, and no copying.
+MachineRates measure_machine(Dtype products);
 
 }  // namespace nibble

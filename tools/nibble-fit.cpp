@@ -24,8 +24,8 @@ struct Options {
   std::string optimizer = "adamw", recompute = "auto", compute = "bf16", bias = "none";
   WeightChoice weights;
   std::optional<std::string> gpu, plot;
-  Size memory_limit, least_memory, most_memory;
-  bool list_gpus = false;
+  Size memory_limit, host_memory, least_memory, most_memory;
+  bool list_gpus = false, graphs = true;
   int threads = 0;
   std::optional<int64_t> batch_size;
   int64_t context = 2048;
@@ -46,6 +46,8 @@ void declare(OptionTable& t, Options& o) {
   t.add("device", "NAME", o.device, "this machine's processor or GPU: cpu or cuda[:N]");
   t.add("gpu", "NAME", o.gpu, "a GPU of the catalogue: rtx4090, a100-80gb");
   t.add("memory-limit", "SIZE", o.memory_limit, "memory to be had; 0: what the machine has");
+  t.add("host-memory", "SIZE", o.host_memory, "memory of the host for what leaves a GPU")
+      .default_is("of this machine's, what may be pinned; else as much as the GPU has");
   t.add("gpus", "FILE", o.gpus, "more GPUs, a CSV of the catalogue's columns");
   t.flag("list-gpus", o.list_gpus, "write the catalogue and end");
   t.add("least-memory", "SIZE", o.least_memory, "list those with that much at least");
@@ -93,6 +95,7 @@ void declare(OptionTable& t, Options& o) {
   t.flag("offload-activations", q.train.offload,
          "what backward needs waits in the host's memory (CUDA)");
   t.add("compute", "TYPE", o.compute, "type of activations").choices({"bf16", "f32"});
+  t.negatable("graphs", o.graphs, "on CUDA, launch a micro-batch as one CUDA graph");
   t.group("Inference");
   t.add("context", "N", o.context, "positions of cache a sequence").range(1, 1 << 24);
 }
@@ -131,6 +134,13 @@ Question resolve(const Options& o, DescribedModel& model) {
   if (q.train.offload && q.train.device == DeviceKind::kCpu)
     throw UsageError(
         "--offload-activations: --device=cpu has them in the host's memory; leave it out");
+  q.open = {.recompute = o.recompute == "auto",
+            .offload = !q.train.offload,
+            .paged = !q.train.optimizer.paged,
+            .keep = o.weights.keep == "auto",
+            .stream = o.weights.stream == "auto",
+            .embedding = !o.weights.host_embedding};
+  q.train.graphs = q.infer.graphs = o.graphs;
   q.train.longest = q.train.row_length;
   q.train.batch_size = o.batch_size.value_or(4);
   q.infer.batch_size = o.batch_size.value_or(8);
@@ -146,8 +156,8 @@ Question resolve(const Options& o, DescribedModel& model) {
 
 Target target_of(const Options& o, const Question& q, const ToolContext& context) {
   std::vector<std::string> notes;
-  Target target =
-      find_target({o.gpu, o.gpus, o.device, o.memory_limit.bytes, q.train.compute}, notes);
+  Target target = find_target(
+      {o.gpu, o.gpus, o.device, o.memory_limit.bytes, o.host_memory.bytes, q.train.compute}, notes);
   for (const std::string& note : notes) context.warn(note);
   return target;
 }
@@ -180,14 +190,7 @@ Exit run(const Options& o, ToolContext& context) {
   const Model model = prepare(q, std::move(described.stored));
   if (q.training) {
     q.train.weights = placement_asked(o.weights, model, q.train.device);
-    q.train = choose_memory(model, q.train,
-                            {.recompute = o.recompute == "auto",
-                             .offload = !q.train.offload,
-                             .paged = !q.train.optimizer.paged,
-                             .keep = o.weights.keep == "auto",
-                             .stream = o.weights.stream == "auto",
-                             .embedding = !o.weights.host_embedding},
-                            target.limit, rates_or_typical(target.rates, q.train.device));
+    choose_memory(q, model, target.limits, target.rates);
   }
   const double tokens = o.data.empty() ? static_cast<double>(o.tokens.value)
                                        : static_cast<double>(q.train.data_tokens);

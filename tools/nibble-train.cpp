@@ -18,7 +18,7 @@ using namespace nibble;
 struct Options {
   TrainOptions train;
   std::string recompute = "auto", compute = "bf16", bias = "none", init = "default";
-  Size memory_limit;
+  Size memory_limit, host_memory;
   std::string resume;
 };
 
@@ -86,6 +86,8 @@ void declare(OptionTable& t, Options& o) {
   t.flag("offload-activations", r.offload_activations,
          "what backward needs waits in the host's memory (CUDA)");
   t.add("memory-limit", "SIZE", o.memory_limit, "plan within this, or refuse; 0: what is free");
+  t.add("host-memory", "SIZE", o.host_memory,
+        "CUDA: of the host's memory, for what leaves the device; 0: what may be pinned");
   t.add("keep-weights", "N", r.weights.keep,
         "layers whose weights are expanded once and kept so: auto, none, all or a number; auto: on "
         "CUDA what fits, on a CPU none")
@@ -135,6 +137,7 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
                                         : LoraBias::kNone;
   r.lora.init = o.init == "gaussian" ? LoraInit::kGaussian : LoraInit::kDefault;
   r.memory_limit = o.memory_limit.bytes;
+  r.host_memory = o.host_memory.bytes;
   if (!o.resume.empty()) r.resume = o.resume;
   Json given = Json::object();
   for (const auto& [name, value] : context.table->settings())
@@ -183,7 +186,7 @@ void run(const Options& options, ToolContext& context) {
                   memory_options(training.job())));
   for (const auto& [name, bytes] : training.plan().items)
     context.say(cat("  ", format_size(bytes), "  ", name));
-  for (const auto& [name, bytes] : training.plan().pinned)
+  for (const auto& [name, bytes] : training.plan().host)
     context.say(cat("  ", format_size(bytes), "  ", name, ", in the host's memory"));
   Progress progress(context);
   training.train({.say = [&](const std::string& text) { context.say(text); },

@@ -16,16 +16,21 @@ struct Remedy {
   double slower = 0.0;               // share of time lost, by fit/step_cost.h
 };
 
-/// Everything that fits into `limit`, cheapest first, less what costs more than something that
-/// needs less. Empty where nothing fits.
-std::vector<Remedy> remedies(const Model& model, const TrainJob& job, uint64_t limit,
-                             const Rates& rates);
+/// Everything that fits, cheapest first, less what costs more than something that needs less. Empty
+/// where nothing fits.
+std::vector<Remedy> remedies(const TrainingPlanner& planner, const TrainJob& job,
+                             const MemoryLimits& limits, const Rates& rates);
 
-/// The plan of least memory that these settings reach.
-uint64_t least_bytes(const Model& model, const TrainJob& job);
+/// The plan of least memory that these settings reach where the host has so much.
+uint64_t least_bytes(const TrainingPlanner& planner, const TrainJob& job, uint64_t host);
 
-/// "the plan needs 812 MiB, --memory-limit allows 512 MiB; give --recompute=layer (498 MiB)".
-std::string refusal(const Model& model, const TrainJob& job, const MemoryPlan& plan, uint64_t limit,
-                    bool limit_given, const Rates& rates);
+/// What limits were given, so that a refusal says whose they are.
+struct LimitsGiven {
+  bool device = false, host = false;
+};
+/// "the plan needs 812 MiB, --memory-limit allows 512 MiB; it fits with --recompute=layer
+/// (498 MiB)".
+std::string refusal(const TrainingPlanner& planner, const TrainJob& job, const MemoryLimits& limits,
+                    LimitsGiven given, const Rates& rates);
 
 }  // namespace nibble

@@ -6,6 +6,7 @@
 #include "fit/advice.h"
 #include "fit/cuda_plan.h"
 #include "fit/infer_cost.h"
+#include "fit/text.h"
 #include "fit/weight_bytes.h"
 
 namespace nibble {
@@ -72,7 +73,7 @@ class Ways {
   bool knobs(const Question& q, const std::string& before, std::vector<std::string> options,
              bool same) {
     const Model model = prepare(q);
-    const auto found = remedies(model, q.train, target_.limit, rates_);
+    const auto found = remedies(model, q.train, target_.limits, rates_);
     const double now = seconds_of(q, model, rates_);
     for (size_t i = 0; i < std::min<size_t>(found.size(), same ? 3 : 1); ++i) {
       Way way{.options = options, .before = before, .same_updates = same, .bytes = found[i].bytes};
@@ -89,7 +90,7 @@ class Ways {
                          std::vector<std::string> options) {
       const Model model = prepare(q);
       const uint64_t bytes = plan(q, model).total();
-      if (bytes > target_.limit) return false;
+      if (bytes > target_.limits.device) return false;
       const double per_token =
           seconds_of(q, model, rates_) / static_cast<double>(q.infer.batch_size);
       const double now = now_ / static_cast<double>(asked_.infer.batch_size);
@@ -131,10 +132,16 @@ Answer answer(const Question& q, const Model& model, const Target& target, const
   a.plan = plan(q, model);
   a.parameters = parameter_count(model.config);
   a.trainable = model.parameters.trainable();
-  a.fits = a.plan.total() <= target.limit;
+  a.fits = target.limits.hold(a.plan);
   const bool predicts = target.rates.matmul_flops > 0;
   if (!a.fits) a.ways = Ways(q, model, target, a.plan.total()).find();
-  if (q.train.device == DeviceKind::kCuda) a.assumptions = cuda_assumptions();
+  if (q.train.device == DeviceKind::kCuda) {
+    a.assumptions = cuda_assumptions();
+    if (!a.plan.host.empty())
+      a.assumptions.push_back(cat("the host has ",
+                                  binary_size(static_cast<double>(target.limits.host)),
+                                  " for what leaves the device: ", target.host));
+  }
   if (!predicts) return a;
   Prediction p{.seconds = seconds_of(q, model, target.rates)};
   const int64_t tokens = q.training ? q.train.tokens() * q.train.accumulate : q.infer.batch_size;
@@ -159,8 +166,11 @@ std::vector<ModelFit> fit_models(const Question& asked, const Target& target) {
     const auto quantization = q.config.quantization;
     q.config = known.config;
     q.config.quantization = quantization;
-    const uint64_t bytes = plan(q).total();
-    out.push_back({known.name, parameter_count(known.config), bytes, bytes <= target.limit});
+    const Model model = prepare(q);
+    if (q.training) choose_memory(q, model, target.limits, target.rates);
+    const MemoryPlan p = plan(q, model);
+    out.push_back({known.name, parameter_count(known.config), p.total(), target.limits.hold(p),
+                   q.training ? memory_options(q.train) : ""});
   }
   return out;
 }
@@ -170,11 +180,12 @@ Extras find_extras(const Question& q, const Target& target, const std::string& w
   if (!q.training && what.empty())  // how far the cache may grow
     for (const auto& [name, find] :
          {std::pair{"batch", Find::kBatch}, {"sequence", Find::kSequence}})
-      extras.largest.emplace_back(name, find_largest(q, find, target.limit));
+      extras.largest.emplace_back(name, find_largest(q, find, target.limits, target.rates));
   if (what == "model") extras.models = fit_models(q, target);
   for (const auto& [name, find] :
        {std::pair{"batch", Find::kBatch}, {"sequence", Find::kSequence}, {"rank", Find::kRank}})
-    if (what == name) extras.largest.emplace_back(name, find_largest(q, find, target.limit));
+    if (what == name)
+      extras.largest.emplace_back(name, find_largest(q, find, target.limits, target.rates));
   return extras;
 }
 

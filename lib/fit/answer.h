@@ -14,9 +14,10 @@ namespace nibble {
 /// What the plan should fit into.
 struct Target {
   std::string name;
-  uint64_t limit = 0;
+  MemoryLimits limits;
   Rates rates;  // none: nothing is predicted
   std::optional<Gpu> gpu;
+  std::string host;  // where the host's limit is from: "--host-memory"; "" beside a processor
 };
 
 /// A way to fit: what to change, in options of nibble-train or as a tool to run before.
@@ -60,12 +61,13 @@ struct ModelFit {
   int64_t parameters = 0;
   uint64_t bytes = 0;
   bool fits = false;
+  std::string memory;  // options of nibble-train that were chosen
 };
 std::vector<ModelFit> fit_models(const Question& question, const Target& target);
 
 /// What is shown beside the answer, where it was asked for.
 struct Extras {
-  std::vector<std::pair<std::string, int64_t>> largest;  // "batch" to value
+  std::vector<std::pair<std::string, Largest>> largest;  // "batch" to value
   std::vector<ModelFit> models;
 };
 /// `what` is batch, sequence, rank or model, or empty for nothing.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fit/choose.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "fit/weight_choice.h"
 #include "model/device_model.h"
 
@@ -16,9 +19,10 @@ std::string memory_options(const TrainJob& job) {
              w.host_embedding ? " --host-embedding" : "");
 }
 
-std::vector<TrainJob> memory_settings(const Model& model, const TrainJob& job, const Open& open,
-                                      uint64_t limit) {
+std::vector<TrainJob> memory_settings(const TrainingPlanner& planner, const TrainJob& job,
+                                      const Open& open, const MemoryLimits& limits) {
   constexpr bool kOffOn[] = {false, true};
+  const Model& model = planner.model();
   const bool cuda = job.device == DeviceKind::kCuda;
   std::vector<TrainJob> out = {job};
   // Every job so far, with each of the values.
@@ -41,27 +45,29 @@ std::vector<TrainJob> memory_settings(const Model& model, const TrainJob& job, c
   if (!cuda) return out;
   for (TrainJob& j : out) {
     if (open.stream && j.weights.kept_layers == 0)
-      j.weights.streamed_layers = layers_to_stream(model, j, limit);
+      j.weights.streamed_layers = layers_to_stream(planner, j, limits);
     if (open.keep && j.weights.streamed_layers == 0)
-      j.weights.kept_layers = layers_to_keep(model, j, limit);
+      j.weights.kept_layers = layers_to_keep(planner, j, limits);
   }
   return out;
 }
 
-TrainJob choose_memory(const Model& model, const TrainJob& job, const Open& open, uint64_t limit,
-                       const Rates& rates) {
-  const auto settings = memory_settings(model, job, open, limit);
+TrainJob choose_memory(const TrainingPlanner& planner, const TrainJob& job, const Open& open,
+                       const MemoryLimits& limits, const Rates& rates) {
+  const auto settings = memory_settings(planner, job, open, limits);
   const TrainJob *fastest = nullptr, *least = nullptr;
   double seconds = 0.0;
-  uint64_t bytes = 0;
+  std::pair<uint64_t, uint64_t> bytes;  // that the host lacks, and that the device needs
   for (const TrainJob& j : settings) {
-    const uint64_t needs = plan_training(model, j).total();
+    const MemoryPlan plan = planner.plan(j);
+    const uint64_t host = plan.host_total();
+    const std::pair needs(host - std::min(host, limits.host), plan.total());
     if (!least || needs < bytes) {
       least = &j;
       bytes = needs;
     }
-    if (needs > limit) continue;
-    const double takes = training_cost(model, j).seconds(rates, j.accumulate);
+    if (!limits.hold(plan)) continue;
+    const double takes = training_cost(planner.model(), j).seconds(rates, j.accumulate);
     if (fastest && takes >= seconds) continue;
     fastest = &j;
     seconds = takes;

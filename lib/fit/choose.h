@@ -20,13 +20,14 @@ struct Open {
 /// The settings as options of nibble-train: "--recompute=layer --offload-activations".
 std::string memory_options(const TrainJob& job);
 
-/// Every way to set what is open, with as few layers streamed, else as many kept, as `limit`
-/// allows.
-std::vector<TrainJob> memory_settings(const Model& model, const TrainJob& job, const Open& open,
-                                      uint64_t limit);
+/// Every way to set what is open, with as few layers streamed, else as many kept, as the limits
+/// allow.
+std::vector<TrainJob> memory_settings(const TrainingPlanner& planner, const TrainJob& job,
+                                      const Open& open, const MemoryLimits& limits);
 
-/// The fastest whose plan is at most `limit`, or where none is, the one that needs least.
-TrainJob choose_memory(const Model& model, const TrainJob& job, const Open& open, uint64_t limit,
-                       const Rates& rates);
+/// The fastest whose plan the limits hold, or where there is none, of those that the host has room
+/// for the one that needs least of the device.
+TrainJob choose_memory(const TrainingPlanner& planner, const TrainJob& job, const Open& open,
+                       const MemoryLimits& limits, const Rates& rates);
 
 }  // namespace nibble

@@ -35,7 +35,7 @@ BarPanel items_panel(const Target& target, const Answer& answer) {
     if (size < total / 1000.0) continue;
     panel.rows.push_back({name, {size}, binary_size(size)});
   }
-  panel.marks = {{target.name, static_cast<double>(target.limit)}};
+  panel.marks = {{target.name, static_cast<double>(target.limits.device)}};
   return panel;
 }
 
@@ -67,6 +67,8 @@ MatrixPanel fits_panel(const Question& asked, const Method& method,
     set_quantized(q.config, method.weights);
     q.train.row_length = q.train.longest = std::min(q.train.row_length, q.config.max_position);
     q.train.device = DeviceKind::kCuda;
+    q.train.weights = {};
+    q.train.offload = q.train.optimizer.paged = false;
     const auto bytes = totals(q);
     std::vector<Cell> cells;
     for (const Gpu* gpu : gpus) {
@@ -94,7 +96,7 @@ Figure draw_answer(const Question& q, const Target& target, const Answer& answer
   Figure figure{.title = q.name};
   figure.subtitle = cat(answer.fits ? "fits" : "does not fit", " into ", target.name, ": ",
                         binary_size(static_cast<double>(answer.plan.total())), " of ",
-                        binary_size(static_cast<double>(target.limit)));
+                        binary_size(static_cast<double>(target.limits.device)));
   figure.panels.push_back(items_panel(target, answer));
   if (!q.training) return figure;
   std::vector<const Gpu*> gpus;

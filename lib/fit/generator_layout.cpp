@@ -75,7 +75,7 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   plan.add("rotary table",
            static_cast<uint64_t>(s.context * model.config.head_dim) * sizeof(float));
   if (cuda)
-    add_cuda_items(plan);
+    add_cuda_items(plan, decode_graph_nodes(model.config, s));
   else
     plan.add("program and libraries", kProgramBytes);
   return plan;

@@ -15,6 +15,7 @@ struct GeneratorSizes {
   int64_t batch_size = 8;  // sequences that grow together
   int64_t context = 2048;  // positions of cache a sequence
   Dtype compute = Dtype::kBf16;
+  bool graphs = true;  // CUDA graphs
 };
 
 /// For every block, (B, P, K*D) keys and values.

@@ -5,7 +5,6 @@
 
 #include "base/checked.h"
 #include "fit/cuda_plan.h"
-#include "fit/state_pages.h"
 #include "fit/step_items.h"
 #include "fit/weight_bytes.h"
 #include "io/nbp_layout.h"
@@ -55,27 +54,31 @@ bool all_trained(const Model& model) {
                      [](const Projection* p) { return p->weight_parameter >= 0; });
 }
 
-}  // namespace
-
-namespace {
 uint64_t sum_of(const MemoryPlan::Items& items) {
   uint64_t sum = 0;
   for (const auto& [name, bytes] : items) sum += bytes;
   return sum;
 }
+
+uint64_t bytes_of(const MemoryPlan::Items& items, std::string_view item) {
+  for (const auto& [name, bytes] : items)
+    if (name == item) return bytes;
+  return 0;
+}
+
 }  // namespace
 
 uint64_t MemoryPlan::total() const {
   return sum_of(items);
 }
-uint64_t MemoryPlan::pinned_total() const {
-  return sum_of(pinned);
+uint64_t MemoryPlan::host_total() const {
+  return sum_of(host);
 }
-
 uint64_t MemoryPlan::of(std::string_view item) const {
-  for (const auto& [name, bytes] : items)
-    if (name == item) return bytes;
-  return 0;
+  return bytes_of(items, item);
+}
+uint64_t MemoryPlan::of_host(std::string_view item) const {
+  return bytes_of(host, item);
 }
 
 void MemoryPlan::add(Items& items, std::string_view item, uint64_t bytes) {
@@ -101,6 +104,7 @@ StepOptions TrainJob::step_options() const {
           .dropout = dropout,
           .neftune_alpha = neftune_alpha,
           .weights = weights,
+          .graphs = graphs,
           .offload = offload};
 }
 
@@ -127,49 +131,68 @@ uint64_t weight_bytes(const Model& model) {
   return sum;
 }
 
-MemoryPlan plan_training(const Model& model, const TrainJob& job) {
+TrainingPlanner::TrainingPlanner(const Model& model)
+    : model_(model),
+      weights_(model),
+      stored_(weight_bytes(model)),
+      all_trained_(all_trained(model)),
+      counts_(state_counts(model.parameters)) {}
+
+MemoryPlan TrainingPlanner::plan(const TrainJob& job) const {
   const bool cuda = job.device == DeviceKind::kCuda;
   const StepOptions step = job.step_options();
   MemoryPlan plan;
-  ParameterSet parameters = model.parameters;
   if (cuda) {
-    const WeightBytes weights = weight_bytes_of(model, job.weights);
+    const WeightBytes weights = weights_.of(job.weights);
     plan.add("weights (copied to the device)", weights.device);
-    plan.add_pinned("weights", weights.host);
-  } else if (!all_trained(model)) {
-    plan.add("weights (mapped)", weight_bytes(model) - unread_bytes(model, job));
+    plan.add_host("weights, pinned", weights.host);
+  } else if (!all_trained_) {
+    plan.add("weights (mapped)", stored_ - unread_bytes(model_, job));
   }
 
   // As ParameterSet::lay_out: values, gradients, and the copy that matmuls read.
-  const Device device{job.device, 0};
-  Arena values(device), all(device), optimizer(device), arena(device);
-  parameters.lay_out(values, job.compute, false);
-  parameters.lay_out(all, job.compute, true);
-  plan.add("trained parameters", values.peak());
-  plan.add("gradients", all.peak() - values.peak());
-  const bool paged = job.optimizer.paged && cuda;
-  take_optimizer_state(optimizer, job.optimizer, parameters);
-  if (paged) {
-    Arena slots(device);
-    take_page_slots(slots, job.optimizer,
-                    state_pages(parameters.segments(0.0f), job.optimizer.page_elements));
-    plan.add("optimizer pages", slots.peak());
-    plan.add_pinned("optimizer state", optimizer.peak());
-  } else {
-    plan.add("optimizer state", optimizer.peak());
-  }
+  const ParameterSet& parameters = model_.parameters;
+  const size_t values = parameters.bytes(job.compute, false);
+  plan.add("trained parameters", values);
+  plan.add("gradients", parameters.bytes(job.compute, true) - values);
+  if (cuda)
+    plan.add_host("trained parameters, for checkpoints", parameters.bytes(Dtype::kF32, false));
+  add_optimizer(plan, job);
 
-  const StepBuffers buffers = take_step_buffers(arena, model, step);
+  Arena arena({job.device, 0});
+  const StepBuffers buffers = take_step_buffers(arena, model_, step);
   add_step_items(plan, buffers, step, arena.peak());
-  plan.add_pinned("activations", Offload::host_bytes(buffers.offloaded, buffers.offload_bytes));
-  plan.add("rotary table", rope_bytes(model.config, step.longest));
+  plan.add_host("activations, pinned",
+                Offload::host_bytes(buffers.offloaded, buffers.offload_bytes));
+  plan.add("rotary table", rope_bytes(model_.config, step.longest));
   if (cuda) {
-    add_cuda_items(plan);
+    add_cuda_items(plan, step_graph_nodes(model_.config, step));
   } else {
     plan.add("data (shard mapped, batches)", job.data.mapped_bytes + host_data_bytes(job));
     plan.add("program and libraries", kProgramBytes);
   }
   return plan;
+}
+
+void TrainingPlanner::add_optimizer(MemoryPlan& plan, const TrainJob& job) const {
+  const Device device{job.device, 0};
+  Arena state(device), beside(device);
+  take_optimizer_state(state, job.optimizer, counts_);
+  take_clip_factors(beside);
+  if (job.optimizer.paged && device.on_cuda()) {
+    const int64_t elements = job.optimizer.page_elements;
+    auto [sizes, is_new] = page_sizes_.try_emplace(elements);
+    if (is_new) sizes->second = page_sizes(state_pages(model_.parameters.segments(0.0f), elements));
+    take_page_slots(beside, job.optimizer, sizes->second);
+    plan.add("optimizer pages", beside.peak());
+    plan.add_host("optimizer state, pinned", state.peak());
+  } else {
+    plan.add("optimizer state", state.peak() + beside.peak());
+  }
+}
+
+MemoryPlan plan_training(const Model& model, const TrainJob& job) {
+  return TrainingPlanner(model).plan(job);
 }
 
 }  // namespace nibble

@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "fit/optimizer_state.h"
+#include "fit/state_pages.h"
 #include "io/nbp.h"
+#include "model/device_model.h"
 #include "model/step.h"
 
 namespace nibble {
@@ -21,19 +23,32 @@ namespace nibble {
 /// Where memory goes, in bytes.
 struct MemoryPlan {
   using Items = std::vector<std::pair<std::string, uint64_t>>;
-  Items items;   // of the device that computes
-  Items pinned;  // of the host, for a device to copy from and to: no part of the total
+  Items items;  // of the device that computes
+  Items host;   // of the host beside a device: no part of the total
 
   uint64_t total() const;
-  uint64_t pinned_total() const;
+  uint64_t host_total() const;
   uint64_t of(std::string_view item) const;
+  uint64_t of_host(std::string_view item) const;
   /// Adds to the item of that name; nothing where bytes is 0.
   void add(std::string_view item, uint64_t bytes) { add(items, item, bytes); }
-  void add_pinned(std::string_view item, uint64_t bytes) { add(pinned, item, bytes); }
+  void add_host(std::string_view item, uint64_t bytes) { add(host, item, bytes); }
 
  private:
   static void add(Items& items, std::string_view item, uint64_t bytes);
 };
+
+/// What a plan may take of the device that computes, and of the host beside it.
+struct MemoryLimits {
+  uint64_t device = 0;
+  uint64_t host = std::numeric_limits<uint64_t>::max();
+  bool hold(const MemoryPlan& plan) const {
+    return plan.total() <= device && plan.host_total() <= host;
+  }
+};
+/// Of the host's memory that is free, what may be pinned: programs and the page cache need the
+/// rest.
+inline constexpr double kPinnableShare = 0.8;
 
 /// What training keeps of its data: the shard's bytes are mapped, frames and batches unpacked.
 struct DataPlan {
@@ -52,6 +67,7 @@ struct TrainJob {
   Recompute recompute = Recompute::kNone;
   WeightPlacement weights;
   bool offload = false;  // activations to the host's memory (CUDA)
+  bool graphs = true;    // CUDA graphs
   float dropout = 0.0f, neftune_alpha = 0.0f;
   OptimizerOptions optimizer;
   DataPlan data;
@@ -65,7 +81,24 @@ struct TrainJob {
 /// Makes room in the job for rows of this shard.
 void add_shard(TrainJob& job, const ShardReader& shard);
 
-/// `model` has its parameters declared; its weights need not be in memory (shape_model).
+/// Plans jobs of one model, which must stay where it is: what is the same in all plans is counted
+/// once. The model has its parameters declared; its weights need not be in memory (shape_model).
+class TrainingPlanner {
+ public:
+  TrainingPlanner(const Model& model);  // NOLINT: a model will do wherever plans are made
+  MemoryPlan plan(const TrainJob& job) const;
+  const Model& model() const { return model_; }
+
+ private:
+  void add_optimizer(MemoryPlan& plan, const TrainJob& job) const;
+
+  const Model& model_;
+  WeightTally weights_;
+  uint64_t stored_ = 0;  // bytes of all weights
+  bool all_trained_ = false;
+  StateCounts counts_;
+  mutable std::map<int64_t, PageSizes> page_sizes_;  // by elements of a page, those asked for
+};
 MemoryPlan plan_training(const Model& model, const TrainJob& job);
 
 /// Bytes of all weights as they are stored.

@@ -57,4 +57,9 @@ OptimizerState take_optimizer_state(Arena& arena, const OptimizerOptions& option
   return state;
 }
 
+ClipFactors take_clip_factors(Arena& arena) {
+  const Tensor both = arena.take(Dtype::kF32, {2});
+  return {rows(both, 0, 1), rows(both, 1, 1)};
+}
+
 }  // namespace nibble

@@ -52,4 +52,10 @@ inline OptimizerState take_optimizer_state(Arena& arena, const OptimizerOptions&
   return take_optimizer_state(arena, options, state_counts(parameters));
 }
 
+/// Where an update finds how much its gradients are clipped, and leaves their norm: (1) f32 each.
+struct ClipFactors {
+  Tensor clip, norm;
+};
+ClipFactors take_clip_factors(Arena& arena);
+
 }  // namespace nibble

@@ -66,26 +66,42 @@ void set_quantized(ModelConfig& config, const std::string& type) {
   config.quantization = q;
 }
 
-int64_t find_largest(Question q, Find what, uint64_t limit) {
+void choose_memory(Question& q, const Model& model, const MemoryLimits& limits,
+                   const Rates& rates) {
+  // What is open has no value yet that the model could contradict.
+  if (q.open.keep) q.train.weights.kept_layers = 0;
+  if (q.open.stream) q.train.weights.streamed_layers = 0;
+  if (q.open.embedding) q.train.weights.host_embedding = false;
+  if (q.open.offload) q.train.offload = false;
+  if (q.open.paged) q.train.optimizer.paged = false;
+  q.train = choose_memory(model, q.train, q.open, limits, rates_or_typical(rates, q.train.device));
+}
+
+Largest find_largest(Question q, Find what, const MemoryLimits& limits, const Rates& rates) {
   const Model same = prepare(q);  // only a rank changes the model
-  const auto fits = [&](int64_t value) {
+  const auto at = [&](int64_t value) {
     set(q, what, value);
-    return (what == Find::kRank ? plan(q) : plan(q, same)).total() <= limit;
+    const std::optional<Model> other =
+        what == Find::kRank ? std::optional<Model>(prepare(q)) : std::nullopt;
+    const Model& model = other ? *other : same;
+    if (q.training) choose_memory(q, model, limits, rates);
+    return limits.hold(plan(q, model));
   };
   const int64_t end = most(q, what);
-  if (!fits(1)) return 0;
+  if (!at(1)) return {};
   int64_t good = 1, bad = end + 1;
   for (int64_t next = 2; next <= end && bad > end; next *= 2) {
-    if (fits(next))
+    if (at(next))
       good = next;
     else
       bad = next;
   }
   while (bad - good > 1) {
     const int64_t middle = good + (bad - good) / 2;
-    (fits(middle) ? good : bad) = middle;
+    (at(middle) ? good : bad) = middle;
   }
-  return good;
+  at(good);
+  return {good, q.training ? memory_options(q.train) : ""};
 }
 
 }  // namespace nibble

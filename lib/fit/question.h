@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "fit/choose.h"
 #include "fit/generator_layout.h"
 #include "model/lora.h"
 
@@ -20,6 +21,7 @@ struct Question {
   std::string method = "lora";  // lora, full
   LoraConfig lora;
   TrainJob train;
+  Open open;  // of the job's settings, those that choose_memory sets
   GeneratorSizes infer;
 };
 
@@ -45,8 +47,17 @@ void set_quantized(ModelConfig& config, const std::string& type);
 /// What --find can look for.
 enum class Find : uint8_t { kBatch, kSequence, kRank };
 
-/// The largest value with which the plan stays within `limit`; 0 where not even the least does. A
-/// sequence is at most the model's context.
-int64_t find_largest(Question question, Find what, uint64_t limit);
+/// Sets what is open of the training job: the fastest settings that fit, else those that need
+/// least.
+void choose_memory(Question& question, const Model& model, const MemoryLimits& limits,
+                   const Rates& rates);
+
+/// The largest value with which some setting of what is open fits, and that setting as options of
+/// nibble-train; 0 where not even the least does. A sequence is at most the model's context.
+struct Largest {
+  int64_t value = 0;
+  std::string memory;
+};
+Largest find_largest(Question question, Find what, const MemoryLimits& limits, const Rates& rates);
 
 }  // namespace nibble

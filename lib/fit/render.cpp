@@ -14,7 +14,7 @@ constexpr double kTrainedShare = 0.02;
 Json rules_json(const Question& q, const Target& target, const Answer& a) {
   const double p = q.parameters > 0 ? q.parameters : static_cast<double>(a.parameters);
   const double device =
-      target.gpu ? target.gpu->memory_gib * 1e9 : static_cast<double>(target.limit);
+      target.gpu ? target.gpu->memory_gib * 1e9 : static_cast<double>(target.limits.device);
   const double share = q.trained_share > 0                ? q.trained_share
                        : q.training && q.method == "lora" ? static_cast<double>(a.trainable) / p
                                                           : kTrainedShare;
@@ -64,13 +64,21 @@ Json cache_json(const Question& q, const Target& target, const Model& model) {
   for (const int64_t batch : {int64_t{1}, int64_t{8}, int64_t{64}})
     for (const int64_t context : contexts) {
       const GeneratorSizes sizes{batch, context, q.infer.compute};
-      rows.as_array().push_back(Json::object(
-          {{"batch", batch},
-           {"context", context},
-           {"bytes", cache_bytes(q.config, sizes)},
-           {"fits", plan_generation(model, sizes, q.train.device).total() <= target.limit}}));
+      rows.as_array().push_back(
+          Json::object({{"batch", batch},
+                        {"context", context},
+                        {"bytes", cache_bytes(q.config, sizes)},
+                        {"fits", plan_generation(model, sizes, q.train.device).total() <=
+                                     target.limits.device}}));
     }
   return rows;
+}
+
+Json items_json(const MemoryPlan::Items& items) {
+  Json out = Json::array();
+  for (const auto& [name, bytes] : items)
+    out.as_array().push_back(Json::object({{"name", name}, {"bytes", bytes}}));
+  return out;
 }
 
 Json ways_json(const std::vector<Way>& ways) {
@@ -134,31 +142,33 @@ Json gpus_json(const std::vector<Gpu>& gpus) {
 }
 
 Json answer_json(const Question& q, const Target& target, const Answer& a, const Extras& extras) {
-  Json items = Json::array();
-  for (const auto& [name, bytes] : a.plan.items)
-    items.as_array().push_back(Json::object({{"name", name}, {"bytes", bytes}}));
   Json out = Json::object({{"model", q.name},
                            {"parameters", a.parameters},
                            {"trainable", a.trainable},
                            {"asked", question_json(q)},
                            {"machine", target.name},
-                           {"limit", target.limit},
+                           {"limit", target.limits.device},
                            {"fits", a.fits},
                            {"total", a.plan.total()},
-                           {"plan", std::move(items)}});
-  if (!a.plan.pinned.empty()) {
-    Json pinned = Json::array();
-    for (const auto& [name, bytes] : a.plan.pinned)
-      pinned.as_array().push_back(Json::object({{"name", name}, {"bytes", bytes}}));
-    out.set("pinned", std::move(pinned));
+                           {"plan", items_json(a.plan.items)}});
+  if (!a.plan.host.empty()) {
+    out.set("host", items_json(a.plan.host));
+    out.set("host_total", a.plan.host_total());
+    out.set("host_limit", target.limits.host);
   }
   if (!a.fits) out.set("ways", ways_json(a.ways));
-  for (const auto& [name, value] : extras.largest) out.set("largest_" + name, value);
+  for (const auto& [name, largest] : extras.largest) {
+    out.set("largest_" + name, largest.value);
+    if (!largest.memory.empty()) out.set("largest_" + name + "_with", largest.memory);
+  }
   if (!extras.models.empty()) {
     Json models = Json::array();
     for (const ModelFit& m : extras.models)
-      models.as_array().push_back(Json::object(
-          {{"name", m.name}, {"parameters", m.parameters}, {"total", m.bytes}, {"fits", m.fits}}));
+      models.as_array().push_back(Json::object({{"name", m.name},
+                                                {"parameters", m.parameters},
+                                                {"total", m.bytes},
+                                                {"fits", m.fits},
+                                                {"memory", m.memory}}));
     out.set("models", std::move(models));
   }
   if (!q.training) out.set("cache", cache_json(q, target, prepare(q)));

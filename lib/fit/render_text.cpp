@@ -45,13 +45,17 @@ std::string plan_text(const Json& d) {
   for (const Json& item : d.at("plan").as_array())
     rows.push_back({item.at("name").as_string(), binary_size(number(item, "bytes"))});
   rows.push_back({"total", binary_size(number(d, "total"))});
-  if (const Json* pinned = d.find("pinned"))
-    for (const Json& item : pinned->as_array())
+  const Json* host = d.find("host");
+  if (host) {
+    for (const Json& item : host->as_array())
       rows.push_back({cat("in the host's memory: ", item.at("name").as_string()),
                       binary_size(number(item, "bytes"))});
+    rows.push_back({"in the host's memory: total", binary_size(number(d, "host_total"))});
+  }
   const bool fits = d.at("fits").as_bool();
   return cat("plan\n", table_text(rows), fits ? "fits" : "does not fit", " into ",
-             d.at("machine").as_string(), ": ", binary_size(number(d, "limit")), " to be had\n");
+             d.at("machine").as_string(), ": ", binary_size(number(d, "limit")), " to be had",
+             host ? cat(", and ", binary_size(number(d, "host_limit")), " of the host") : "", "\n");
 }
 
 std::string ways_text(const Json& d) {
@@ -75,10 +79,14 @@ std::string ways_text(const Json& d) {
 
 std::string found_text(const Json& d) {
   std::string out;
+  const auto with = [&](const char* what) {
+    const Json* memory = d.find(cat("largest_", what, "_with"));
+    return memory ? cat(", with ", memory->as_string()) : "";
+  };
   for (const char* what : {"batch", "sequence", "rank"})
     if (const Json* n = d.find(cat("largest_", what)))
       out += n->as_integer() > 0
-                 ? cat("largest ", what, " that fits, all else as asked: ", n->as_integer(), "\n")
+                 ? cat("largest ", what, " that fits: ", n->as_integer(), with(what), "\n")
                  : cat("no ", what, " fits\n");
   if (const Json* models = d.find("models")) {
     Rows rows;

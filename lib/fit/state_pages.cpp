@@ -67,15 +67,18 @@ OptimizerState front_of(const OptimizerState& slot, const StatePage& page) {
   return cut(slot, {}, page.size);
 }
 
-PageSlots take_page_slots(Arena& arena, const OptimizerOptions& options,
-                          std::span<const StatePage> pages) {
-  StateCounts most;
+PageSizes page_sizes(std::span<const StatePage> pages) {
+  PageSizes sizes{.pages = pages.size(), .most = {}};
   for (const StatePage& page : pages)
     for (const auto unit : {&StateCounts::elements, &StateCounts::blocks, &StateCounts::small})
-      most.*unit = std::max(most.*unit, page.size.*unit);
+      sizes.most.*unit = std::max(sizes.most.*unit, page.size.*unit);
+  return sizes;
+}
+
+PageSlots take_page_slots(Arena& arena, const OptimizerOptions& options, const PageSizes& sizes) {
   PageSlots slots;
-  for (size_t i = 0; i < std::min(kPageSlots, pages.size()); ++i)
-    slots[i] = take_optimizer_state(arena, options, most);
+  for (size_t i = 0; i < std::min(kPageSlots, sizes.pages); ++i)
+    slots[i] = take_optimizer_state(arena, options, sizes.most);
   return slots;
 }
 

@@ -25,8 +25,13 @@ OptimizerState front_of(const OptimizerState& slot, const StatePage& page);
 /// A page is updated while the next one comes in and the last one leaves.
 inline constexpr size_t kPageSlots = 3;
 using PageSlots = std::array<OptimizerState, kPageSlots>;
+/// What slots are taken by: how many pages there are, and the most that one of them has.
+struct PageSizes {
+  size_t pages = 0;
+  StateCounts most;
+};
+PageSizes page_sizes(std::span<const StatePage> pages);
 /// Takes as many slots as there are pages, three at most, each for the largest.
-PageSlots take_page_slots(Arena& arena, const OptimizerOptions& options,
-                          std::span<const StatePage> pages);
+PageSlots take_page_slots(Arena& arena, const OptimizerOptions& options, const PageSizes& sizes);
 
 }  // namespace nibble

@@ -95,6 +95,16 @@ double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
   return std::max(device, host);
 }
 
+StepLaunches step_launches(const ModelConfig& c, const StepOptions& o) {
+  constexpr double kLossChunkBytes = 32 << 20;
+  const double down = real(c.hidden_size) * real(c.intermediate_size), mlp = 3.0 * down;
+  const double all = real(c.hidden_size) * real(c.qkv_width() + c.heads * c.head_dim) + mlp;
+  const double again = made_again(o.recompute, c.layers, all, mlp, down) / all;
+  const double logits = real(o.labelled) * real(c.vocab_size) * dtype_bytes(Dtype::kBf16);
+  return {real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches),
+          kLossChunkLaunches * std::ceil(logits / kLossChunkBytes)};
+}
+
 StepCost training_cost(const Model& model, const TrainJob& job) {
   const ModelConfig& c = model.config;
   const StepOptions o = job.step_options();
@@ -130,10 +140,8 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
       made_again(o.recompute, c.layers, linear.weights, linear.mlp, linear.down) / linear.weights;
   cost.expand_bytes = (2.0 + again) * expanding;
   if (cuda) {
-    constexpr double kLossChunkBytes = 32 << 20;
-    cost.launches =
-        real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches) +
-        kLossChunkLaunches * std::ceil(n * real(c.vocab_size) * panel_bytes / kLossChunkBytes);
+    const StepLaunches launches = step_launches(c, o);
+    cost.launches = launches.blocks + launches.loss;
     cost.update_launches = kUpdateLaunches;
   }
   cost.recompute_flops = again * 2.0 * n * (linear.weights + linear.adapters) +

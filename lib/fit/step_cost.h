@@ -42,10 +42,16 @@ inline const Rates& rates_or_typical(const Rates& rates, DeviceKind device) {
 }
 
 /// Kernels of one block on a GPU, forward and backward, with 4-bit weights and adapters on all
-/// linear layers, and of one that decodes; of a chunk of the loss. As scripts/kernel-report counts
-/// them.
+/// linear layers, and of one that decodes; of choosing a token; of a chunk of the loss. As
+/// scripts/kernel-report counts them.
 inline constexpr double kForwardLaunches = 32.0, kBackwardLaunches = 48.0, kDecodeLaunches = 17.0,
-                        kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
+                        kChoiceLaunches = 8.0, kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
+
+/// Kernels of a micro-batch on a GPU.
+struct StepLaunches {
+  double blocks = 0.0, loss = 0.0;
+};
+StepLaunches step_launches(const ModelConfig& config, const StepOptions& options);
 
 struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out

@@ -11,8 +11,15 @@ struct TargetChoice {
   std::string catalogue;           // a file of more GPUs
   std::string device;              // cpu, cuda, cuda:N
   uint64_t limit = 0;              // in place of what there is
+  uint64_t host_limit = 0;         // likewise, of the host
   Dtype compute = Dtype::kBf16;
 };
+
+/// A device that its driver calls so: what the catalogue says of it, if it knows it.
+Target known_device(const std::vector<Gpu>& catalogue, const std::string& name, uint64_t bytes);
+
+/// What the host may pin for its own device: kPinnableShare of what is free.
+uint64_t pinnable_memory();
 
 /// `notes`: what is to be known beside. The processor is measured (kernels/machine_rates.h). Throws
 /// UsageError for a GPU that is not in the catalogue or no device, UnavailableError where this

@@ -19,6 +19,16 @@ int64_t layers_of(std::string_view option, std::string_view text, int64_t layers
   return n;
 }
 
+// The last number for which it is true, where it is so from `yes` up to some number below `no`.
+template <class Is>
+int64_t last_true(int64_t yes, int64_t no, const Is& is) {
+  while (no - yes > 1) {
+    const int64_t middle = yes + (no - yes) / 2;
+    (is(middle) ? yes : no) = middle;
+  }
+  return yes;
+}
+
 }  // namespace
 
 WeightPlacement placement_asked(const WeightChoice& choice, const Model& model, DeviceKind device) {
@@ -39,37 +49,31 @@ WeightPlacement placement_asked(const WeightChoice& choice, const Model& model, 
   return p;
 }
 
-int64_t layers_to_keep(const Model& model, TrainJob job, uint64_t limit) {
+int64_t layers_to_keep(const TrainingPlanner& planner, TrainJob job, const MemoryLimits& limits) {
   if (job.device != DeviceKind::kCuda) return 0;
   const auto fits = [&](int64_t kept) {
     job.weights.kept_layers = kept;
-    return plan_training(model, job).total() <= limit;
+    return planner.plan(job).total() <= limits.device;
   };
   // With all layers kept there is no panel: nearly all may need more than all.
-  const int64_t most = model.config.layers - job.weights.streamed_layers;
+  const int64_t most = planner.model().config.layers - job.weights.streamed_layers;
   if (fits(most)) return most;
-  int64_t good = 0, bad = most;
-  while (bad - good > 1) {
-    const int64_t middle = good + (bad - good) / 2;
-    (fits(middle) ? good : bad) = middle;
-  }
-  return good;
+  if (!fits(0)) return 0;
+  return last_true(0, most, fits);
 }
 
-int64_t layers_to_stream(const Model& model, TrainJob job, uint64_t limit) {
-  const auto needs = [&](int64_t streamed) {
+int64_t layers_to_stream(const TrainingPlanner& planner, TrainJob job, const MemoryLimits& limits) {
+  const auto plan = [&](int64_t streamed) {
     job.weights.streamed_layers = streamed;
-    return plan_training(model, job).total();
+    return planner.plan(job);
   };
-  const auto fits = [&](int64_t streamed) { return needs(streamed) <= limit; };
-  if (job.device != DeviceKind::kCuda || fits(0)) return 0;
-  int64_t bad = 0, good = model.config.layers;
-  if (!fits(good)) return needs(good) < needs(0) ? good : 0;
-  while (good - bad > 1) {
-    const int64_t middle = good - (good - bad) / 2;
-    (fits(middle) ? good : bad) = middle;
-  }
-  return good;
+  const auto too_much = [&](int64_t streamed) { return plan(streamed).total() > limits.device; };
+  if (job.device != DeviceKind::kCuda || !too_much(0)) return 0;
+  const int64_t all = planner.model().config.layers;
+  const auto room = [&](int64_t streamed) { return plan(streamed).host_total() <= limits.host; };
+  const int64_t most = room(all) ? all : last_true(0, all, room);
+  if (too_much(most)) return plan(most).total() < plan(0).total() ? most : 0;
+  return last_true(0, most, too_much) + 1;
 }
 
 }  // namespace nibble

@@ -22,10 +22,10 @@ WeightPlacement placement_asked(const WeightChoice& choice, const Model& model, 
 /// What "auto" keeps, all else being as the job says: on CUDA as many layers as fit into `limit`,
 /// so that their weights are expanded once and not in every pass. On a CPU none: expanding runs
 /// from the cache, reading what is kept from memory.
-int64_t layers_to_keep(const Model& model, TrainJob job, uint64_t limit);
+int64_t layers_to_keep(const TrainingPlanner& planner, TrainJob job, const MemoryLimits& limits);
 
-/// What "auto" streams, on CUDA: as few layers as make it fit into `limit`; where none do, as
-/// many as make it need least.
-int64_t layers_to_stream(const Model& model, TrainJob job, uint64_t limit);
+/// What "auto" streams, on CUDA: as few layers as make it fit into the device; where none do, as
+/// many as make it need least and as the host has room for.
+int64_t layers_to_stream(const TrainingPlanner& planner, TrainJob job, const MemoryLimits& limits);
 
 }  // namespace nibble

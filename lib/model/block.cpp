@@ -98,11 +98,14 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
     if (s.training)
       attention =
           std::max(attention, attention_backward_scratch(shape, n, s.longest, arena.device()));
+    size_t group_index = 0;
     for (const LinearGroup* g : b.groups()) {
       const int64_t rows_at_once = g == &b.gate_up || g == &b.down ? m : n;
       matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, rows_at_once, s.compute,
                                                       s.training, arena.device()));
-      lora = std::max(lora, g->lora_width(model.parameters));
+      int64_t& width = out.lora_widths[group_index++];
+      width = std::max(width, g->lora_width(model.parameters));
+      lora = std::max(lora, width);
       if (g->adapted()) dropped = std::max(dropped, rows_at_once * g->in_features());
     }
   }
@@ -141,16 +144,10 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   a.lse = arena.take(Dtype::kF32, {n, c.heads});
   a.gate_up = arena.take(s.compute, {m, 2 * c.intermediate_size});
   a.act = shared ? scratch.act : take(c.intermediate_size);
-  // Blocks may differ in what is adapted; buffers are for the widest.
-  int64_t widths[4] = {};
-  for (const Block& b : model.blocks) {
-    const auto groups = b.groups();
-    for (size_t i = 0; i < groups.size(); ++i)
-      widths[i] = std::max(widths[i], groups[i]->lora_width(model.parameters));
-  }
-  Tensor* xa[4] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
-  for (int i = 0; i < 4; ++i)
-    if (widths[i] > 0) *xa[i] = arena.take(s.compute, {i < 2 ? n : m, widths[i]});
+  Tensor* xa[Block::kGroups] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
+  for (size_t i = 0; i < Block::kGroups; ++i)
+    if (const int64_t width = scratch.lora_widths[i]; width > 0)
+      *xa[i] = arena.take(s.compute, {i < 2 ? n : m, width});
   return a;
 }
 

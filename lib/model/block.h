@@ -44,6 +44,8 @@ struct BlockScratch {
   WeightBuffers weights;
   LinearContext linear;
   int64_t mlp_rows = 0;  // tokens that the MLP is done for at a time
+  // Of each group's adapters: blocks may differ in what is adapted, buffers are for the widest.
+  std::array<int64_t, Block::kGroups> lora_widths{};
 };
 
 /// What backward does not find kept but makes again: the outputs of norms and of SwiGLU; or these

@@ -3,7 +3,7 @@
 
 #include <cstring>
 #include <map>
-#include <span>
+#include <type_traits>
 
 #include "base/checked.h"
 #include "base/profile.h"
@@ -15,36 +15,41 @@ constexpr size_t kAlignment = 256;
 
 enum class Where : bool { kDevice, kHost };
 
-// Goes over all weights twice: to count their bytes, and to place and copy them.
+template <class T>
+constexpr bool writable = !std::is_const_v<std::remove_reference_t<T>>;
+
+// Goes over all weights: of a model that may not be written it counts the bytes, of another it
+// places and copies them.
 class Mover {
  public:
   Mover() = default;
   Mover(std::byte* memory, std::byte* host, Device device, Stream stream)
       : device_memory_{memory}, host_memory_{host}, device_(device), stream_(stream) {}
 
-  void move(Model& model, const WeightPlacement& placement) {
+  void move(auto& model, const WeightPlacement& placement) {
     const bool leaves = placement.host_embedding && embedding_may_leave(model);
     table(model.embedding, leaves ? Where::kHost : Where::kDevice);
     const auto layers = static_cast<int64_t>(model.blocks.size());
     for (int64_t l = 0; l < layers; ++l) {
-      Block& b = model.blocks[static_cast<size_t>(l)];
-      for (Table* t : {&b.attention_norm, &b.mlp_norm, &b.q_norm, &b.k_norm})
+      auto& b = model.blocks[static_cast<size_t>(l)];
+      for (auto* t : {&b.attention_norm, &b.mlp_norm, &b.q_norm, &b.k_norm})
         table(*t, Where::kDevice);
       if (placement.streams(l, layers))
         stream(b);
       else
-        for (LinearGroup* g : b.groups()) group(*g, Where::kDevice);
+        for (auto* g : b.groups()) group(*g, Where::kDevice);
     }
     table(model.norm, Where::kDevice);
     weight(model.head, Where::kDevice);
-    biases({&model.head, 1});
+    bias(model.head);
   }
 
   // The layer's weights one after another on the host.
-  void stream(Block& b) {
+  void stream(auto& b) {
     const size_t begin = host_memory_.used;
-    for (LinearGroup* g : b.groups()) group(*g, Where::kHost);
-    b.streamed = {host_memory_.at(begin), host_memory_.used - begin};
+    for (auto* g : b.groups()) group(*g, Where::kHost);
+    if constexpr (writable<decltype(b)>)
+      b.streamed = {host_memory_.at(begin), host_memory_.used - begin};
   }
   WeightBytes bytes() const { return {device_memory_.used, host_memory_.used}; }
 
@@ -59,36 +64,40 @@ class Mover {
   };
 
   // Biases come after the weights, which are one matrix where they are dense.
-  void group(LinearGroup& g, Where where) {
-    for (Projection& p : g.parts) weight(p, where);
-    biases(g.parts);
+  void group(auto& g, Where where) {
+    for (auto& p : g.parts) weight(p, where);
+    for (auto& p : g.parts) bias(p);
   }
 
-  void table(Table& t, Where where) {
+  void table(auto& t, Where where) {
     if (t.parameter < 0) tensor(t.weight, where);
   }
-  void weight(Projection& p, Where where) {
+  void weight(auto& p, Where where) {
     if (p.weight_parameter >= 0) return;
     tensor(p.weight, where);
     if (p.quantized) matrix(*p.quantized, where);
   }
-  void biases(std::span<Projection> parts) {
-    for (Projection& p : parts)
-      if (p.bias_parameter < 0) tensor(p.bias, Where::kDevice);
+  void bias(auto& p) {
+    if (p.bias_parameter < 0) tensor(p.bias, Where::kDevice);
   }
 
-  void tensor(Tensor& t, Where where) {
+  void tensor(auto& t, Where where) {
     if (!t) return;
-    t.data = place(t.data, t.bytes(), where);
-    t.device = device_;
+    void* at = place(t.data, t.bytes(), where);
+    if constexpr (writable<decltype(t)>) {
+      t.data = at;
+      t.device = device_;
+    }
   }
 
-  void matrix(QuantizedMatrix& m, Where where) {
+  void matrix(auto& m, Where where) {
     const int64_t elements = m.out_features * m.in_features;
     const int64_t blocks = m.block > 0 ? ceil_div(elements, m.block) : 0;
-    const auto array = [&](auto*& p, int64_t count, Where to) {
+    const auto array = [&](auto& p, int64_t count, Where to) {
       using T = std::remove_reference_t<decltype(*p)>;
-      if (p) p = static_cast<T*>(place(p, static_cast<size_t>(count) * sizeof(T), to));
+      if (!p) return;
+      void* at = place(p, static_cast<size_t>(count) * sizeof(T), to);
+      if constexpr (writable<decltype(p)>) p = static_cast<T*>(at);
     };
     array(m.codes, m.type == QuantType::kInt8 ? elements : ceil_div<int64_t>(elements, 2), where);
     array(m.absmax, blocks, where);
@@ -132,17 +141,30 @@ bool embedding_may_leave(const Model& model) {
 }
 
 WeightBytes weight_bytes_of(const Model& model, const WeightPlacement& placement) {
-  Model counted = model;
   Mover mover;
-  mover.move(counted, placement);
+  mover.move(model, placement);
   return mover.bytes();
 }
 
 int64_t streamed_bytes(const Block& block) {
-  Block counted = block;
   Mover mover;
-  mover.stream(counted);
+  mover.stream(block);
   return static_cast<int64_t>(mover.bytes().host);
+}
+
+WeightTally::WeightTally(const Model& model)
+    : all_(weight_bytes_of(model).device),
+      embedding_(embedding_may_leave(model) ? weight_bytes_of(model, {.host_embedding = true}).host
+                                            : 0) {
+  for (const Block& b : model.blocks) layers_.push_back(static_cast<size_t>(streamed_bytes(b)));
+}
+
+WeightBytes WeightTally::of(const WeightPlacement& placement) const {
+  size_t host = placement.host_embedding ? embedding_ : 0;
+  const auto layers = static_cast<int64_t>(layers_.size());
+  for (int64_t l = 0; l < layers; ++l)
+    if (placement.streams(l, layers)) host += layers_[static_cast<size_t>(l)];
+  return {all_ - host, host};
 }
 
 Model copy_model(const Model& model, Device device, const WeightPlacement& placement,

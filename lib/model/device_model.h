@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model on a device: what the folder's model (weights.h) says, its weights copied there, or into
-// host memory that the device reads. The
-// host's model stays what files are read into and written from; its twin is what ops compute with.
+// host memory that the device reads. The host's model stays what files are read into and written
+// from; its twin is what ops compute with.
 #pragma once
 
 #include "model/weight_placement.h"
@@ -15,6 +15,17 @@ struct WeightBytes {
   size_t device = 0, host = 0;
 };
 WeightBytes weight_bytes_of(const Model& model, const WeightPlacement& placement = {});
+/// The same for any placement, the weights gone over once: every piece of them takes as much on the
+/// host as on the device.
+class WeightTally {
+ public:
+  explicit WeightTally(const Model& model);
+  WeightBytes of(const WeightPlacement& placement) const;
+
+ private:
+  size_t all_ = 0, embedding_ = 0;
+  std::vector<size_t> layers_;
+};
 /// Bytes of a layer's linear weights that are copied in together where it is streamed.
 int64_t streamed_bytes(const Block& block);
 

@@ -7,7 +7,7 @@
 namespace nibble {
 
 int ParameterSet::add(std::string name, std::vector<int64_t> shape, bool decays) {
-  CHECK(!values_ && (shape.size() == 1 || shape.size() == 2));
+  CHECK(!storage_.values && (shape.size() == 1 || shape.size() == 2));
   Parameter p{.name = std::move(name), .shape = std::move(shape), .decays = decays};
   p.begin = extent_;
   p.count = 1;
@@ -17,14 +17,26 @@ int ParameterSet::add(std::string name, std::vector<int64_t> shape, bool decays)
   return static_cast<int>(parameters_.size()) - 1;
 }
 
+ParameterSet::Storage ParameterSet::take(Arena& arena, Dtype compute, bool with_gradients) const {
+  Storage s;
+  s.values = arena.take(Dtype::kF32, {extent_});
+  if (with_gradients) s.gradients = arena.take(Dtype::kF32, {extent_});
+  s.compute = compute == Dtype::kF32 ? s.values : arena.take(compute, {extent_});
+  return s;
+}
+
+size_t ParameterSet::bytes(Dtype compute, bool with_gradients) const {
+  Arena measure;
+  take(measure, compute, with_gradients);
+  return measure.peak();
+}
+
 void ParameterSet::lay_out(Arena& arena, Dtype compute, bool with_gradients) {
-  values_ = arena.take(Dtype::kF32, {extent_});
-  if (with_gradients) gradients_ = arena.take(Dtype::kF32, {extent_});
-  compute_ = compute == Dtype::kF32 ? values_ : arena.take(compute, {extent_});
+  storage_ = take(arena, compute, with_gradients);
   // The gaps are never written again. Memory of the CPU is zero as it comes.
   if (!arena.measuring() && arena.device().on_cuda()) {
-    zero(values_);
-    if (gradients_) zero(gradients_);
+    zero(storage_.values);
+    if (with_gradients) zero(storage_.gradients);
   }
 }
 
@@ -48,11 +60,12 @@ Tensor ParameterSet::slice(const Tensor& flat, int index) const {
 }
 
 void ParameterSet::refresh() const {
-  if (compute_.dtype != Dtype::kF32 && extent_ > 0) cast({.out = compute_, .in = values_});
+  const auto& [values, gradients, compute] = storage_;
+  if (compute.dtype != Dtype::kF32 && extent_ > 0) cast({.out = compute, .in = values});
 }
 
 void ParameterSet::zero_gradients() const {
-  if (extent_ > 0) zero(gradients_);
+  if (extent_ > 0) zero(storage_.gradients);
 }
 
 std::vector<ParameterRange> ParameterSet::segments(float weight_decay) const {

@@ -26,6 +26,8 @@ class ParameterSet {
 
   /// Takes storage: values and, if wanted, gradients, and a copy in `compute` unless that is f32.
   void lay_out(Arena& arena, Dtype compute, bool with_gradients);
+  /// What that takes of an arena.
+  size_t bytes(Dtype compute, bool with_gradients) const;
   /// Likewise in an arena of just their size, which the caller keeps.
   Arena lay_out(Device device, Dtype compute, bool with_gradients);
 
@@ -36,12 +38,12 @@ class ParameterSet {
   /// Elements of the flat storage, gaps included.
   int64_t extent() const { return extent_; }
 
-  Tensor values() const { return values_; }        // (extent) f32
-  Tensor gradients() const { return gradients_; }  // (extent) f32
-  Tensor value(int index) const { return slice(values_, index); }
-  Tensor gradient(int index) const { return slice(gradients_, index); }
+  Tensor values() const { return storage_.values; }        // (extent) f32
+  Tensor gradients() const { return storage_.gradients; }  // (extent) f32
+  Tensor value(int index) const { return slice(storage_.values, index); }
+  Tensor gradient(int index) const { return slice(storage_.gradients, index); }
   /// What matmuls read: the value, in the compute type.
-  Tensor compute(int index) const { return slice(compute_, index); }
+  Tensor compute(int index) const { return slice(storage_.compute, index); }
   /// Refreshes the compute copies from the values. After loading and after every update.
   void refresh() const;
   void zero_gradients() const;
@@ -50,10 +52,14 @@ class ParameterSet {
   std::vector<ParameterRange> segments(float weight_decay) const;
 
  private:
+  struct Storage {
+    Tensor values, gradients, compute;
+  };
+  Storage take(Arena& arena, Dtype compute, bool with_gradients) const;
   Tensor slice(const Tensor& flat, int index) const;
   std::vector<Parameter> parameters_;
   int64_t extent_ = 0;
-  Tensor values_, gradients_, compute_;
+  Storage storage_;
 };
 
 }  // namespace nibble

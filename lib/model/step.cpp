@@ -124,7 +124,7 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
       options_(options),
       rope_(rope),
       buffers_(take_step_buffers(arena, model, options)),
-      graphs_(arena.device(), options.graphs),
+      graphs_(arena.device(), options.graphs, kStepGraphs),
       embedding_trained_(model.embedding.parameter >= 0) {
   weights_.emplace(model, buffers_.scratch.weights, options.compute);
   buffers_.scratch.linear.frozen = &*weights_;

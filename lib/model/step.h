@@ -41,6 +41,9 @@ struct StepOptions {
   int64_t mlp_rows = kMlpRows;  // decides bits where there are more tokens
 };
 
+/// CUDA graphs held at a time: packed rows give few shapes of batches.
+inline constexpr int64_t kStepGraphs = 4;
+
 /// What backward makes again of each block under these options.
 Remade remade(const StepOptions& options);
 

@@ -8,15 +8,9 @@
 #include "tensor/memory.h"
 
 namespace nibble {
-namespace {
-
-// A graph of a model's step takes a megabyte or so of the driver's memory.
-constexpr size_t kMostGraphs = 32;
-
-}  // namespace
-
 Graphs& Graphs::operator=(Graphs&& other) noexcept {
   std::swap(on_, other.on_);
+  std::swap(most_, other.most_);
   std::swap(entries_, other.entries_);
   return *this;
 }
@@ -35,7 +29,7 @@ Graphs::Entry& Graphs::find(const Key& key) {
   auto at =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
   if (at == entries_.end()) {
-    if (entries_.size() == kMostGraphs) {
+    if (entries_.size() == static_cast<size_t>(most_)) {
       if (entries_.front().graph) {
         synchronize();  // it may be running
         cuda::destroy_graph(entries_.front().graph);

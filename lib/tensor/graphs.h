@@ -13,14 +13,18 @@
 
 namespace nibble {
 
+/// A graph of a model's step takes megabytes of the driver's memory.
+inline constexpr int64_t kMostGraphs = 32;
+
 class Graphs {
  public:
   /// All that a run of the work depends on beside the contents of device memory.
   using Key = std::array<int64_t, 5>;
 
   Graphs() = default;
-  /// For work of the stream that is current when run() is called.
-  explicit Graphs(Device device, bool wanted = true) : on_(device.on_cuda() && wanted) {}
+  /// For work of the stream that is current when run() is called. At most `most` graphs are held.
+  explicit Graphs(Device device, bool wanted = true, int64_t most = kMostGraphs)
+      : on_(device.on_cuda() && wanted), most_(most) {}
   Graphs(Graphs&& other) noexcept { *this = std::move(other); }
   Graphs& operator=(Graphs&& other) noexcept;
   ~Graphs();
@@ -65,6 +69,7 @@ class Graphs {
   Entry& find(const Key& key);
 
   bool on_ = false;
+  int64_t most_ = kMostGraphs;
   std::vector<Entry> entries_;  // the last used at the end
 };
 

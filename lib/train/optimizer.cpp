@@ -25,12 +25,8 @@ Optimizer::Optimizer(const OptimizerOptions& options, const ParameterSet& parame
     pager_ = std::make_unique<StatePager>(options, parameters, arena);
   else
     state_ = take_optimizer_state(arena, options, parameters);
-  if (arena.measuring()) return;
-  reset();
-  clip_memory_ = DeviceMemory(2 * sizeof(float), arena.device());
-  const Tensor both = make_tensor(clip_memory_.data(), Dtype::kF32, {2}, arena.device());
-  clip_ = rows(both, 0, 1);
-  norm_ = rows(both, 1, 1);
+  clip_factors_ = take_clip_factors(arena);
+  if (!arena.measuring()) reset();
 }
 
 void Optimizer::reset() {
@@ -54,7 +50,7 @@ void Optimizer::update(const Part& p, const Factors& f) const {
                     .beta1 = options_.beta1,
                     .beta2 = options_.beta2,
                     .epsilon = options_.epsilon,
-                    .clip = clip_,
+                    .clip = clip_factors_.clip,
                     .step = f.step});
     case Kind::kAdamW8bit:
       return adamw8bit({.values = p.values,
@@ -70,7 +66,7 @@ void Optimizer::update(const Part& p, const Factors& f) const {
                         .beta1 = options_.beta1,
                         .beta2 = options_.beta2,
                         .epsilon = options_.epsilon,
-                        .clip = clip_,
+                        .clip = clip_factors_.clip,
                         .step = f.step});
     case Kind::kSgd:
       return sgd({.values = p.values,
@@ -79,14 +75,14 @@ void Optimizer::update(const Part& p, const Factors& f) const {
                   .segments = p.segments,
                   .learning_rate = f.learning_rate,
                   .beta = options_.momentum,
-                  .clip = clip_,
+                  .clip = clip_factors_.clip,
                   .step = f.step});
   }
 }
 
 double Optimizer::gradient_norm() const {
   float norm = 0.0f;
-  copy(view(&norm, {1}), norm_);
+  copy(view(&norm, {1}), clip_factors_.norm);
   synchronize();
   return static_cast<double>(norm);
 }
@@ -94,7 +90,8 @@ double Optimizer::gradient_norm() const {
 void Optimizer::update(int64_t step, double learning_rate, double max_norm) {
   const Factors factors = {step, learning_rate};
   const Tensor values = parameters_.values(), gradients = parameters_.gradients();
-  l2_norm({.in = gradients, .norm = norm_, .clip = clip_, .limit = max_norm});
+  l2_norm(
+      {.in = gradients, .norm = clip_factors_.norm, .clip = clip_factors_.clip, .limit = max_norm});
   if (pager_) {
     const auto body = [&](const StatePage& page, const OptimizerState& state) {
       const auto part = [&](const Tensor& t) {

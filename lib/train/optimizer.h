@@ -51,8 +51,7 @@ class Optimizer {
   const ParameterSet& parameters_;
   std::vector<ParameterRange> segments_;
   OptimizerState state_;
-  DeviceMemory clip_memory_;
-  Tensor clip_, norm_;  // (1) f32
+  ClipFactors clip_factors_;
   std::unique_ptr<StatePager> pager_;
 };
 

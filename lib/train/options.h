@@ -42,6 +42,7 @@ struct TrainOptions {
   std::optional<Recompute> recompute;  // absent: the cheapest that fits
   bool offload_activations = false;    // to the host's memory (CUDA)
   uint64_t memory_limit = 0;           // bytes; 0: what is free
+  uint64_t host_memory = 0;            // bytes beside a device; 0: what may be pinned
   WeightChoice weights;
   Dtype compute = Dtype::kBf16;
   bool graphs = true;  // CUDA graphs

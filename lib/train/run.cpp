@@ -10,6 +10,7 @@
 #include "fit/advice.h"
 #include "fit/catalogue.h"
 #include "fit/choose.h"
+#include "fit/target.h"
 #include "io/memory.h"
 #include "model/adapter.h"
 #include "model/add_tokens.h"
@@ -50,23 +51,17 @@ void check_targets(const Model& model, const std::vector<std::string>& targets) 
   }
 }
 
-// What there is to plan in, and what of it is free.
+// What there is to plan in, what of it is free, and how fast it is where that is known.
 struct Room {
-  uint64_t all, free;
+  MemoryLimits all, free;
+  Rates rates;
 };
 Room room_of(Device device) {
-  if (!device.on_cuda()) return {memory_total(), memory_available()};
+  if (!device.on_cuda()) return {{memory_total()}, {memory_available()}, {}};
   const cuda::DeviceFacts facts = cuda::device_facts(device.index);
-  return {facts.memory, facts.free};
-}
-
-// What the catalogue says of the device, if it knows it.
-Rates known_rates(Device device) {
-  if (!device.on_cuda()) return {};
-  const cuda::DeviceFacts facts = cuda::device_facts(device.index);
-  const auto catalogue = gpu_catalogue("");
-  const Gpu* known = match_device(catalogue, facts.name, facts.memory);
-  return known ? known->rates() : Rates{};
+  return {{facts.memory, memory_total()},
+          {facts.free, pinnable_memory()},
+          known_device(gpu_catalogue(""), facts.name, facts.memory).rates};
 }
 
 }  // namespace
@@ -124,6 +119,7 @@ TrainJob TrainingRun::State::job() const {
                .recompute = o.recompute.value_or(Recompute::kNone),
                .weights = placement_asked(o.weights, model, o.device.kind),
                .offload = o.offload_activations,
+               .graphs = o.graphs,
                .dropout = o.method == "full" ? 0.0f : static_cast<float>(o.lora.dropout),
                .neftune_alpha = static_cast<float>(o.neftune_alpha),
                .optimizer = {.weight_decay = o.weight_decay,
@@ -143,22 +139,24 @@ void TrainingRun::State::lay_out() {
   // Where no limit is given, what is free decides how much is made again, and all there is, what
   // cannot run at all.
   const Room room = room_of(options.device);
-  const uint64_t limit = options.memory_limit > 0 ? options.memory_limit : room.all;
-  const bool limited = options.memory_limit > 0;
-  const Rates rates = rates_or_typical(known_rates(options.device), options.device.kind);
-  wanted = choose_memory(model, wanted,
+  const LimitsGiven given{options.memory_limit > 0, options.host_memory > 0};
+  MemoryLimits limits = room.all, wished = room.free;
+  if (given.device) limits.device = wished.device = options.memory_limit;
+  if (given.host) limits.host = wished.host = options.host_memory;
+  const Rates rates = rates_or_typical(room.rates, options.device.kind);
+  const TrainingPlanner planner(model);
+  wanted = choose_memory(planner, wanted,
                          {.recompute = !options.recompute,
                           .offload = !options.offload_activations,
                           .paged = !wanted.optimizer.paged,
                           .keep = options.weights.keep == "auto",
                           .stream = options.weights.stream == "auto",
                           .embedding = !options.weights.host_embedding},
-                         limited ? options.memory_limit : room.free, rates);
-  plan = plan_training(model, wanted);
-  if (plan.total() > limit) throw MemoryError(refusal(model, wanted, plan, limit, limited, rates));
+                         wished, rates);
+  plan = planner.plan(wanted);
+  if (!limits.hold(plan)) throw MemoryError(refusal(planner, wanted, limits, given, rates));
   placed = wanted;
   step_options = wanted.step_options();
-  step_options.graphs = options.graphs;
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
 
   if (options.device.on_cuda()) {

@@ -91,10 +91,10 @@ Json TrainingRun::State::run_record() const {
     run.set("device", facts.name);
     run.set("device_bytes", facts.memory - facts.free);
   }
-  if (!plan.pinned.empty()) {
-    Json pinned = Json::object();
-    for (const auto& [name, bytes] : plan.pinned) pinned.set(name, bytes);
-    run.set("plan_pinned", std::move(pinned));
+  if (!plan.host.empty()) {
+    Json host = Json::object();
+    for (const auto& [name, bytes] : plan.host) host.set(name, bytes);
+    run.set("plan_host", std::move(host));
   }
   return Json::object({{"step", 0}, {"run", std::move(run)}});
 }

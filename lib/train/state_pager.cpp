@@ -16,7 +16,7 @@ StatePager::StatePager(const OptimizerOptions& options, const ParameterSet& para
                        Arena& arena)
     : pages_(state_pages(parameters.segments(static_cast<float>(options.weight_decay)),
                          options.page_elements)),
-      slots_(take_page_slots(arena, options, pages_)) {
+      slots_(take_page_slots(arena, options, page_sizes(pages_))) {
   if (arena.measuring()) return;
   const Device device = arena.device();
   host_ = make_pinned_arena(

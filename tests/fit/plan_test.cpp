@@ -7,6 +7,7 @@
 #include "fit/advice.h"
 #include "fit/answer.h"
 #include "fit/choose.h"
+#include "fit/cuda_plan.h"
 #include "fit/weight_bytes.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
@@ -96,6 +97,7 @@ TEST(MemoryPlan, IsWhatArenasTake) {
   Arena parameters, optimizer, step;
   model.parameters.lay_out(parameters, q.train.compute, true);
   take_optimizer_state(optimizer, q.train.optimizer, model.parameters);
+  take_clip_factors(optimizer);
   take_step_buffers(step, model, q.train.step_options());
   const MemoryPlan p = plan(q);
   EXPECT_EQ(p.of("trained parameters") + p.of("gradients"), parameters.peak());
@@ -165,62 +167,156 @@ TEST(MemoryPlan, RecomputeAndEightBitsSave) {
   EXPECT_LT(3 * plan(q).of("optimizer state"), adam);
 }
 
+TEST(MemoryPlan, KeepsGraphsOnADevice) {
+  Question q = tiny_question("llama");  // 3 layers
+  const char* const item = "CUDA graphs (assumed)";
+  EXPECT_EQ(plan(q).of(item), 0u);
+  q.train.device = DeviceKind::kCuda;
+  // Forward, backward and one chunk of the loss.
+  const double kernels = 3 * (kForwardLaunches + kBackwardLaunches) + kLossChunkLaunches;
+  EXPECT_EQ(plan(q).of(item), static_cast<uint64_t>(kStepGraphs * kernels) * kGraphNodeBytes);
+  q.train.graphs = false;
+  EXPECT_EQ(plan(q).of(item), 0u);
+  // Of one or two sequences, and caches of up to 256, 512 and 600 positions.
+  q.training = false;
+  q.config.max_position = q.infer.context = 600;
+  const double decoding = 3 * kDecodeLaunches + kChoiceLaunches;
+  EXPECT_EQ(plan(q).of(item), static_cast<uint64_t>(2 * 3 * decoding) * kGraphNodeBytes);
+  q.infer.graphs = false;
+  EXPECT_EQ(plan(q).of(item), 0u);
+}
+
+TEST(MemoryPlan, NamesWhatTheHostHolds) {
+  Question q = tiny_question("llama");
+  EXPECT_TRUE(plan(q).host.empty());
+  q.train.device = DeviceKind::kCuda;
+  const Model model = prepare(q);
+  const auto trained = static_cast<uint64_t>(model.parameters.extent());
+  EXPECT_EQ(plan(q, model).host_total(), 4 * trained);
+  q.train.offload = q.train.optimizer.paged = q.train.weights.host_embedding = true;
+  q.train.weights.streamed_layers = 3;
+  const MemoryPlan p = plan(q, model);
+  EXPECT_EQ(p.of_host("weights, pinned"), weight_bytes_of(model, q.train.weights).host);
+  EXPECT_EQ(p.of_host("optimizer state, pinned"), 8 * trained);
+  EXPECT_GT(p.of_host("activations, pinned"), 0u);
+  uint64_t sum = 0;
+  for (const auto& [name, bytes] : p.host) sum += bytes;
+  EXPECT_EQ(p.host_total(), sum);
+  EXPECT_TRUE((MemoryLimits{p.total(), sum}.hold(p)));
+  EXPECT_FALSE((MemoryLimits{p.total() - 1, sum}.hold(p)));
+  EXPECT_FALSE((MemoryLimits{p.total(), sum - 1}.hold(p)));
+}
+
 TEST(ChooseMemory, IsTheFastestThatFits) {
   Rng rng(8);
   for (int i = 0; i < 30; ++i) {
     Question q = random_question(rng);
     q.training = true;
     const Model model = prepare(q);
+    const TrainingPlanner planner(model);
     const Rates& rates = rates_or_typical({}, q.train.device);
-    const auto all = memory_settings(model, q.train, {}, 0);
-    uint64_t least = UINT64_MAX, most = 0;
+    const auto all = memory_settings(planner, q.train, {}, {0});
+    uint64_t least = UINT64_MAX, most = 0, pinned = 0;
     for (const TrainJob& job : all) {
-      least = std::min(least, plan_training(model, job).total());
-      most = std::max(most, plan_training(model, job).total());
+      const MemoryPlan p = planner.plan(job);
+      least = std::min(least, p.total());
+      most = std::max(most, p.total());
+      pinned = std::max(pinned, p.host_total());
     }
-    for (const uint64_t limit : {least, (least + most) / 2, most, UINT64_MAX}) {
-      const TrainJob chosen = choose_memory(model, q.train, {}, limit, rates);
-      const double seconds = training_cost(model, chosen).seconds(rates, 1);
-      EXPECT_LE(plan_training(model, chosen).total(), limit);
-      for (const TrainJob& job : all)
-        if (plan_training(model, job).total() <= limit) {
-          EXPECT_GE(training_cost(model, job).seconds(rates, 1), seconds) << memory_options(job);
+    for (const uint64_t limit : {least, (least + most) / 2, most, UINT64_MAX})
+      for (const uint64_t host : {UINT64_MAX, pinned, pinned / 2, pinned / 10}) {
+        const MemoryLimits limits{limit, host};
+        const TrainJob chosen = choose_memory(planner, q.train, {}, limits, rates);
+        const double seconds = training_cost(model, chosen).seconds(rates, 1);
+        const bool fits = limits.hold(planner.plan(chosen));
+        if (host >= pinned) {
+          EXPECT_TRUE(fits);
         }
-    }
-    const TrainJob none = choose_memory(model, q.train, {}, least - 1, rates);
-    EXPECT_EQ(plan_training(model, none).total(), least);
-    const TrainJob free = choose_memory(model, q.train, {}, UINT64_MAX, rates);
+        for (const TrainJob& job : all)
+          if (limits.hold(planner.plan(job))) {
+            EXPECT_TRUE(fits) << memory_options(job);
+            EXPECT_GE(training_cost(model, job).seconds(rates, 1), seconds) << memory_options(job);
+          }
+      }
+    const TrainJob none = choose_memory(planner, q.train, {}, {least - 1}, rates);
+    EXPECT_EQ(planner.plan(none).total(), least);
+    const TrainJob free = choose_memory(planner, q.train, {}, {UINT64_MAX}, rates);
     EXPECT_TRUE(free.recompute == Recompute::kNone && !free.offload && !free.optimizer.paged);
     EXPECT_TRUE(free.weights.streamed_layers == 0 && !free.weights.host_embedding);
+    // Where the host has nothing to spare, nothing leaves the device.
+    const uint64_t spare = planner.plan(free).host_total();
+    const TrainJob alone = choose_memory(planner, q.train, {}, {least - 1, spare}, rates);
+    EXPECT_LE(planner.plan(alone).host_total(), spare);
+    EXPECT_TRUE(!alone.offload && !alone.optimizer.paged && alone.weights.streamed_layers == 0);
     // What is given stays.
     q.train.recompute = Recompute::kSqrt;
-    const TrainJob given = choose_memory(model, q.train, {.recompute = false}, least, rates);
+    const TrainJob given = choose_memory(planner, q.train, {.recompute = false}, {least}, rates);
     EXPECT_EQ(given.recompute, Recompute::kSqrt);
   }
 }
 
+TEST(ChooseMemory, OfAQuestionTakesNothingOverFromAnotherModel) {
+  Question q = tiny_question("llama");
+  q.train.device = DeviceKind::kCuda;
+  q.train.weights = {.streamed_layers = 3, .host_embedding = true};
+  q.train.offload = q.train.optimizer.paged = true;
+  choose_memory(q, prepare(q), {UINT64_MAX}, {});
+  EXPECT_EQ(q.train.weights.streamed_layers, 0);
+  EXPECT_FALSE(q.train.offload || q.train.optimizer.paged || q.train.weights.host_embedding);
+  q.train.offload = true;
+  q.open.offload = false;  // so it is asked
+  choose_memory(q, prepare(q), {UINT64_MAX}, {});
+  EXPECT_TRUE(q.train.offload);
+}
+
 TEST(Remedies, FitAndAreTheSameUpdates) {
+  constexpr uint64_t kNoEnd = UINT64_MAX;
   Rng rng(4);
   for (int i = 0; i < 20; ++i) {
     Question q = random_question(rng);
     q.training = true;
     q.train.recompute = Recompute::kNone;
     const Model model = prepare(q);
-    const uint64_t limit = (plan(q, model).total() + 2 * least_bytes(model, q.train)) / 3;
-    double before = -1.0;
-    uint64_t bytes = UINT64_MAX;
-    for (const Remedy& r : remedies(model, q.train, limit, kTypicalRates)) {
-      EXPECT_LE(r.bytes, limit);
-      EXPECT_EQ(plan_training(model, r.job).total(), r.bytes);
-      EXPECT_EQ(r.job.batch_size * r.job.accumulate, q.train.batch_size * q.train.accumulate);
-      EXPECT_GE(r.slower, before - 0.05);  // an option less is worth 0.01 of time
-      EXPECT_LT(r.bytes, bytes);
-      before = r.slower;
-      bytes = r.bytes;
+    const TrainingPlanner planner(model);
+    const uint64_t least = least_bytes(planner, q.train, kNoEnd);
+    const uint64_t limit = (plan(q, model).total() + 2 * least) / 3;
+    for (const uint64_t host : {kNoEnd, plan(q, model).host_total()}) {
+      const MemoryLimits limits{limit, host};
+      double before = -1.0;
+      uint64_t bytes = UINT64_MAX;
+      for (const Remedy& r : remedies(planner, q.train, limits, kTypicalRates)) {
+        const MemoryPlan p = planner.plan(r.job);
+        EXPECT_TRUE(limits.hold(p));
+        EXPECT_EQ(p.total(), r.bytes);
+        EXPECT_EQ(r.job.batch_size * r.job.accumulate, q.train.batch_size * q.train.accumulate);
+        EXPECT_GE(r.slower, before - 0.05);  // an option less is worth 0.01 of time
+        EXPECT_LT(r.bytes, bytes);
+        before = r.slower;
+        bytes = r.bytes;
+      }
+      if (host == kNoEnd) {
+        EXPECT_NE(bytes, UINT64_MAX) << "nothing found, question " << i;
+      }
     }
-    EXPECT_NE(bytes, UINT64_MAX) << "nothing found, question " << i;
-    EXPECT_TRUE(remedies(model, q.train, least_bytes(model, q.train) - 1, kTypicalRates).empty());
+    EXPECT_TRUE(remedies(planner, q.train, {least - 1}, kTypicalRates).empty());
   }
+}
+
+TEST(Refusal, SaysWhoseMemoryIsShort) {
+  Question q = tiny_question("llama");
+  q.train.device = DeviceKind::kCuda;
+  q.train.offload = true;
+  const Model model = prepare(q);
+  const MemoryPlan p = plan(q, model);
+  const auto said = [&](const MemoryLimits& limits, LimitsGiven given) {
+    return refusal(model, q.train, limits, given, kTypicalGpuRates);
+  };
+  EXPECT_TRUE(said({p.total() - 1}, {}).find(" MiB, this machine has ") != std::string::npos);
+  EXPECT_TRUE(said({1}, {.device = true}).find("--memory-limit allows 0 MiB") != std::string::npos);
+  EXPECT_TRUE(said({p.total(), 1}, {}).find(" of the host's memory, which has 0 MiB") !=
+              std::string::npos);
+  EXPECT_TRUE(said({p.total(), 1}, {.host = true}).find("--host-memory allows 0 MiB") !=
+              std::string::npos);
 }
 
 TEST(FindLargest, IsTheLastThatFits) {
@@ -228,25 +324,27 @@ TEST(FindLargest, IsTheLastThatFits) {
   for (int i = 0; i < 10; ++i) {
     Question q = random_question(rng);
     q.config.max_position = 5000;
-    const uint64_t limit = 2 * plan(q).total();
+    const MemoryLimits limits{2 * plan(q).total(), 8 * plan(q).total()};
     for (const Find what : {Find::kBatch, Find::kSequence, Find::kRank}) {
-      const int64_t n = find_largest(q, what, limit);
-      const auto at = [&](int64_t value) {
+      const int64_t n = find_largest(q, what, limits, {}).value;
+      const auto fits = [&](int64_t value) {
         Question other = q;
         if (what == Find::kRank) other.lora.rank = value;
         if (what == Find::kBatch) other.train.batch_size = other.infer.batch_size = value;
         if (what == Find::kSequence)
           other.train.row_length = other.train.longest = other.infer.context = value;
-        return plan(other).total();
+        const Model model = prepare(other);
+        if (other.training) choose_memory(other, model, limits, {});
+        return limits.hold(plan(other, model));
       };
       ASSERT_GE(n, 1);
-      EXPECT_LE(at(n), limit);
+      EXPECT_TRUE(fits(n));
       const int64_t most = what == Find::kBatch ? 65536 : what == Find::kRank ? 8192 : 5000;
       EXPECT_LE(n, most);
       if (n < most) {
-        EXPECT_GT(at(n + 1), limit);
+        EXPECT_FALSE(fits(n + 1));
       }
-      EXPECT_EQ(find_largest(q, what, 1), 0);
+      EXPECT_EQ(find_largest(q, what, {1}, {}).value, 0);
     }
   }
 }

@@ -72,7 +72,7 @@ TEST(StatePages, ThreeSlotsAtMost) {
   for (const int64_t elements : {int64_t{16384}, int64_t{60000}, int64_t{200000}}) {
     const auto pages = state_pages(segments, elements);
     Arena arena;
-    take_page_slots(arena, options, pages);
+    take_page_slots(arena, options, page_sizes(pages));
     const size_t slots = std::min<size_t>(3, pages.size());
     EXPECT_LE(arena.peak(), slots * 2 * sizeof(float) * static_cast<size_t>(elements));
     EXPECT_GE(arena.peak(), slots * 2 * sizeof(float) * static_cast<size_t>(elements / 2));

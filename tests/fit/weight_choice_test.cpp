@@ -89,12 +89,49 @@ TEST(LayersToKeep, AreAsManyAsFit) {
     // Where all are kept there are no panels, which take more than the last layer here.
     EXPECT_EQ(bytes(12 - streamed) < bytes(11 - streamed), streamed == 0);
     for (int64_t kept = 0; kept < 11 - streamed; ++kept)
-      EXPECT_EQ(layers_to_keep(model, q.train, bytes(kept)), kept) << streamed;
-    EXPECT_EQ(layers_to_keep(model, q.train, bytes(12 - streamed)), 12 - streamed);
-    EXPECT_EQ(layers_to_keep(model, q.train, UINT64_MAX), 12 - streamed);
-    EXPECT_EQ(layers_to_keep(model, q.train, 1), 0);
+      EXPECT_EQ(layers_to_keep(model, q.train, {bytes(kept)}), kept) << streamed;
+    EXPECT_EQ(layers_to_keep(model, q.train, {bytes(12 - streamed)}), 12 - streamed);
+    EXPECT_EQ(layers_to_keep(model, q.train, {UINT64_MAX}), 12 - streamed);
+    EXPECT_EQ(layers_to_keep(model, q.train, {1}), 0);
   }
-  EXPECT_EQ(layers_to_keep(model, question(DeviceKind::kCpu).train, UINT64_MAX), 0);
+  EXPECT_EQ(layers_to_keep(model, question(DeviceKind::kCpu).train, {UINT64_MAX}), 0);
+}
+
+TEST(LayersToStream, AreAsFewAsFitAndTheHostHasRoomFor) {
+  const Question q = question(DeviceKind::kCuda);
+  const Model model = prepare(q);
+  const auto at = [&](int64_t streamed) {
+    TrainJob job = q.train;
+    job.weights.streamed_layers = streamed;
+    return plan_training(model, job);
+  };
+  EXPECT_EQ(layers_to_stream(model, q.train, {at(0).total()}), 0);
+  // Two layers are on their way in, so that two on the host save nothing.
+  for (int64_t n = 3; n <= 12; ++n) {
+    EXPECT_EQ(layers_to_stream(model, q.train, {at(n).total()}), n);
+    EXPECT_EQ(layers_to_stream(model, q.train, {at(n).total(), at(n).host_total()}), n);
+    // The host lacks a byte for as many: the most that it has room for.
+    EXPECT_EQ(layers_to_stream(model, q.train, {at(n).total(), at(n).host_total() - 1}),
+              n > 3 ? n - 1 : 0);
+  }
+  EXPECT_EQ(layers_to_stream(model, q.train, {1}), 12);
+}
+
+TEST(WeightTally, CountsWhatIsCopied) {
+  for (const char* type : {"nf4", "int8", "none"})
+    for (const bool tied : {false, true}) {
+      Question q = question(DeviceKind::kCuda, type);
+      q.config.tied_embeddings = tied;
+      const Model model = prepare(q);
+      const WeightTally tally(model);
+      for (const int64_t streamed : {0, 1, 5, 12})
+        for (const bool embedding : {false, true}) {
+          const WeightPlacement p{.streamed_layers = streamed, .host_embedding = embedding};
+          const WeightBytes want = weight_bytes_of(model, p), got = tally.of(p);
+          EXPECT_EQ(got.device, want.device) << type << " " << streamed;
+          EXPECT_EQ(got.host, want.host) << type << " " << streamed;
+        }
+    }
 }
 
 TEST(PlacementAsked, TakesWordsAndNumbers) {

@@ -24,6 +24,28 @@ grep -q "^fits into RTX 4090" out
 grep -q "CUDA context (assumed)" out
 expect 1 nibble-fit --params=70B --gpu=rtx4090 --stream-weights=none >out
 
+# What leaves a device has to be somewhere: the host is taken to have as much as the GPU unless told.
+expect 1 nibble-fit --params=70B --gpu=rtx4090 >out
+grep -q "^does not fit into RTX 4090: .* to be had, and 24.0 GiB of the host" out
+grep -q "the host has 24.0 GiB for what leaves the device: as much as the GPU" out
+nibble-fit --params=70B --gpu=rtx4090 --host-memory=160GiB >out
+grep -q "^fits into RTX 4090: .* to be had, and 160 GiB of the host" out
+grep -q "in the host's memory: weights, pinned  *1[0-9][0-9] GiB" out
+expect 1 nibble-fit --params=70B --gpu=rtx4090 --host-memory=100GiB >out
+for host in 24 60 160; do
+  answer=$(nibble-fit --params=70B --gpu=rtx4090 --quantized=nf4 --batch-size=1 --host-memory=${host}GiB --json) ||
+    fail "70B in 4 bits does not fit with a host of $host GiB"
+  [ "$(number host_total "$answer")" -le $((host << 30)) ] || fail "$answer"
+done
+# A way to fit, pasted, fits, on the host too.
+options=$(nibble-fit --params=70B --quantized=nf4 --gpu=rtx4090 --batch-size=16 --recompute=none --json |
+  sed 's/.*"ways": *\[{"options": *\[\([^]]*\)\].*/\1/; s/[",]/ /g') || [ -n "$options" ]
+nibble-fit --params=70B --quantized=nf4 --gpu=rtx4090 $options >out
+
+# Graphs take memory of a device.
+[ "$(number total "$(nibble-fit --params=1B --gpu=l4 --json)")" -gt \
+  "$(number total "$(nibble-fit --params=1B --gpu=l4 --json --no-graphs)")" ]
+
 # The first way, pasted, fits and trains.
 answer=$(ask model --batch-size=16 --recompute=none)
 limit=$(($(number total "$answer") * 7 / 10))

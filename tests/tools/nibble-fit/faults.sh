@@ -22,6 +22,7 @@ fault 64 "--batch-size=65536 of 65536 tokens each" --params=7B --batch-size=6553
 fault 64 "--length=4096: the model's context is 2048" model --length=4096
 fault 64 "--memory-limit" model --memory-limit=-1GiB
 fault 64 "--memory-limit" model --memory-limit=lots
+for value in -1GiB lots 1e400 ""; do fault 64 "--host-memory" --params=7B --gpu=l4 --host-memory=$value; done
 fault 64 "--gpu" model --gpu=voodoo2
 fault 64 "--gpu" model --gpu=
 for device in gpu cuda: cuda:x cuda:-1 ""; do fault 64 "--device" model --length=64 --device=$device; done
