@@ -35,31 +35,33 @@ RecordBatches::RecordBatches(std::vector<std::string> files, RecordForm form)
   if (files_.empty()) files_.emplace_back("-");
 }
 
-bool RecordBatches::next(std::vector<Record>& batch) {
-  batch.clear();
-  text_.clear();
-  begins_ = false;
+void RecordBatches::next(RecordBatch& batch) {
+  std::vector<Record>& records = batch.records;
+  std::string& text = batch.text;
+  records.clear();
+  text.clear();
+  batch.begins = false;
   std::vector<size_t> offsets;
-  while (batch.empty()) {
+  while (records.empty()) {
     if (!reader_) {
-      if (opened_ == files_.size()) return false;
-      reader_ = std::make_unique<RecordReader>(files_[opened_++], form_);
-      begins_ = true;
+      if (opened_ == files_.size()) return;
+      reader_ = std::make_shared<RecordReader>(files_[opened_++], form_);
+      batch.begins = true;
     }
     Record record;
     bool more = true;
-    while (text_.size() < kBatchBytes && batch.size() < kBatchRecords &&
+    while (text.size() < kBatchBytes && records.size() < kBatchRecords &&
            (more = reader_->next(record))) {
-      offsets.push_back(text_.size());
-      text_ += record.text;
-      batch.push_back(record);
+      offsets.push_back(text.size());
+      text += record.text;
+      records.push_back(record);
     }
-    if (!more && batch.empty()) reader_.reset();
+    batch.reader = reader_;
+    if (!more && records.empty()) reader_.reset();
   }
-  text_.append(kRecordPadding, '\0');
-  for (size_t i = 0; i < batch.size(); ++i)
-    batch[i].text = std::string_view(text_).substr(offsets[i], batch[i].text.size());
-  return true;
+  text.append(kRecordPadding, '\0');
+  for (size_t i = 0; i < records.size(); ++i)
+    records[i].text = std::string_view(text).substr(offsets[i], records[i].text.size());
 }
 
 }  // namespace detail

@@ -6,7 +6,9 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -14,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/record_reader.h"
@@ -40,23 +43,51 @@ class BadRecords {
   std::function<void(const std::string&)> say_;
 };
 
+/// Whether `use` touches nothing that `work` reads. The records before are then used, and those
+/// that come next read, while others are worked on.
+enum class Overlap : bool { kNo, kYes };
+
 namespace detail {
-/// Records copied out of their readers, some thousands at a time, never from two files.
+/// Records copied out of their reader, some thousands of one file.
+struct RecordBatch {
+  std::vector<Record> records;
+  std::string text;
+  bool begins = false;                         // the first of its file
+  std::shared_ptr<const RecordReader> reader;  // has the file's name
+  std::vector<std::string> faults;             // of each record; empty: there is none
+};
+
 class RecordBatches {
  public:
   RecordBatches(std::vector<std::string> files, RecordForm form);
-  bool next(std::vector<Record>& batch);
-  /// Whether the batch is the first of its file.
-  bool begins() const { return begins_; }
+  /// Leaves the batch empty at the end.
+  void next(RecordBatch& batch);
 
  private:
   std::vector<std::string> files_;
   RecordForm form_;
-  bool begins_ = false;
   size_t opened_ = 0;
-  std::unique_ptr<RecordReader> reader_;
-  std::string text_;
+  std::shared_ptr<RecordReader> reader_;
 };
+
+/// Calls first(), second() and body(begin, end) for parts of [0, n), each once, shared out to all
+/// threads as they come free.
+template <class First, class Second, class Body>
+void share_out(int64_t n, const First& first, const Second& second, const Body& body) {
+  constexpr int64_t kPart = 16;
+  const int64_t parts = ceil_div(n, kPart), team = std::min<int64_t>(threads(), parts + 2);
+  std::atomic<int64_t> next = 0;
+  parallel_for(team, 1, [&](int64_t, int64_t) {
+    for (int64_t i; (i = next++) < parts + 2;) {
+      if (i == 0)
+        first();
+      else if (i == 1)
+        second();
+      else
+        body((i - 2) * kPart, std::min(n, (i - 1) * kPart));
+    }
+  });
+}
 }  // namespace detail
 
 /// Calls work(record, result) for every record of the files (standard input where there are none)
@@ -66,35 +97,63 @@ class RecordBatches {
 template <class Result, class Work, class Use>
 void map_records(const std::vector<std::string>& files, BadRecords& bad, Work work, Use use,
                  const std::function<void(std::span<const Record>)>& begin_file = {},
-                 RecordForm form = RecordForm::kJson) {
+                 RecordForm form = RecordForm::kJson, Overlap overlap = Overlap::kNo) {
+  struct Lot : detail::RecordBatch {
+    std::vector<Result> results;
+  };
   detail::RecordBatches batches(files, form);
-  std::vector<Record> batch;
-  std::vector<Result> results;
-  std::vector<std::string> faults;
-  while (batches.next(batch)) {
-    if (begin_file && batches.begins()) begin_file(batch);
-    results.resize(std::max(results.size(), batch.size()));
-    faults.assign(batch.size(), {});
-    parallel_for(std::ssize(batch), 16, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        if (batch[i].faulty) {
-          faults[i] = batch[i].text;
-          continue;
-        }
-        try {
-          work(batch[i], results[i]);
-        } catch (const DataError& e) {
-          faults[i] = e.what();
-        }
-      }
-    });
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (faults[i].empty())
-        use(batch[i], results[i]);
+  Lot before, now, later;
+  std::exception_ptr unread;  // what reading `later` has thrown: it comes after what is before it
+  const auto settle = [&](Lot& batch) {
+    for (size_t i = 0; i < batch.records.size(); ++i) {
+      const Record& record = batch.records[i];
+      if (batch.faults[i].empty())
+        use(record, batch.results[i]);
       else
-        bad.add(cat(place_of(batch[i]), ": ", faults[i]));
+        bad.add(cat(place_of(record), ": ", batch.faults[i]));
     }
+    batch.records.clear();
+  };
+  const auto read_on = [&] {
+    try {
+      batches.next(later);
+    } catch (...) {
+      later.records.clear();
+      unread = std::current_exception();
+    }
+  };
+  const auto make = [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const Record& record = now.records[i];
+      if (record.faulty) {
+        now.faults[i] = record.text;
+        continue;
+      }
+      try {
+        work(record, now.results[i]);
+      } catch (const DataError& e) {
+        now.faults[i] = e.what();
+      }
+    }
+  };
+  for (batches.next(now); !now.records.empty();) {
+    const size_t count = now.records.size();
+    if (begin_file && now.begins) begin_file(now.records);
+    now.results.resize(std::max(now.results.size(), count));
+    now.faults.assign(count, {});
+    if (overlap == Overlap::kNo) {
+      parallel_for(static_cast<int64_t>(count), 16, make);
+      settle(now);
+      batches.next(now);
+      continue;
+    }
+    detail::share_out(
+        static_cast<int64_t>(count), [&] { settle(before); }, read_on, make);
+    std::swap(before, now);
+    std::swap(now, later);
   }
+  settle(before);
+  if (unread) std::rethrow_exception(unread);
 }
 
 }  // namespace nibble

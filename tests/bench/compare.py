@@ -4,11 +4,12 @@
     compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
 
 Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start preprocess
-near-duplicates (all when none is named); train-lora (dense, PEFT compiled too) and scaling (nibble alone, one
-core and all) when named. preprocess and near-duplicates make their data of alpaca_5000.json in
-$NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that
-scripts/interop makes to run it. $ROUNDS rounds of each (3), on the first $CORES cores (all); $PEERS names the
-peers to run, by the ends of their names (all). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
+near-duplicates (all when none is named). When named: train-lora (dense, PEFT compiled too), scaling (nibble
+alone, one core and all), large (a step of 1.1 billion weights beside oneDNN's products). all.sh runs the lot.
+preprocess and near-duplicates make their data of alpaca_5000.json in $NIBBLE_DATA/instructions. Needs a build
+with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop makes to run it. $ROUNDS rounds
+of each (3), on the first $CORES cores (all); $PEERS names the peers to run, by the ends of their names (all);
+$STEPS steps of training are timed (3). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2."""
 
 import json
@@ -45,6 +46,13 @@ def peer(script, *arguments):
 
 def bench(name, *arguments):
     return json.loads(output(BIN / "tests/bench" / name, *arguments))
+
+
+def kernels(which):
+    """Rates of kernels_bench by name: operations or bytes a second."""
+    report = json.loads(output(BIN / "tests/bench/kernels_bench", f"--benchmark_filter={which}",
+                               "--benchmark_min_time=0.2", "--benchmark_format=json"))
+    return {run["name"]: run.get("flop/s", run.get("bytes/s")) for run in report["benchmarks"]}
 
 
 class Work:
@@ -239,15 +247,20 @@ def scaling(work):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
             return read / seconds(BIN / "nibble-quantize", work.model, "-q", "-o", f"{out}/q")
 
+    def memory():
+        return kernels("memory/read")["memory/read/real_time"] / 1e9
+
     def generated(prompt, new, key):
         return lambda: bench("generate_rate", work.nf4(), prompt, new, 3, "bf16")[key]
 
+    quantized()  # the file is read for the first time
     works = {
         "train": lambda: bench("train_step", work.nf4(), 4, 512, 2, "none", "bf16")["median"],
         "prompts": generated(512, 2, "prompt_tokens_per_second"),
         "decode": generated(16, 128, "decoded_tokens_per_second"),
         "tokenize": tokenized,
         "quantize": quantized,
+        "read memory, GB/s": memory,
     }
     cores = sorted(os.sched_getaffinity(0))
     for name, run in works.items():
@@ -258,6 +271,36 @@ def scaling(work):
                 measured.append(run())
         one, all_ = (statistics.median(measured) for measured in rates.values())
         print(f"| {name} | {one:.4g} | {all_:.4g} | **{all_ / one:.2f}** |", flush=True)
+    print(f"A decoded token reads {bytes_of(work.nf4()) * 1e3:.0f} MB.", flush=True)
+
+
+def large(work):
+    """A whole step of a model of TinyLlama-1.1B's shape, random weights, 1 x 1024, beside the time that
+    oneDNN's f32 products take for its frozen weights alone."""
+    dense = work.made("large", BIN / "nibble-init", "--layers=22", "--hidden-size=2048", "--heads=32",
+                      "--kv-heads=4", "--intermediate-size=5632", "--vocab-size=32000", "--dtype=bf16",
+                      f"--tokenizer={work.model}", "-q", "-o")
+    model = work.made("large-nf4", BIN / "nibble-quantize", dense, "-q", "-o")
+    layer = ("qkv", "output", "gate_up", "down")
+    products = {name: 22 for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
+    rates = {"nibble": {}, "oneDNN": {}}
+    steps = []
+    for _ in range(ROUNDS):
+        for side, storage in (("nibble", "step"), ("oneDNN", "onednn")):
+            for name, rate in kernels(f"matmul/{storage}/tiny").items():
+                rates[side].setdefault(name.split("tiny_")[1].split("/")[0], []).append(rate / 1e9)
+        steps.append(bench("train_step", model, 1, 1024, 1, "none", "bf16"))
+    print("| product | nibble, GFLOP/s | oneDNN | share |\n|---|---|---|---|")
+    for name in products:
+        ours, theirs = (statistics.median(rates[side][name]) for side in ("nibble", "oneDNN"))
+        print(f"| {name} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.0%} |")
+    shape = {"qkv": 2560 * 2048, "output": 2048 * 2048, "gate_up": 11264 * 2048, "down": 2048 * 5632,
+             "head": 32000 * 2048}
+    work_of = {name: 2e-9 * 1024 * shape[name.removesuffix("_dx")] * count for name, count in products.items()}
+    theirs = sum(flops / statistics.median(rates["oneDNN"][name]) for name, flops in work_of.items())
+    ours = 1024 / statistics.median(step["median"] for step in steps)
+    print(f"A step: {ours:.1f} s, {1024 / ours:.1f} tokens/s; the products of its frozen weights alone by "
+          f"oneDNN: {theirs:.1f} s, **{theirs / ours:.0%}**; peak {steps[-1]['peak_rss_mib']} MiB.")
 
 
 def bytes_of(model):
@@ -305,6 +348,8 @@ def main(model, text, *names):
         if names == ("scaling",):
             print("| work | one core | all | ratio |\n|---|---|---|---|", flush=True)
             return scaling(work)
+        if names == ("large",):
+            return large(work)
         print("| work | unit | nibble | peer | ratio | peak MiB |\n|---|---|---|---|---|---|", flush=True)
         for name in names or [row for row in ROWS if row != "train-lora"]:
             unit, ours, peers, rate = ROWS[name](work)

@@ -4,6 +4,7 @@
 //   kernels_bench --benchmark_filter=matmul/bf16/lora
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <cmath>
 
 #include "base/rng.h"
@@ -197,8 +198,25 @@ void bench_dense_matvec(benchmark::State& state, int64_t batch) {
   report(state, 2.0 * static_cast<double>(batch * kOut * kIn), 2.0 * kOut * kIn);
 }
 
+void bench_read(benchmark::State& state) {
+  constexpr int64_t kWords = int64_t{512} << 17;  // of 8 bytes
+  std::vector<uint64_t> words(kWords, 1);
+  for (auto _ : state) {
+    std::atomic<uint64_t> sum = 0;
+    parallel_for(kWords, 4096, [&](int64_t begin, int64_t end) {
+      uint64_t parts[8] = {};
+      for (int64_t i = begin; i + 8 <= end; i += 8)
+        for (int64_t j = 0; j < 8; ++j) parts[j] += words[static_cast<size_t>(i + j)];
+      for (const uint64_t part : parts) sum += part;
+    });
+    benchmark::DoNotOptimize(sum.load());
+  }
+  report(state, 0, 8.0 * kWords);
+}
+
 void register_all() {
   using benchmark::RegisterBenchmark;
+  RegisterBenchmark("memory/read", bench_read)->UseRealTime();
   for (const auto& [type, storage] : {std::pair{"bf16", Storage::kBf16},
                                       {"f32", Storage::kF32},
                                       {"step", Storage::kStep},

@@ -105,20 +105,56 @@ TEST_F(RecordsTest, Zstd) {
   EXPECT_EQ(read(packed), (Lines{"1:0:{}", "2:1:{}"}));
 }
 
-TEST_F(RecordsTest, MapKeepsOrderOverFiles) {
+class MapRecords : public RecordsTest, public testing::WithParamInterface<Overlap> {};
+INSTANTIATE_TEST_SUITE_P(Either, MapRecords, testing::Values(Overlap::kNo, Overlap::kYes));
+
+TEST_P(MapRecords, KeepsOrderOverFiles) {
   std::string a, b = "[";
   for (int i = 0; i < 20000; ++i) a += cat(i, "\n");
   for (int i = 20000; i < 30000; ++i) b += cat(i, i == 29999 ? "]" : ",");
+  const std::string first = file(a, "a"), last = file(b, "b");
   int64_t next = 0;
   std::vector<std::string> begun;
   BadRecords bad(0, {});
   map_records<std::string>(
-      {file(a, "a"), file("", "empty"), file(b, "b")}, bad,
+      {first, file("", "empty"), last}, bad,
       [](const Record& record, std::string& out) { out = record.text; },
-      [&](const Record&, const std::string& out) { ASSERT_EQ(out, cat(next++)); },
-      [&](std::span<const Record> records) { begun.push_back(place_of(records[0])); });
+      [&](const Record& record, const std::string& out) {
+        ASSERT_EQ(out, cat(next));
+        const auto place =
+            next < 20000 ? cat(first, ":", next + 1) : cat(last, ":1, item ", next - 20000);
+        ASSERT_EQ(place_of(record), place);
+        ++next;
+      },
+      [&](std::span<const Record> records) { begun.push_back(place_of(records[0])); },
+      RecordForm::kJson, GetParam());
   EXPECT_EQ(next, 30000);
-  EXPECT_EQ(begun, (Lines{(folder_ / "a:1").string(), (folder_ / "b:1, item 0").string()}));
+  EXPECT_EQ(begun, (Lines{first + ":1", last + ":1, item 0"}));
+}
+
+// Whatever cannot be read later, what comes before is used.
+TEST_P(MapRecords, UsesWhatComesBeforeAFault) {
+  std::string a;
+  for (int i = 0; i < 10000; ++i) a += "1\n";
+  BadRecords bad(0, {});
+  int64_t used = 0;
+  const auto run = [&](const std::vector<std::string>& files, const auto& work) {
+    used = 0;
+    map_records<int>(
+        files, bad, work, [&](const Record&, int) { ++used; }, {}, RecordForm::kJson, GetParam());
+  };
+  const std::string first = file(a, "a");
+  EXPECT_THROW(run({first, (folder_ / "none").string()}, [](const Record&, int&) {}), NoInputError);
+  EXPECT_EQ(used, 10000);
+  EXPECT_THROW(run({first, file("1\n2\n3\n", "b")},
+                   [](const Record& record, int&) {
+                     if (record.text == "2") throw DataError("two");
+                   }),
+               DataError);
+  EXPECT_EQ(used, 10001);
+  EXPECT_THROW(run({first}, [](const Record&, int&) { throw UsageError("no template"); }),
+               UsageError);
+  EXPECT_EQ(used, 0);
 }
 
 TEST_F(RecordsTest, BadRecordsAreCountedUpToALimit) {

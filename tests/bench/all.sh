@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All that tests/bench measures on a CPU, as the Markdown tables of RESULTS.md: all.sh MODEL/ TEXT >TABLES
+# What it needs, and what variables change, is in compare.py; $PYTHON runs that (python3). Takes an hour or
+# so where nothing else runs.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+[ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 64; }
+export WORK=${WORK:-$(mktemp -d)}
+compare() { "${PYTHON:-python3}" "$here/compare.py" "$@"; }
+
+printf '\n## All cores\n\n'
+compare "$@"
+printf '\n## Dense LoRA, compiled\n\n'
+compare "$@" train-lora
+printf '\n## One core\n\n'
+CORES=1 compare "$@" train prompts decode perplexity quantize tokenize start
+printf '\n## Scaling\n\n'
+compare "$@" scaling
+printf '\n## AVX2\n\n'
+NIBBLE_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+  compare "$@" train prompts decode
+printf '\n## A larger model\n\n'
+compare "$@" large
