@@ -170,8 +170,8 @@ Json run_tasks(const Options& o, ToolContext& context) {
     std::ranges::sort(records, {}, [](const Json& r) { return r.at("example").as_integer(); });
     Json report = report_task(task_settings(head, name), records, {context.seed, o.samples});
     if (const Json* cut = report.find("truncated"))
-      context.warn(cat(name, ": ", cut->as_integer(), " prompts were longer than the context, ",
-                       options.context, ", and lost their beginning"));
+      context.warn(cat(name, ": prompts longer than the context, ", options.context,
+                       ", that lost their beginning: ", cut->as_integer()));
     reports.set(name, std::move(report));
   }
   return Json::object({{"model", o.model}, {"adapter", o.adapter}, {"tasks", reports}});

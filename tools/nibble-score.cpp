@@ -83,10 +83,13 @@ Scorer measure(const Options& o, const std::string& predictions, bool keep_rows,
     out.commit();
   }
   facts.references = reader.references_each();
-  if (reader.empty_hypotheses() > 0)
-    context.warn(cat(reader.name(), ": ", reader.empty_hypotheses(), " predictions are empty"));
-  if (reader.empty_references() > 0)
-    context.warn(cat(reader.name(), ": ", reader.empty_references(), " references are empty"));
+  const auto warn_of = [&](const std::string& file, int64_t count, std::string_view what) {
+    if (count > 0)
+      context.warn(cat(file, ": ", count, " ", what, count == 1 ? " is" : "s are", " empty"));
+  };
+  warn_of(reader.name(), reader.empty_hypotheses(), "prediction");
+  warn_of(o.references.empty() ? reader.name() : o.references[0], reader.empty_references(),
+          "reference");
   return scorer;
 }
 

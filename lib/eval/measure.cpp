@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/measure.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -8,6 +9,7 @@
 #include "data/records.h"
 #include "data/segments.h"
 #include "data/tokenize.h"
+#include "text/unicode.h"
 
 namespace nibble {
 namespace {
@@ -79,6 +81,19 @@ class ScoreLog {
   std::optional<LineWriter> out_;
 };
 
+void check_text(const std::string& text, const std::string& place) {
+  if (is_utf8(text)) return;
+  int64_t line = 0;
+  size_t begin = 0, end = 0;
+  do {
+    ++line;
+    begin = end;
+    end = std::min(text.find('\n', begin), text.size() - 1) + 1;
+  } while (is_utf8(std::string_view(text).substr(begin, end - begin)));
+  throw DataError(
+      cat(place, ":", line, ": not UTF-8; convert it, as with iconv -f latin1 -t utf8"));
+}
+
 struct Made {
   TokenRow row;
   Extent extent;  // of what is trained on
@@ -88,6 +103,7 @@ struct Made {
 
 Json measure_text(const Session& session, const std::string& text, const std::string& place,
                   const std::string& log, const PerplexityOptions& options) {
+  check_text(text, place);
   TokenRow row;
   row.tokens = session.tokenizer->encode(text, SpecialText::kLiteral);
   if (session.tokenizer->add_bos && session.tokenizer->bos)

@@ -3,13 +3,15 @@
 """Times lm-eval and nibble-eval on the same questions, all cores: lm_eval_rate.py MODEL/ DATA/ TASK
 LIMIT [BATCH...], TASK being hellaswag, piqa, sciq, arc_easy, boolq, gsm8k (5 examples before a
 question, up to 256 tokens written) or another whose records nibble and lm-eval read alike, DATA/ its
-file TASK.jsonl, the examples of the few shots its first ones. lm-eval's time is that of its evaluation, the model
+file TASK.jsonl, the examples of the few shots its first ones; or ARC-Easy/test.json or boolq/test.json,
+DATA/'s files of instructions. lm-eval's time is that of its evaluation, the model
 loaded and warm, the best of f32 and bf16 and of the batch sizes; nibble's that of its whole command.
 Prints one JSON object. Needs NIBBLE_BIN, and the environment that scripts/interop makes."""
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,10 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 
 import lm_eval
 import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "interop"))
+
+from test_benchmarks import ARC, BOOLQ  # noqa: E402
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -32,13 +38,19 @@ SOURCES = {
 }
 
 
+INSTRUCTIONS = {"ARC-Easy/test.json": ARC, "boolq/test.json": BOOLQ}
+
+
 def theirs(model, task, data, limit, batches, folder):
-    yaml = pathlib.Path(lm_eval.__file__).parent / "tasks" / SOURCES[task]
-    splits = ", ".join(f"{s}: {data}/{task}.jsonl" for s in ("train", "validation", "test"))
-    (folder / "task.yaml").write_text(
-        f"include: {yaml}\ntask: timed\ndataset_path: json\ndataset_name: null\n"
-        f"dataset_kwargs: {{data_files: {{{splits}}}}}\n"
-        "fewshot_config: {sampler: first_n}\n")
+    if task in INSTRUCTIONS:
+        text = re.sub("^task: .*", "task: timed", INSTRUCTIONS[task]).replace("DATA", data)
+    else:
+        yaml = pathlib.Path(lm_eval.__file__).parent / "tasks" / SOURCES[task]
+        splits = ", ".join(f"{s}: {data}/{task}.jsonl" for s in ("train", "validation", "test"))
+        text = (f"include: {yaml}\ntask: timed\ndataset_path: json\ndataset_name: null\n"
+                f"dataset_kwargs: {{data_files: {{{splits}}}}}\n"
+                "fewshot_config: {sampler: first_n}\n")
+    (folder / "task.yaml").write_text(text)
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     times = {}
     for dtype in ("float32", "bfloat16"):
@@ -55,8 +67,10 @@ def theirs(model, task, data, limit, batches, folder):
 
 
 def ours(model, task, data, limit):
-    command = [f"{os.environ['NIBBLE_BIN']}/nibble-eval", f"--model={model}", f"--task={task}",
-               f"--data={data}/{task}.jsonl", f"--limit={limit}", "--json", "-q", "--samples=10"]
+    name = task.split("/")[0].lower().replace("-", "_")
+    file = f"{data}/{task}" if task in INSTRUCTIONS else f"{data}/{task}.jsonl"
+    command = [f"{os.environ['NIBBLE_BIN']}/nibble-eval", f"--model={model}", f"--task={name}",
+               f"--data={file}", f"--limit={limit}", "--json", "-q", "--samples=10"]
     if task == "gsm8k":
         command += [f"--few-shot-data={data}/{task}.jsonl", "--few-shot-order=first"]
     times = {}
@@ -68,7 +82,7 @@ def ours(model, task, data, limit):
                                   capture_output=True, text=True)
             rounds.append(time.perf_counter() - start)
         times[compute] = sorted(rounds)[1]
-    metrics = json.loads(done.stdout)["tasks"][task]["metrics"]
+    metrics = json.loads(done.stdout)["tasks"][name]["metrics"]
     return times, (metrics.get("acc") or metrics["gsm8k.flexible_extract"])["value"]
 
 

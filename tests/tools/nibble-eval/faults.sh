@@ -55,6 +55,10 @@ fault 65 "the loss is not finite" --model=poisoned --data=train.nbp
 sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 20/' model/config.json >config
 cp -r model small && mv config small/config.json
 fault 65 "train.nbp: a sequence of 31 tokens, but the model's context is 20; pack with --length=20" --model=small --data=train.nbp
+printf 'one\ntwo caf\351s\n' >latin1.txt
+fault 65 "latin1.txt:2: not UTF-8; convert it" --model=model --perplexity=latin1.txt
+printf '\377' >latin1.txt
+fault 65 "latin1.txt:1: not UTF-8; convert it" --model=model --perplexity=latin1.txt
 
 # Where it writes.
 on="-q --threads=1 --model=model --perplexity=text.txt"

@@ -41,7 +41,7 @@ fault 65 "2 examples of arc_easy are to stand before it, but there are 1" $arc -
 
 # Prompts that are too long lose their beginning, are counted and told.
 eval_ $arc --length=16 --log=short >out 2>err
-grep -q "arc_easy: 2 prompts were longer than the context, 16, and lost their beginning" err
+grep -q "arc_easy: prompts longer than the context, 16, that lost their beginning: 2" err
 grep -q '"truncated": ' short
 fault 65 "hub.jsonl:1: choice 0: an answer of 5 tokens is longer than the context, 4" $arc --length=4
 

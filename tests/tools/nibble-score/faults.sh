@@ -83,6 +83,18 @@ refused 65 'two.txt:1: smooth=method6 needs a trigram that matches' \
 head -1 two.txt >alone.txt
 refused 65 'self-bleu needs two hypotheses' --metric=self-bleu alone.txt
 
+# Records for those who need them.
+refused 65 'two.txt:1: a line of text, where a record of JSON is needed' --metric=perplexity two.txt
+printf '{"logprobs":[-1]}\n{"logprobs":\n' >torn.jsonl
+refused 65 'torn.jsonl:2: malformed JSON' --metric=perplexity torn.jsonl
+expect 65 nibble-score --metric=perplexity torn.jsonl 2>err
+grep -qF 'torn.jsonl:2: malformed JSON' err || fail "$(cat err)"
+printf '{"logprobs":[-1,"x"]}\n' >words.jsonl
+refused 65 'words.jsonl:1: expected a number, found a string' --metric=perplexity words.jsonl
+printf '[1]\n' >list.jsonl
+refused 65 'list.jsonl:1, item 0: not a JSON object' --metric=perplexity --prediction-layout=records \
+  list.jsonl
+
 # Files.
 refused 66 'absent.txt' --metric=bleu --references=absent.txt two.txt
 refused 66 'absent.txt' --metric=bleu --references=two.txt absent.txt
@@ -100,8 +112,8 @@ grep -qF 'three.txt: 3 predictions, but two.txt has 2' err || fail "$(cat err)"
 all=bleu,rouge,chrf++,ter,nltk-bleu,mteval,length
 printf '\na b\n' >hollow.txt
 nibble-score --metric=$all --references=two.txt hollow.txt >table 2>err
-grep -q 'hollow.txt: 1 predictions are empty' err || fail "$(cat err)"
+grep -q 'hollow.txt: 1 prediction is empty' err || fail "$(cat err)"
 nibble-score --metric=$all --references=hollow.txt two.txt >table 2>err
-grep -q 'two.txt: 1 references are empty' err || fail "$(cat err)"
+grep -q 'hollow.txt: 1 reference is empty' err || fail "$(cat err)"
 nibble-score --metric=$all,distinct --references=hollow.txt hollow.txt --json >json 2>err
 ! grep -qi 'nan\|inf' json || fail "$(cat json)"
