@@ -217,7 +217,7 @@ int main(int argc, char** argv) {
            "of thumb stand beside the plan, as such. Speed is predicted by roofline, with the "
            "assumptions printed.",
        .examples = {{"nibble-fit model-nf4 --gpu=rtx4090", "QLoRA with the defaults on a GPU"},
-                    {"nibble-fit --params=7B --quantized=nf4 --gpu=t4 --find=sequence",
+                    {"nibble-fit --params=7B --quantized=nf4 --gpu=l4 --find=sequence",
                      "the longest rows that a GPU takes"},
                     {"nibble-fit config.json --task=infer --memory-limit=24GiB --json | jq .fits",
                      "for scripts"}},

@@ -52,7 +52,7 @@ std::vector<uint64_t> totals(Question q) {
 
 MatrixPanel fits_panel(const Question& asked, const Method& method,
                        const std::vector<const Gpu*>& gpus) {
-  MatrixPanel panel{.title = cat("does it fit: ", method.title, ", GiB"),
+  MatrixPanel panel{.title = cat("does it fit, all on the device: ", method.title, ", GiB"),
                     .row_title = "model",
                     .column_title = "GPU",
                     .legend = {{Tint::kGood, "fits, nothing made again"},

@@ -94,7 +94,8 @@ std::string found_text(const Json& d) {
     for (const Json& m : models->as_array()) {
       const bool fits = m.at("fits").as_bool();
       rows.push_back({m.at("name").as_string(), count_text(number(m, "parameters")),
-                      binary_size(number(m, "total")), fits ? "fits" : "no"});
+                      binary_size(number(m, "total")), fits ? "fits" : "no",
+                      m.at("memory").as_string()});
       if (fits) largest = &m.at("name").as_string();
     }
     out += cat("models, so asked\n", table_text(rows),

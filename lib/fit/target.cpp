@@ -96,8 +96,9 @@ Target find_target(const TargetChoice& choice, std::vector<std::string>& notes) 
   if (choice.limit > 0) t.limits.device = choice.limit;
   if (choice.gpu || choice.device != "cpu") set_host(t, choice);
   if (t.gpu && t.gpu->compute_capability < kLeastComputeCapability)
-    notes.push_back(cat(t.gpu->name, " is older than the GPUs that nibble's CUDA half is made for ",
-                        "(Ampere and later): this is a plan of memory alone"));
+    notes.push_back(
+        cat(t.gpu->name, " is older than the GPUs that nibble's CUDA half is made for ",
+            "(Ampere and later): the plan is what it would need, and no run of nibble's"));
   return t;
 }
 
