@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const bool small = segment.count < kSmallSegment;
   const int64_t lane_first = static_cast<int64_t>(threadIdx.x % kWarp) * kEach;
   const int64_t left = chunk.count - lane_first;
-  const int count = left < 0 ? 0 : left < kEach ? static_cast<int>(left) : kEach;
+  const auto count = static_cast<int>(max(int64_t{0}, min(left, int64_t{kEach})));
   const int64_t at = segment.begin + chunk.offset + lane_first;
   const int64_t block = segment.state + chunk.offset / kStateBlock;    // 8-bit state
   const int64_t small_at = segment.state + chunk.offset + lane_first;  // fp32 state

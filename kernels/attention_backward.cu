@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
   int query_end[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half)
-    query_end[half] = key + half * 8 < a.rows ? a.end_of_queries(key + half * 8) : 0;
+    query_end[half] = a.end_of_queries(min(key + half * 8, a.rows - 1));
   const int first_tile = key_first / kQueries * kQueries;
   const int tiles_end = a.end_of_queries(key_end - 1);
   const int first_query_end = a.end_of_queries(key_first);
@@ -205,12 +205,11 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
   float lse[2], delta[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int at = row + half * 8;
-    const bool exists = at < a.rows;
-    first_key[half] = exists ? a.first_key(at) : a.rows;
+    const int at = min(row + half * 8, a.rows - 1);  // what a row past the last finds is not kept
+    first_key[half] = a.first_key(at);
     const int64_t place = static_cast<int64_t>(at) * a.heads + head;
-    lse[half] = exists ? args.lse[place] * kLog2E : INFINITY;
-    delta[half] = exists ? args.delta[place] : 0.0f;
+    lse[half] = args.lse[place] * kLog2E;
+    delta[half] = args.delta[place];
   }
   const int first_tile = a.first_key(tile_first) / kKeys * kKeys;
   const int last_first_key = a.first_key(tile_end - 1);

@@ -30,7 +30,7 @@ struct DecodeArgs {
     return partial + ((b * heads + head) * chunks + chunk) * (head_dim + 2);
   }
   __device__ __forceinline__ int first_position(int length) const {
-    return window > 0 && length > window ? length - window : 0;
+    return window > 0 ? max(length - window, 0) : 0;
   }
 };
 

@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kTree>::kThreads)
   } else {
 #pragma unroll
     for (int half = 0; half < 2; ++half)
-      first_key[half] = row + half * 8 < args.rows ? args.first_key(row + half * 8) : args.rows;
+      first_key[half] = args.first_key(min(row + half * 8, args.rows - 1));
     first_tile = args.first_key(tile_first) / kKeys * kKeys;
     last_first_key = args.first_key(tile_end - 1);
   }

@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kRowThreads)
       for (int k = 0; k < count; ++k) sum += to_f32(dout[found[k] * c + column]);
       place[column] = sum;
     }
-    __syncthreads();
+    // What is read here is written again only after the next barrier.
   }
 }
 

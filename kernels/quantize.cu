@@ -20,10 +20,7 @@ __device__ __forceinline__ uint32_t magnitude_bits(float x) {
 // Compared as integers: a NaN is greater than anything.
 __device__ __forceinline__ uint32_t warp_max_bits(uint32_t x) {
 #pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2) {
-    const uint32_t other = __shfl_xor_sync(kAllLanes, x, step);
-    x = other > x ? other : x;
-  }
+  for (int step = kWarp / 2; step > 0; step /= 2) x = max(x, __shfl_xor_sync(kAllLanes, x, step));
   return x;
 }
 
@@ -47,13 +44,11 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   const int64_t begin = b * block;
   if (begin >= elements) return;
-  const int64_t count = elements - begin < block ? elements - begin : block;
+  const int64_t count = min(elements - begin, block);
   const int lane = threadIdx.x % kWarp;
   uint32_t most = 0;
-  for (int64_t i = lane; i < count; i += kWarp) {
-    const uint32_t bits = magnitude_bits(to_f32(weight[begin + i]));
-    most = bits > most ? bits : most;
-  }
+  for (int64_t i = lane; i < count; i += kWarp)
+    most = max(most, magnitude_bits(to_f32(weight[begin + i])));
   const float greatest = detail::recast<float>(warp_max_bits(most));
   const bool whole = count == block;
   const float floored = greatest < kLeastAbsmax ? kLeastAbsmax : greatest;
@@ -83,7 +78,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t at = b * kCodes + lane * kEach;
   if (b * kCodes >= elements) return;
   const int64_t left = elements - at;
-  const int count = left < 0 ? 0 : left < kEach ? static_cast<int>(left) : kEach;
+  const auto count = static_cast<int>(max(int64_t{0}, min(left, int64_t{kEach})));
   float x[kEach] = {};
   for (int i = 0; i < count; ++i) x[i] = values[at + i];
   const float most = store_codes(codes + at, x, count, values_of_codes);
@@ -104,10 +99,8 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const T* x = weight + row * width;
   const int lane = threadIdx.x % kWarp;
   uint32_t most = 0;
-  for (int64_t i = lane; i < width; i += kWarp) {
-    const uint32_t bits = magnitude_bits(as_half(to_f32(x[i])));
-    most = bits > most ? bits : most;
-  }
+  for (int64_t i = lane; i < width; i += kWarp)
+    most = max(most, magnitude_bits(as_half(to_f32(x[i]))));
   const float absmax = detail::recast<float>(warp_max_bits(most));
   if (lane == 0) row_scale[row] = absmax;
   const float factor = absmax > 0.0f ? product(1.0f / absmax, 127.0f) : 0.0f;

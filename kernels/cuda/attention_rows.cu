@@ -81,15 +81,12 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   args.for_path(at.row, args.sequence_of(at.row), [&](int first, int end) {
     for (int j = first; j < end; ++j) {
       const float score = args.scale * dot(q, rows.key(j, kv));
-      if (score > top) {
-        const float shrink = expf(top - score);
-        total *= shrink;
+      const float most = fmaxf(top, score);
+      const float shrink = expf(top - most), p = expf(score - most);
+      top = most;
+      total = total * shrink + p;
 #pragma unroll
-        for (int i = 0; i < kEach; ++i) sum.v[i] *= shrink;
-        top = score;
-      }
-      const float p = expf(score - top);
-      total += p;
+      for (int i = 0; i < kEach; ++i) sum.v[i] *= shrink;
       add(sum, p, rows.value(j, kv));
     }
   });

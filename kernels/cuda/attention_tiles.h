@@ -120,12 +120,12 @@ struct AttentionArgs {
   /// The first row that `row` may look at: its sequence's start, or its window's.
   __device__ __forceinline__ int first_key(int row) const {
     const int start = starts[sequence_of(row)];
-    return window > 0 && row - window + 1 > start ? row - window + 1 : start;
+    return window > 0 ? max(row - window + 1, start) : start;
   }
   /// One past the last row that looks at `row`.
   __device__ __forceinline__ int end_of_queries(int row) const {
     const int end = starts[sequence_of(row) + 1];
-    return window > 0 && row + window < end ? row + window : end;
+    return window > 0 ? min(row + window, end) : end;
   }
   __device__ __forceinline__ int sequence_of(int row) const {
     int low = 0, high = sequences - 1;  // the last that starts at or before the row
@@ -139,13 +139,13 @@ struct AttentionArgs {
     return low;
   }
   /// body(first, end) for the rows that `row` of `sequence` looks at, from its own sequence up to
-  /// the tree's root.
+  /// the tree's root; where a sequence above is empty, first is end.
   template <class Body>
   __device__ __forceinline__ void for_path(int row, int sequence, const Body& body) const {
     int left = window > 0 ? window : INT32_MAX, end = row + 1;
     while (true) {
-      const int start = starts[sequence], first = end - start > left ? end - left : start;
-      if (first < end) body(first, end);
+      const int first = max(end - left, starts[sequence]);
+      body(first, end);
       left -= end - first;
       sequence = parents ? parents[sequence] : -1;
       if (sequence < 0 || left == 0) return;

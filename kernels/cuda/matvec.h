@@ -88,8 +88,7 @@ __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const 
   const int64_t o = first_output + static_cast<int64_t>(threadIdx.x / kWarp) * kOut;
   Sums<kRows> sums[kOut];
   for (int64_t begin = 0; begin < vectors.width; begin += tile) {
-    const auto columns =
-        static_cast<int>(vectors.width - begin < tile ? vectors.width - begin : tile);
+    const auto columns = static_cast<int>(min(vectors.width - begin, int64_t{tile}));
     if (begin > 0) __syncthreads();
 #pragma unroll
     for (int m = 0; m < kRows; ++m)
@@ -103,7 +102,7 @@ __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const 
       typename Weights::Read reads[kOut];
 #pragma unroll
       for (int j = 0; j < kOut; ++j)  // a row too many repeats the last
-        reads[j] = weights.read(o + j < outputs ? o + j : outputs - 1, begin + c);
+        reads[j] = weights.read(min(o + j, outputs - 1), begin + c);
 #pragma unroll
       for (int e = 0; e < kWeights; e += kUnit) {
         float w[kOut][kUnit];

@@ -52,7 +52,7 @@ __device__ __forceinline__ Chunk find_chunk(const Segments& s, int32_t chunk, in
   }
   const int64_t offset = (chunk - s.segment[low].first_chunk) * size;
   const int64_t left = s.segment[low].count - offset;
-  return {low, offset, left < size ? left : size};
+  return {low, offset, min(left, size)};
 }
 
 /// body(Segments) for all ranges, in as few launches as they need. `state(range)` numbers the

@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kThreads)
     total_kernel(double* out, const T* in, int64_t count, int64_t part, bool squares, bool add) {
   __shared__ double sums[kThreads / kWarp];
   const int64_t begin = static_cast<int64_t>(blockIdx.x) * part;
-  const int64_t end = begin + part < count ? begin + part : count;
+  const int64_t end = min(begin + part, count);
   double sum = 0.0;
   for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
     const double x = in[i];

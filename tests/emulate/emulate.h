@@ -18,6 +18,10 @@ std::vector<std::string> take_faults();
 /// (reads are faults until written), and `name` stands in reports.
 void annotate(const void* p, size_t bytes, const char* name);
 
+/// Takes bytes of the heap away, so that reading them is a fault as of memory never written, or
+/// gives them back. What they hold stays. Nothing may run meanwhile.
+void withhold(const void* p, size_t bytes, bool away);
+
 /// Kernels launched since the last call, by the name given to launch().
 std::map<std::string, int64_t> take_launches();
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "emulate.h"
+#include "support/op_harness.h"
 
 namespace nibble::emulate {
 namespace {
@@ -18,6 +19,7 @@ class FaultListener : public testing::EmptyTestEventListener {
 
 const bool registered = [] {
   testing::UnitTest::GetInstance()->listeners().Append(new FaultListener);
+  take_away = withhold;
   return true;
 }();
 

@@ -241,6 +241,13 @@ __global__ void no_commit(bool mended, int* data) {
   data[512 + threadIdx.x] = tile[4 * threadIdx.x];
 }
 
+__global__ void ends_in_flight(bool mended, int* data) {
+  __shared__ __align__(16) int tile[128];
+  cuda::cp_async16(tile + 4 * threadIdx.x, data + 4 * threadIdx.x);
+  cuda::cp_async_commit();
+  if (mended) cuda::cp_async_wait<0>();
+}
+
 __global__ void no_barrier_after_wait(bool mended, int* data) {
   __shared__ __align__(16) int tile[128];
   cuda::cp_async16(tile + 4 * threadIdx.x, data + 4 * threadIdx.x);
@@ -336,6 +343,7 @@ const std::vector<Fault>& faults() {
       {"waits_for_the_wrong_group", "cp.async has not been waited for",
        run<waits_for_the_wrong_group, 32>},
       {"no_commit", "cp.async has not been waited for", run<no_commit, 32>},
+      {"ends_in_flight", "copies of cp.async that nobody waited for", run<ends_in_flight, 32>},
       {"no_barrier_after_wait", " shared tile + ", run<no_barrier_after_wait, 32>},
       {"copies_past_the_end", "out of bounds", run<copies_past_the_end, 32>},
       {"overwrites_what_is_read", "race: no barrier since the ", run<overwrites_what_is_read, 32>},

@@ -223,6 +223,14 @@ void annotate(const void* p, size_t bytes, const char* name) {
   if (checks_on()) set_state(start, bytes, true, false);
 }
 
+void withhold(const void* p, size_t bytes, bool away) {
+  if (!checks_on() || !heap.holds(p, bytes)) return;
+  each_word(reinterpret_cast<uintptr_t>(p), bytes, [&](size_t word, uint8_t mask) {
+    const int written = away ? heap.state[word] & ~mask : heap.state[word] | mask;
+    heap.state[word] = static_cast<uint8_t>(written);
+  });
+}
+
 bool register_host(void* p, size_t bytes) {
   State& s = state();
   const std::lock_guard lock(s.mutex);

@@ -83,6 +83,11 @@ void break_device(cudaError_t status) {
   faults().sticky.compare_exchange_strong(none, status);
 }
 
+bool faulty(const char* what) {
+  const char* text = getenv("NIBBLE_EMULATE_FAULT");
+  return text != nullptr && strcmp(text, what) == 0;
+}
+
 cudaError_t sticky_status() {
   return faults().sticky;
 }

@@ -31,6 +31,9 @@ void report(const std::string& line, cudaError_t status);
 
 cudaError_t sticky_status();
 
+/// Whether NIBBLE_EMULATE_FAULT is this.
+bool faulty(const char* what);
+
 /// Makes `status` what every later call returns, without a line: the fault is the test's own.
 void break_device(cudaError_t status);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rest of the runtime API: the device, memory, copies, launches. One device, an sm_90 of
 // NIBBLE_EMULATE_MEMORY bytes; NIBBLE_EMULATE_DEVICES=0 takes it away, NIBBLE_EMULATE_FAULT=driver
-// makes the driver too old, =busy the device another's; =launch:N breaks the N-th launch when it
-// runs, and =copy:N the N-th copy.
+// makes the driver too old, =no-driver none, =busy the device another's; =launch:N breaks the N-th
+// launch when it runs, and =copy:N the N-th copy; =capture refuses to record a graph, =instantiate
+// to make one of what was recorded.
 #include <emulate/launch.h>
 
 #include <climits>
@@ -97,11 +98,6 @@ int devices() {
   return text == nullptr ? 1 : atoi(text);
 }
 
-bool faulty(const char* what) {
-  const char* text = getenv("NIBBLE_EMULATE_FAULT");
-  return text != nullptr && strcmp(text, what) == 0;
-}
-
 // Whether this is the launch or copy that the test wants to fail.
 bool breaks(const char* what, uint64_t number) {
   return faulty((std::string(what) + ":" + std::to_string(number)).c_str());
@@ -109,7 +105,7 @@ bool breaks(const char* what, uint64_t number) {
 
 // What every call finds first: a driver, a device, no earlier fault.
 cudaError_t usable() {
-  if (faulty("driver")) return cudaErrorInsufficientDriver;
+  if (faulty("driver") || faulty("no-driver")) return cudaErrorInsufficientDriver;
   if (devices() == 0) return cudaErrorNoDevice;
   if (faulty("busy")) return cudaErrorDevicesUnavailable;
   return sticky_status();
@@ -305,7 +301,7 @@ const char* cudaGetErrorString(cudaError_t status) {
 cudaError_t cudaGetDeviceCount(int* count) {
   if (count == nullptr) return note(cudaErrorInvalidValue);
   *count = 0;
-  if (faulty("driver")) return note(cudaErrorInsufficientDriver);
+  if (faulty("driver") || faulty("no-driver")) return note(cudaErrorInsufficientDriver);
   if (devices() == 0) return note(cudaErrorNoDevice);
   *count = devices();
   return cudaSuccess;
@@ -407,7 +403,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = faulty("driver") ? 11000 : 13000;
+  *version = faulty("no-driver") ? 0 : faulty("driver") ? 11000 : 13000;
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {

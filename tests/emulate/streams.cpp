@@ -568,6 +568,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
   if (s == nullptr) return note(cudaErrorInvalidResourceHandle);
   if (s == &all().legacy) return note(cudaErrorStreamCaptureUnsupported);
   if (s->capture != nullptr) return note(cudaErrorIllegalState);
+  if (faulty("capture")) return note(cudaErrorNotSupported);
   s->capture = std::make_shared<Capture>();
   s->capture->origin = s;
   s->capture->mode = mode;
@@ -622,6 +623,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   const Lock lock(api_mutex());
   if (exec == nullptr || !all().graphs.contains(graph)) return note(cudaErrorInvalidValue);
+  if (faulty("instantiate")) return note(cudaErrorMemoryAllocation);
   *exec = new CUgraphExec_st;
   (*exec)->nodes = std::make_shared<const std::vector<Node>>(graph->nodes);
   (*exec)->ancestors =

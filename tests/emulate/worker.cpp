@@ -169,7 +169,10 @@ void Worker::begin(uint16_t id) {
 }
 
 void Worker::finish() {
-  thread->copies.clear();
+  if (!thread->copies.empty()) {
+    fail("this thread ends with " + std::to_string(thread->copies.size()) +
+         " copies of cp.async that nobody waited for");
+  }
   thread->groups.clear();
   warps[warp_of()].exited |= 1u << lane_of();
   ++exited;

@@ -58,6 +58,9 @@ std::vector<Case> cases() {
     }
   out.push_back({131, {{48, 16}, {40, 8}}});
   out.push_back({300, {{8, 8}}});
+  // Whole tiles and nothing beside them.
+  out.push_back({128, {{256, 16}}});
+  out.push_back({32, {{128, 64}}});
   out.push_back({33, {{40, 16}, {8, 16}}, Dtype::kBf16, 3});
   out.push_back({9, {{8, 136}}});
   out.push_back({5, {{8, 8}, {8, 8}, {8, 8}, {8, 8}, {8, 8}}});

@@ -238,6 +238,7 @@ std::vector<Case> cases() {
       {{61, 90}, 2, 1, 128, 40},
       {{201}, 3, 1, 64, 70},
       {{137}, 1, 1, 256},
+      {{64}, 1, 1, 64},
   };
   std::vector<Case> out;
   for (Case c : shapes)
@@ -271,24 +272,37 @@ TEST_P(Attention, Backward) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()));
 
-TEST(AttentionForward, SeveralKeyTiles) {
-  check_forward({{601}, 2, 1, 64});
-  check_forward({{290}, 1, 1, 256, 0, Dtype::kBf16});
-  check_forward({{601}, 1, 1, 64, 530, Dtype::kBf16});
+class AttentionForwardOf : public testing::TestWithParam<Case> {};
+
+TEST_P(AttentionForwardOf, ManyKeys) {
+  check_forward(GetParam());
 }
 
+INSTANTIATE_TEST_SUITE_P(SeveralKeyTiles, AttentionForwardOf,
+                         testing::Values(Case{{601}, 2, 1, 64},
+                                         Case{{290}, 1, 1, 256, 0, Dtype::kBf16},
+                                         Case{{601}, 1, 1, 64, 530, Dtype::kBf16}));
+
 // Sequences that begin alike: a stem, branches of it, and branches of those.
-TEST(AttentionForward, SharedBeginnings) {
+std::vector<Case> trees() {
+  std::vector<Case> out;
   for (const Dtype dtype : kFloatTypes)
     for (const int64_t window : {0, 1, 20, 61}) {
-      check_forward({{1, 1, 1}, 2, 1, 3, window, dtype, {-1, 0, 1}});
-      check_forward({{50, 3, 70, 1, 9, 12}, 6, 2, 64, window, dtype, {-1, 0, 0, 2, 1, -1}});
-      check_forward({{33, 129, 0, 2}, 1, 1, 31, window, dtype, {-1, 0, 0, 2}});
+      out.push_back({{1, 1, 1}, 2, 1, 3, window, dtype, {-1, 0, 1}});
+      out.push_back({{50, 3, 70, 1, 9, 12}, 6, 2, 64, window, dtype, {-1, 0, 0, 2, 1, -1}});
+      out.push_back({{33, 129, 0, 2}, 1, 1, 31, window, dtype, {-1, 0, 0, 2}});
+      out.push_back({{9, 60, 0, 3}, 1, 1, 16, window, dtype, {-1, 0, 0, 2}});
     }
-  check_forward({{601, 40, 7}, 2, 1, 64, 0, Dtype::kF32, {-1, 0, 1}});
-  check_forward({{70, 200, 9, 8}, 2, 1, 128, 0, Dtype::kBf16, {-1, -1, 0, 0}});  // a gap of tiles
-  check_forward({{33, 50, 9}, 1, 1, 256, 20, Dtype::kBf16, {-1, -1, 0}});
+  out.push_back({{601, 40, 7}, 2, 1, 64, 0, Dtype::kF32, {-1, 0, 1}});
+  out.push_back({{70, 200, 9, 8}, 2, 1, 128, 0, Dtype::kBf16, {-1, -1, 0, 0}});  // a gap of tiles
+  out.push_back({{33, 50, 9}, 1, 1, 256, 20, Dtype::kBf16, {-1, -1, 0}});
+  // As many tiles as a word of the needed ones has bits.
+  out.push_back(
+      {std::vector<int64_t>(16, 32), 1, 1, 136, 0, Dtype::kBf16, std::vector<int64_t>(16, -1)});
+  return out;
 }
+
+INSTANTIATE_TEST_SUITE_P(SharedBeginnings, AttentionForwardOf, testing::ValuesIn(trees()));
 
 struct Result {
   std::vector<double> out, lse, dqkv;
@@ -482,21 +496,30 @@ void check_decode(const DecodeCase& c) {
   });
 }
 
-TEST(AttentionDecode, EqualsReference) {
-  const Dtype f = Dtype::kF32, h = Dtype::kBf16;
+class AttentionDecodeOf : public testing::TestWithParam<DecodeCase> {};
+
+TEST_P(AttentionDecodeOf, EqualsReference) {
   for (const int count : {1, 3}) {
     set_threads(count);
-    check_decode({{1}, 1, 1, 1, 1});
-    check_decode({{0, 3, 5}, 5, 2, 1, 7, 0, f, h});
-    check_decode({{33, 0, 1}, 40, 6, 2, 64, 0, h, h});
-    check_decode({{17, 64}, 65, 3, 1, 80, 9, f, f});
-    check_decode({{129}, 131, 9, 3, 16, 0, h, f});
-    check_decode({{300}, 512, 4, 1, 96, 0, f, h});
-    check_decode({{45}, 45, 17, 1, 128, 0, h, h});
-    check_decode({{37}, 64, 2, 2, 256, 1, f, h});
+    check_decode(GetParam());
     set_threads(0);
   }
 }
+
+std::vector<DecodeCase> decode_cases() {
+  const Dtype f = Dtype::kF32, h = Dtype::kBf16;
+  return {{{1}, 1, 1, 1, 1},
+          {{0, 3, 5}, 5, 2, 1, 7, 0, f, h},
+          {{33, 0, 1}, 40, 6, 2, 64, 0, h, h},
+          {{17, 64}, 65, 3, 1, 80, 9, f, f},
+          {{129}, 131, 9, 3, 16, 0, h, f},
+          {{300}, 512, 4, 1, 96, 0, f, h},
+          {{45}, 45, 17, 1, 128, 0, h, h},
+          {{37}, 64, 2, 2, 256, 1, f, h}};
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionDecodeOf, testing::ValuesIn(decode_cases()),
+                         [](const auto& test) { return cat("n", test.index); });
 
 /// Scratch made for so many rows, sequences and positions serves fewer, however these are cut.
 TEST(AttentionScratch, ServesFewer) {

@@ -25,18 +25,18 @@ const Case kCases[] = {
     {QuantType::kFp4, 9, 100, 4096, false}, {QuantType::kNf4, 300, 257, 64, true},
     {QuantType::kNf4, 64, 1536, 64, true},  {QuantType::kNf4, 2, 40, 4, false},
     {QuantType::kInt8, 1, 1, 0, false},     {QuantType::kInt8, 7, 31, 0, false},
-    {QuantType::kInt8, 13, 577, 0, false},
+    {QuantType::kInt8, 13, 577, 0, false},  {QuantType::kInt8, 90, 48, 0, false},
 };
 
-void check_rows(const RandomMatrix& r, int64_t first, int64_t count, Dtype dtype,
+void check_rows(const RandomMatrix& r, int64_t first, int64_t count, int64_t gap, Dtype dtype,
                 const std::string& target) {
   constexpr uint64_t kSeed = 7;
   const int64_t in = r.m.in_features;
   const std::string label =
       cat("dequantize ", target, " type ", static_cast<int>(r.m.type), " block ", r.m.block, " ",
-          dtype_name(dtype), " (", count, ",", in, ") from row ", first);
+          dtype_name(dtype), " (", count, ",", in, ") from row ", first, " gap ", gap);
   OpCase op(label, kSeed);
-  Buffer& out = op.output("out", dtype, {count, in}, 5);
+  Buffer& out = op.output("out", dtype, {count, in}, gap);
   std::vector<Bounded> want;
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < in; ++j) want.emplace_back(r.element(first + i, j));
@@ -54,8 +54,8 @@ TEST(Dequantize, EqualsThePlainLoop) {
     for (const Case& c : kCases) {
       const RandomMatrix r(c.type, c.out, c.in, c.block, c.nested, 7);
       for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16})
-        for (const int64_t first : {int64_t{0}, c.out / 2})
-          check_rows(r, first, c.out - first, dtype, target);
+        for (const auto& [first, gap] : {std::pair{int64_t{0}, 5}, {c.out / 2, 0}, {c.out / 2, 5}})
+          check_rows(r, first, c.out - first, gap, dtype, target);
     }
   });
 }

@@ -25,7 +25,7 @@ const Case kCases[] = {
     {QuantType::kFp4, 9, 96, 128, true},   {QuantType::kNf4, 5, 192, 64, true},
     {QuantType::kNf4, 3, 1055, 64, false}, {QuantType::kFp4, 40, 576, 64, true},
     {QuantType::kNf4, 4, 64, 4096, false}, {QuantType::kInt8, 7, 31, 0, false},
-    {QuantType::kInt8, 5, 193, 0, false},
+    {QuantType::kInt8, 5, 193, 0, false},  {QuantType::kNf4, 3, 1184, 32, true},
 };
 constexpr int64_t kVectors[] = {1, 2, 3, 4, 5, 16};
 

@@ -152,6 +152,19 @@ TEST(QuantizeDynamic8bit, EqualsThePlainLoop) {
   });
 }
 
+/// So whether `>` or `>=` counts midpoints is one.
+TEST(QuantizeDynamic8bit, NoPointOfTheGridLiesMidway) {
+  for (const DynamicMap kind : {DynamicMap::kSigned, DynamicMap::kUnsigned}) {
+    const auto& map = dynamic_map(kind);
+    std::vector<float> midpoints;
+    for (size_t k = 0; k + 1 < map.size(); ++k) midpoints.push_back((map[k] + map[k + 1]) / 2.0f);
+    for (int point = 0; point < 65536; ++point) {
+      const float middle = static_cast<float>(point) * (1.0f / 32767.5f) - 1.0f;
+      ASSERT_FALSE(std::binary_search(midpoints.begin(), midpoints.end(), middle)) << point;
+    }
+  }
+}
+
 TEST(QuantizeOps, ShowWhatIsNotFiniteInTheScale) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     TestVector<float> x(64 + 33, 0.25f), absmax(2), scale(1);

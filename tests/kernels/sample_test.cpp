@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cfloat>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -184,6 +185,30 @@ TEST(SampleOp, DrawsAmongEqualsAtEveryPlace) {
             .temperature = 1.0f,
             .top_p = 0.5,
             .seed = 8,
+            .scratch = scratch.tensor()});
+  });
+}
+
+TEST(SampleOp, TakesTheFirstOfTheLargest) {
+  constexpr int64_t kVocabulary = 2500;
+  OpCase op("sample F32 (3,2500) greedily among equals", 5);
+  Buffer& chosen = op.output("chosen", Dtype::kI32, {3});
+  Buffer& logits = op.input("logits", Dtype::kF32, {3, kVocabulary});
+  Buffer& lengths = op.input("lengths", Dtype::kI32, {3});
+  Buffer& sequences = op.input("sequences", Dtype::kI32, {3});
+  Buffer& scratch = op.scratch(Dtype::kF32, {2 * kVocabulary});
+  logits.set_values(std::vector<double>(3 * kVocabulary, -1.5));
+  for (const int64_t i : {1100, 2124, 2200}) logits.set(kVocabulary + i, 4.0);
+  for (const int64_t i : {777, 1801}) logits.set(2 * kVocabulary + i, double(FLT_MAX));
+  lengths.set_values({2, 2, 2});
+  sequences.set_values({0, 1, 2});
+  op.want(chosen, {0.0, 1100.0, 777.0});
+  op.check([&] {
+    sample({.chosen = chosen.tensor(),
+            .logits = logits.tensor(),
+            .lengths = lengths.tensor(),
+            .sequences = sequences.tensor(),
+            .temperature = 0.0f,
             .scratch = scratch.tensor()});
   });
 }

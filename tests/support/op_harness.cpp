@@ -10,6 +10,9 @@
 #include "tensor/cuda.h"
 
 namespace nibble {
+
+void (*take_away)(const void* p, size_t bytes, bool away) = nullptr;
+
 namespace {
 
 constexpr size_t kCanaryBytes = 128;
@@ -98,6 +101,20 @@ void Buffer::download() {
   if (!twin_) return;
   const Ends e = ends();
   cuda::copy(e.host, e.device, e.bytes, current_stream());
+}
+
+void Buffer::withhold(bool away) const {
+  if (!twin_ || !take_away) return;
+  const Ends e = ends();
+  const size_t element = dtype_bytes(dtype_);
+  const auto row = static_cast<size_t>(tensor_.row_elements()) * element;
+  const auto stride = static_cast<size_t>(tensor_.row_stride) * element;
+  const auto* p = e.device;
+  take_away(p, kCanaryBytes, away);
+  p += kCanaryBytes;
+  for (int64_t r = 0; r < tensor_.dim(0); ++r, p += stride)
+    if (stride > row) take_away(p + row, stride - row, away);
+  take_away(p, kCanaryBytes, away);
 }
 
 std::byte* Buffer::element(int64_t i) const {
@@ -258,7 +275,10 @@ void OpCase::compare(const Entry& entry, const std::vector<double>& start, int c
 void OpCase::run(const std::function<void()>& call) {
   for (Entry& entry : entries_) entry.buffer.upload();
   synchronize();
+  for (Entry& entry : entries_) entry.buffer.withhold(true);
   call();
+  synchronize();
+  for (Entry& entry : entries_) entry.buffer.withhold(false);
   for (Entry& entry : entries_) entry.buffer.download();
   synchronize();
 }

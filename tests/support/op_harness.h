@@ -14,7 +14,8 @@
 //   op.check([&] { rmsnorm_forward({.out = out.tensor(), .in = in.tensor(), ...}); });
 //
 // With NIBBLE_TEST_DEVICE=cuda the same tests run on that device: every buffer has a twin there,
-// which op.check() fills before each call and reads back after it.
+// which op.check() fills before each call and reads back after it. On the emulated device reading a
+// canary is a fault of its own, also where nothing comes of it.
 #pragma once
 
 #include <deque>
@@ -35,6 +36,9 @@ Device test_device();
 /// For tests of what only the CPU half promises.
 #define SKIP_UNLESS_CPU() \
   if (test_device().on_cuda()) GTEST_SKIP() << "a promise of the CPU half"
+
+/// Where not null: takes bytes of the device's memory away from kernels, and gives them back.
+extern void (*take_away)(const void* p, size_t bytes, bool away);
 
 /// "(7,1023)"
 std::string shape_name(const Shape& shape);
@@ -79,6 +83,8 @@ class Buffer {
   void place(Placement placement);
   void upload() const;
   void download();
+  /// The twin's canaries and gaps, while a call runs (take_away).
+  void withhold(bool away) const;
 
  private:
   struct Ends {
