@@ -27,6 +27,7 @@ struct Operand {
 
 struct Key {
   int device;
+  Sums sums;
   bool transpose_first, transpose_second;
   Operand first, second, out;
   auto operator<=>(const Key&) const = default;
@@ -88,14 +89,19 @@ void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.second.alignment);
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.out.alignment);
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.out.alignment);
+  if (key.sums == Sums::kInSequence)
+    set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
   const cublasStatus_t status = lt.heuristic(handle, plan.desc, plan.first, plan.second, plan.out,
                                              plan.out, made, 1, &found, &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0))
-    throw UnavailableError(cat("matmul: cuBLASLt has no algorithm for (", key.out.columns, ",",
-                               key.out.rows, ") over ",
-                               key.transpose_first ? key.first.rows : key.first.columns));
+    throw UnavailableError(cat(
+        "matmul: cuBLASLt has no algorithm for (", key.out.columns, ",", key.out.rows, ") over ",
+        key.transpose_first ? key.first.rows : key.first.columns,
+        key.sums == Sums::kInSequence ? " that adds up in one sequence; leave --deterministic out"
+                                      : ""));
   check(status, "matmul");
   plan.algorithm = found.algo;
 }
@@ -177,6 +183,7 @@ void matmul(const Matmul& op, Stream stream) {
   }
   const Queue& q = queue(stream);
   const Key key = {.device = q.device,
+                   .sums = q.sums,
                    .transpose_first = op.b_transpose == Transpose::kYes,
                    .transpose_second = op.a_transpose == Transpose::kYes,
                    .first = operand(op.b),

@@ -123,7 +123,11 @@ void declare(OptionTable& t, Options& o) {
         "go on from the newest checkpoint in OUT, or from this one")
       .optional_value("auto")
       .also({"resume-from-checkpoint"});
-  t.flag("deterministic", o.train.deterministic, "same bits on every run (always so on a CPU)");
+  t.flag(
+      "deterministic", o.train.deterministic,
+      "same bits on every run of this build and device, whatever it costs: on CUDA each product's "
+      "sums are made in one sequence, which is slower where few numbers sum up much (always so "
+      "on a CPU, for one number of threads)");
 }
 
 TrainOptions resolve(const Options& o, const ToolContext& context) {
@@ -184,6 +188,11 @@ void run(const Options& options, ToolContext& context) {
                   " steps"));
   context.say(cat("memory planned: ", format_size(training.plan().total()), " with ",
                   memory_options(training.job())));
+  if (options.train.deterministic)
+    context.say(training.job().device == DeviceKind::kCuda
+                    ? "deterministic: products add up in one sequence, slower for adapters' "
+                      "gradients and the loss"
+                    : "deterministic: as always on a CPU, for one number of threads");
   for (const auto& [name, bytes] : training.plan().items)
     context.say(cat("  ", format_size(bytes), "  ", name));
   for (const auto& [name, bytes] : training.plan().host)

@@ -20,6 +20,7 @@ struct Queue {
   double* partial_sums = nullptr;  // (kPartialSums)
   double* result = nullptr;        // pinned, of the host
   size_t most_shared = 0;          // bytes that a block may have
+  Sums sums = Sums::kInParts;
 };
 
 /// Throws UnavailableError where the stream is none of create_stream()'s.

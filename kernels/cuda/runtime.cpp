@@ -101,12 +101,13 @@ void synchronize(Stream stream) {
   check(cudaStreamSynchronize(queue(stream).stream), "synchronize");
 }
 
-Stream create_stream(int device, int priority) {
+Stream create_stream(int device, Sums sums) {
   use(device);
-  const Stream stream{.device = {DeviceKind::kCuda, device}, .handle = new Queue{.device = device}};
+  const Stream stream{.device = {DeviceKind::kCuda, device},
+                      .handle = new Queue{.device = device, .sums = sums}};
   try {
     Queue& q = queue(stream);
-    check(cudaStreamCreateWithPriority(&q.stream, cudaStreamNonBlocking, priority), "stream");
+    check(cudaStreamCreateWithFlags(&q.stream, cudaStreamNonBlocking), "stream");
     q.workspace = allocate(kCublasWorkspaceBytes, device);
     q.partial_sums = static_cast<double*>(allocate(kPartialSums * sizeof(double), device));
     q.result = static_cast<double*>(allocate_pinned(sizeof(double)));

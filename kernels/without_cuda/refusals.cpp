@@ -47,7 +47,7 @@ void zero(void*, size_t, Stream) {
 void synchronize(Stream) {
   refuse();
 }
-Stream create_stream(int, int) {
+Stream create_stream(int, Sums) {
   refuse();
 }
 Stream create_copy_stream(int) {

@@ -44,8 +44,11 @@ void synchronize(Stream stream);
 
 /// Device memory that each stream holds for cuBLAS: what it likes on Hopper.
 inline constexpr size_t kCublasWorkspaceBytes = size_t{32} << 20;
-/// A stream of its own, that does not wait for the legacy stream. Less is more urgent.
-Stream create_stream(int device, int priority = 0);
+/// How a product's sums may be made: cut into parts that are added up afterwards where cuBLASLt
+/// expects that to be faster, or each in one sequence.
+enum class Sums : bool { kInParts, kInSequence };
+/// A stream of its own, that does not wait for the legacy stream.
+Stream create_stream(int device, Sums sums = Sums::kInParts);
 /// One for copies alone: without the memory that ops need (cuBLAS's workspace).
 Stream create_copy_stream(int device);
 void destroy_stream(Stream stream) noexcept;

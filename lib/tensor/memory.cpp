@@ -53,8 +53,13 @@ void HostMemory::Release::operator()(std::byte* p) const {
 
 OwnedStream::OwnedStream(Device device, StreamUse use) : stream_{.device = device} {
   if (!device.on_cuda()) return;
-  stream_ = use == StreamUse::kCopies ? cuda::create_copy_stream(device.index)
-                                      : cuda::create_stream(device.index);
+  if (use == StreamUse::kCopies) {
+    stream_ = cuda::create_copy_stream(device.index);
+    return;
+  }
+  stream_ = cuda::create_stream(device.index, use == StreamUse::kDeterministicOps
+                                                  ? cuda::Sums::kInSequence
+                                                  : cuda::Sums::kInParts);
 }
 
 OwnedStream::OwnedStream(OwnedStream&& other) noexcept

@@ -46,8 +46,9 @@ class HostMemory {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
-/// What a stream is for: ops, or copies alone, which need no memory of the device.
-enum class StreamUse : bool { kOps, kCopies };
+/// What a stream is for: ops, each product's sums made as is fastest or in one sequence whatever it
+/// costs; or copies alone, which need no memory of the device.
+enum class StreamUse : unsigned char { kOps, kDeterministicOps, kCopies };
 
 /// Owns a stream of the device; on the CPU there is nothing to own.
 class OwnedStream {

@@ -160,7 +160,8 @@ void TrainingRun::State::lay_out() {
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
 
   if (options.device.on_cuda()) {
-    stream = OwnedStream(options.device);
+    stream = OwnedStream(options.device,
+                         options.deterministic ? StreamUse::kDeterministicOps : StreamUse::kOps);
     const StreamScope scope(stream.get());
     twin = copy_model(model, options.device, wanted.weights);
     host_arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);

@@ -5,6 +5,7 @@
 #include <cublasLt.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdio>
 #include <cstring>
@@ -64,9 +65,14 @@ size_t element_bytes(uint32_t type) {
 struct Algorithm {
   uint64_t key;
   uint32_t alignment[4];
+  uint32_t reduction;  // cublasLtReductionScheme_t
   uint64_t workspace_bytes;
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
+
+// An algorithm that splits k makes so many parts, where it has so much to split: little, so that
+// small products in tests are split too.
+constexpr uint64_t kParts = 2, kLeastSplit = 8;
 
 // A product as cublasLtMatmul is asked for it; without pointers for the heuristic.
 struct Product {
@@ -79,6 +85,7 @@ struct Product {
   const Algorithm* algorithm = nullptr;
   void* workspace = nullptr;
   size_t workspace_bytes = 0;
+  uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_MASK;  // that the preference allows
 
   uint64_t m() const { return desc->op_a == CUBLAS_OP_N ? a->rows : a->columns; }
   uint64_t k() const { return desc->op_a == CUBLAS_OP_N ? a->columns : a->rows; }
@@ -94,6 +101,10 @@ struct Product {
       hash = (hash ^ v) * 1099511628211u;
     }
     return hash;
+  }
+  // Room for the sums of each part of k.
+  uint64_t parts_bytes() const {
+    return kParts * m() * n() * static_cast<uint64_t>(d->batches) * sizeof(float);
   }
   float scalar(const void* p) const {
     float value;
@@ -234,6 +245,20 @@ constexpr Rule kRules[] = {
               (aligned(p.workspace, 256) && (p.workspace_bytes == 0 || p.workspace != nullptr) &&
                (p.algorithm == nullptr || p.workspace_bytes >= p.algorithm->workspace_bytes));
      }},
+    {"cublasLtMatmulPreferenceAttributes_t", "the mask of reduction schemes names schemes alone",
+     kInvalid,
+     [](const Product& p) {
+       return (p.reductions & ~uint32_t{CUBLASLT_REDUCTION_SCHEME_MASK}) == 0;
+     }},
+    {"cublasLtReductionScheme_t",
+     "without a reduction scheme a sum is made in one sequence; of the others the twin knows "
+     "COMPUTE_TYPE, parts of k in the workspace, added in their order",
+     kUnsupported,
+     [](const Product& p) {
+       return p.algorithm == nullptr || p.algorithm->reduction == CUBLASLT_REDUCTION_SCHEME_NONE ||
+              (p.algorithm->reduction == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE &&
+               p.k() >= kLeastSplit && p.algorithm->workspace_bytes >= p.parts_bytes());
+     }},
     {"cublasLtMatmulAlgoGetHeuristic()", "the algorithm was chosen for these types and operations",
      kInvalid,
      [](const Product& p) { return p.algorithm == nullptr || p.algorithm->key == p.key(); }},
@@ -321,7 +346,10 @@ struct Call {
   const void *alpha_device, *beta_device;
   const void *a_data, *b_data, *c_data;
   void* d_data;
+  uint64_t parts;  // of k, each summed by itself
 };
+
+std::atomic<int64_t> split_products;
 
 void multiply(const Call& call) {
   float alpha = call.alpha, beta = call.beta;
@@ -334,6 +362,7 @@ void multiply(const Call& call) {
   }
   const auto m = static_cast<int64_t>(call.d.rows), n = static_cast<int64_t>(call.d.columns);
   const auto k = static_cast<int64_t>(call.desc.op_a == CUBLAS_OP_N ? call.a.columns : call.a.rows);
+  const auto parts = static_cast<int64_t>(call.parts);
   const bool bias = call.desc.epilogue == CUBLASLT_EPILOGUE_BIAS;
   if (!check_matrix(call.a_data, call.a, false) || !check_matrix(call.b_data, call.b, false) ||
       (beta != 0 && !check_matrix(call.c_data, call.c, false)) ||
@@ -356,8 +385,14 @@ void multiply(const Call& call) {
 #pragma omp parallel for
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < n; ++j) {
-        float value =
-            alpha * dot(&left[static_cast<size_t>(i * k)], &right[static_cast<size_t>(j * k)], k);
+        const float* x = &left[static_cast<size_t>(i * k)];
+        const float* y = &right[static_cast<size_t>(j * k)];
+        float sum = 0;
+        for (int64_t part = 0; part < parts; ++part) {
+          const int64_t from = k * part / parts, to = k * (part + 1) / parts;
+          sum += dot(x + from, y + from, to - from);
+        }
+        float value = alpha * sum;
         if (beta != 0) value += beta * element(c, call.c.type, index_of(call.c, i, j));
         if (bias) value += element(call.desc.bias, call.d.type, i);
         set_element(d, call.d.type, index_of(call.d, i, j), value);
@@ -383,6 +418,10 @@ cublasStatus_t set_field(const std::map<int, Field>& fields, int attribute, cons
 
 std::string take_matmul_refusal() {
   return std::exchange(last_refusal(), {});
+}
+
+int64_t take_split_products() {
+  return split_products.exchange(0);
 }
 
 }  // namespace nibble::emulate
@@ -521,12 +560,19 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     return kInvalid;
   }
   *returned = 0;
-  const Product product{.desc = desc, .a = a, .b = b, .c = c, .d = d};
+  const Product product{
+      .desc = desc, .a = a, .b = b, .c = c, .d = d, .reductions = preference->reductions};
   if (const cublasStatus_t status = check_rules(product)) return status;
-  Algorithm algorithm{.key = product.key(), .alignment = {}, .workspace_bytes = 0};
+  Algorithm algorithm{.key = product.key(),
+                      .alignment = {},
+                      .reduction = CUBLASLT_REDUCTION_SCHEME_NONE,
+                      .workspace_bytes = 0};
   std::copy_n(preference->alignment, 4, algorithm.alignment);
-  // As a split along k would: some room for partial sums, where it is offered.
-  algorithm.workspace_bytes = std::min<uint64_t>(preference->workspace_bytes, 4096);
+  if ((preference->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0 &&
+      product.k() >= kLeastSplit && product.parts_bytes() <= preference->workspace_bytes) {
+    algorithm.reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    algorithm.workspace_bytes = product.parts_bytes();
+  }
   results[0] = {};
   memcpy(results[0].algo.data, &algorithm, sizeof algorithm);
   results[0].workspaceSize = algorithm.workspace_bytes;
@@ -566,6 +612,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                         .workspace = workspace,
                         .workspace_bytes = workspace_bytes};
   if (const cublasStatus_t status = check_rules(product)) return status;
+  const bool split = algo != nullptr && algorithm.reduction != CUBLASLT_REDUCTION_SCHEME_NONE;
+  if (split) ++split_products;
   const bool host = desc->pointer_mode == CUBLASLT_POINTER_MODE_HOST;
   const Call call{.desc = *desc,
                   .a = *a_layout,
@@ -579,9 +627,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                   .a_data = a,
                   .b_data = b,
                   .c_data = c,
-                  .d_data = d};
+                  .d_data = d,
+                  .parts = split ? kParts : 1};
   // The workspace is written too: products that share one must be ordered.
-  const size_t used = std::min<size_t>(workspace_bytes, 4096);
+  const size_t used = split ? algorithm.workspace_bytes : 0;
   const auto name = "matmul " + std::to_string(product.m()) + " x " + std::to_string(product.n()) +
                     " x " + std::to_string(product.k());
   const auto run = [call, workspace, used] {

@@ -55,6 +55,7 @@ struct Problem {
   int64_t a_offset = 0, workspace_offset = 0;
   bool a_null = false, alpha_null = false, d_is_a = false, other_algorithm = false,
        no_workspace = false;
+  uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_MASK;
 };
 
 class Matmul {
@@ -75,6 +76,7 @@ class Matmul {
     d = layout(p.out, p.m, p.n, p.batches);
     ok(cublasLtMatmulPreferenceCreate(&preference));
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{kWorkspace});
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, p.reductions);
     for (const auto attribute :
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -165,6 +167,8 @@ TEST(CublasLt, MultipliesAsTheFormulaSays) {
       {.alpha = -1, .beta = 1, .bias = true},
       {.out = CUDA_R_32F, .batches = 3, .extra_ld = 3},
       {.m = 1, .n = 1, .k = 1},
+      {.m = 3, .n = 2, .k = 500, .op_a = CUBLAS_OP_T},
+      {.m = 3, .n = 2, .k = 500, .reductions = CUBLASLT_REDUCTION_SCHEME_NONE},
   };
   for (const Problem& p : problems) {
     Matmul matmul(p);
@@ -253,6 +257,7 @@ TEST(CublasLt, RefusesByRule) {
       {{.workspace_offset = 16}, kInvalid, "256-byte aligned"},
       {{.no_workspace = true}, kInvalid, "as large as the algorithm needs"},
       {{.other_algorithm = true}, kInvalid, "chosen for"},
+      {{.reductions = 8}, kInvalid, "schemes alone"},
   };
   for (const Refusal& r : refusals) {
     Matmul matmul(r.problem);
@@ -276,6 +281,29 @@ TEST(CublasLt, RefusesByRule) {
 }
 
 #ifdef NIBBLE_EMULATE
+// Long sums are split where that is allowed, whatever else a product is.
+TEST(CublasLt, SplitsAsTheMaskAllows) {
+  struct Case {
+    uint64_t k;
+    uint32_t reductions;
+    int64_t split;
+  };
+  for (const Case& c :
+       {Case{9, CUBLASLT_REDUCTION_SCHEME_MASK, 1},
+        Case{9, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, 1},
+        Case{9, CUBLASLT_REDUCTION_SCHEME_NONE, 0}, Case{9, CUBLASLT_REDUCTION_SCHEME_INPLACE, 0},
+        Case{7, CUBLASLT_REDUCTION_SCHEME_MASK, 0}}) {
+    Matmul matmul({.k = c.k, .reductions = c.reductions});
+    const Stream stream;
+    DeviceArray<uint16_t> a(storage(kElements)), b(storage(kElements)), d(kElements);
+    DeviceArray<char> workspace(kWorkspace);
+    emulate::take_split_products();
+    ok(matmul.run(stream, a.data(), b.data(), d.data(), nullptr, workspace.data()));
+    must(stream.wait());
+    EXPECT_EQ(emulate::take_split_products(), c.split) << c.k << " " << c.reductions;
+  }
+}
+
 TEST(CublasLt, ReportsOperandsThatWereNeverWritten) {
   Matmul matmul({});
   const Stream stream;

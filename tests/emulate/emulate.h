@@ -42,4 +42,8 @@ void begin_case(const std::string& name, uint64_t sample);
 /// Why cuBLASLt's twin last refused a product, "section: rule"; empty where it did not.
 std::string take_matmul_refusal();
 
+/// Products since the last call whose sums the twin made in parts, as an algorithm with a reduction
+/// scheme does.
+int64_t take_split_products();
+
 }  // namespace nibble::emulate

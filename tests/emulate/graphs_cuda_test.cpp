@@ -23,8 +23,9 @@ constexpr Device kCuda{.kind = DeviceKind::kCuda};
 
 // A quantised model with an adapter on the device, and a step over it.
 struct Rig {
-  Rig(StepOptions options, const LoraConfig& lora, const char* family = "qwen3")
-      : stream(kCuda), scope(stream.get()) {
+  Rig(StepOptions options, const LoraConfig& lora, const char* family = "qwen3",
+      StreamUse use = StreamUse::kOps)
+      : stream(kCuda, use), scope(stream.get()) {
     Model host;
     Arena host_arena;
     {
@@ -93,6 +94,25 @@ Batch make_batch(uint64_t seed, std::initializer_list<size_t> lengths) {
 std::vector<Batch> full_batches() {
   return {make_batch(1, {64}), make_batch(2, {30, 31}), make_batch(3, {9, 1, 20, 33}),
           make_batch(4, {60}), make_batch(5, {5, 6, 7, 8, 9, 10, 11, 4, 1})};
+}
+
+// A stream for deterministic ops takes no algorithm that adds up parts of a sum; any other does
+// where it may.
+TEST(DeterministicOps, SplitNoSums) {
+  for (const bool deterministic : {false, true}) {
+    Rig rig({}, {.rank = 8}, "qwen3",
+            deterministic ? StreamUse::kDeterministicOps : StreamUse::kOps);
+    std::vector<std::vector<float>> gradients;
+    emulate::take_split_products();
+    for (int run = 0; run < 2; ++run) {
+      rig.model.parameters.zero_gradients();
+      rig.step->add_gradients(full_batches().front(), 0.125f, {.seed = 9, .micro_batch = 3});
+      rig.step->take_loss();
+      gradients.push_back(rig.gradients());
+    }
+    EXPECT_EQ(emulate::take_split_products() > 0, !deterministic);
+    EXPECT_EQ(gradients[0], gradients[1]);
+  }
 }
 
 struct Result {

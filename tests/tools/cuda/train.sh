@@ -31,6 +31,15 @@ for weights in --keep-weights=none --keep-weights=1 "--stream-weights --host-emb
   esac || fail "$weights: the plan was: $(cat said)"
   rm -r placed
 done
+# Deterministic: the same bits twice, of sums made otherwise than the fastest way, and it says so.
+for run in 1 2; do
+  nibble-train ${options#-q} --recompute=none --deterministic -o same$run 2>said
+  grep -q "deterministic: products add up in one sequence" said || fail "said: $(cat said)"
+done
+cmp same1/adapter_model.safetensors same2/adapter_model.safetensors
+! cmp -s whole/adapter_model.safetensors same1/adapter_model.safetensors ||
+  fail "--deterministic changed no product"
+
 nibble-train $options --recompute=none --no-graphs -o plain
 cmp whole/adapter_model.safetensors plain/adapter_model.safetensors
 # State paged, and a run that goes on with it resident, or the other way round.
