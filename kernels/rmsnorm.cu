@@ -3,8 +3,6 @@
 // once and written once. Where a row does not fit there, it is read again.
 #include "kernels/rmsnorm.h"
 
-#include <utility>
-
 #include "kernels/cuda/column_sums.h"
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
@@ -90,10 +88,7 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 
-// Heads. Where one fits into kLanes lanes, these take several and hold them as they are stored, so
-// that each is read once, and the weight once for all of them.
 constexpr int kHeadWarps = 8;
-constexpr int kForwardHeads = 8, kBackwardHeads = 4;  // of a group of lanes
 
 struct HeadRows {
   int heads;
@@ -104,100 +99,16 @@ struct HeadRows {
   }
 };
 
-// The k-th head of this lane's group: neighbouring groups of a warp take neighbouring heads.
-template <int kLanes, int kEach>
-__device__ __forceinline__ int64_t head_of(int k) {
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const int group = static_cast<int>(threadIdx.x) % kWarp / kLanes;
-  return ((static_cast<int64_t>(blockIdx.x) * kHeadWarps + warp) * kEach + k) * (kWarp / kLanes) +
-         group;
+__device__ __forceinline__ int64_t head_of_warp() {
+  return static_cast<int64_t>(blockIdx.x) * kHeadWarps + threadIdx.x / kWarp;
 }
 
-// body(0), body(1), ... as code of its own each: a loop that stays one moves what is held to
-// memory.
-template <int... kNumbers, class Body>
-__device__ __forceinline__ void for_each_number(std::integer_sequence<int, kNumbers...>,
-                                                const Body& body) {
-  (body(kNumbers), ...);
-}
-
-template <class T, class W, int kCount, int kLanes>
+// Heads: a warp each, element by element, read twice; whatever qk.cu does not take.
+template <class T, class W>
 __global__ void __launch_bounds__(kHeadWarps* kWarp)
     rmsnorm_heads_forward_kernel(T* inout, float* rstd, const W* weight, int64_t rows, HeadRows at,
                                  float eps) {
-  constexpr int kEach = kForwardHeads;
-  const int lane = static_cast<int>(threadIdx.x) % kLanes, column = lane * kCount;
-  const bool has = column < at.d;
-  Packed<T, kCount> x[kEach];
-  Floats<kCount> w{};
-  if (has) w = read<kCount>(weight + column);
-#pragma unroll
-  for (int k = 0; k < kEach; ++k) {
-    const int64_t row = head_of<kLanes, kEach>(k);
-    x[k] = has && row < rows ? read_packed<kCount>(inout + at.offset(row) + column)
-                             : Packed<T, kCount>{};
-  }
-  float mine = 0.0f;  // rstd of the head that has this lane's number in the group
-  for_each_number(std::make_integer_sequence<int, kEach>(), [&](int k) {
-    const int64_t row = head_of<kLanes, kEach>(k);
-    Floats<kCount> v = floats(x[k]);
-    float squares = 0.0f;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) squares += v.v[i] * v.v[i];
-    const float scale = 1.0f / sqrtf(lanes_sum<kLanes>(squares) / static_cast<float>(at.d) + eps);
-    if (lane == k) mine = scale;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) v.v[i] = v.v[i] * scale * w.v[i];
-    if (has && row < rows) write(inout + at.offset(row) + column, v);
-  });
-  const int64_t own = head_of<kLanes, kEach>(lane);
-  if (lane < kEach && own < rows) rstd[own] = mine;
-}
-
-template <class T, class W, int kCount, int kLanes>
-__global__ void __launch_bounds__(kHeadWarps* kWarp)
-    rmsnorm_heads_backward_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
-                                  int64_t rows, HeadRows d_at, HeadRows in_at) {
-  constexpr int kEach = kBackwardHeads;
-  const int lane = static_cast<int>(threadIdx.x) % kLanes, column = lane * kCount;
-  const bool has = column < d_at.d;
-  Packed<T, kCount> d[kEach] = {}, x[kEach] = {};
-  Floats<kCount> w{};
-  if (has) w = read<kCount>(weight + column);
-  const int64_t own = head_of<kLanes, kEach>(lane);
-  const float mine = lane < kEach && own < rows ? rstd[own] : 0.0f;
-#pragma unroll
-  for (int k = 0; k < kEach; ++k) {
-    const int64_t row = head_of<kLanes, kEach>(k);
-    if (!has || row >= rows) continue;
-    d[k] = read_packed<kCount>(dinout + d_at.offset(row) + column);
-    x[k] = read_packed<kCount>(in + in_at.offset(row) + column);
-  }
-#pragma unroll
-  for (int k = 0; k < kEach; ++k) {
-    const int64_t row = head_of<kLanes, kEach>(k);
-    Floats<kCount> g = floats(d[k]);
-    const Floats<kCount> v = floats(x[k]);
-    float products = 0.0f;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      g.v[i] *= w.v[i];
-      products += g.v[i] * v.v[i];
-    }
-    const float scale = __shfl_sync(kAllLanes, mine, k, kLanes);
-    const float mean = lanes_sum<kLanes>(products) / static_cast<float>(d_at.d) * scale * scale;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) g.v[i] = scale * (g.v[i] - v.v[i] * mean);
-    if (has && row < rows) write(dinout + d_at.offset(row) + column, g);
-  }
-}
-
-// Heads of any width and at any address: a warp each, element by element, read twice.
-template <class T, class W>
-__global__ void __launch_bounds__(kHeadWarps* kWarp)
-    rmsnorm_heads_forward_each_kernel(T* inout, float* rstd, const W* weight, int64_t rows,
-                                      HeadRows at, float eps) {
-  const int64_t row = head_of<kWarp, 1>(0);
+  const int64_t row = head_of_warp();
   if (row >= rows) return;
   T* x = inout + at.offset(row);
   const int lane = threadIdx.x % kWarp;
@@ -214,9 +125,9 @@ __global__ void __launch_bounds__(kHeadWarps* kWarp)
 
 template <class T, class W>
 __global__ void __launch_bounds__(kHeadWarps* kWarp)
-    rmsnorm_heads_backward_each_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
-                                       int64_t rows, HeadRows d_at, HeadRows in_at) {
-  const int64_t row = head_of<kWarp, 1>(0);
+    rmsnorm_heads_backward_kernel(T* dinout, const T* in, const float* rstd, const W* weight,
+                                  int64_t rows, HeadRows d_at, HeadRows in_at) {
+  const int64_t row = head_of_warp();
   if (row >= rows) return;
   T* dx = dinout + d_at.offset(row);
   const T* x = in + in_at.offset(row);
@@ -283,32 +194,19 @@ HeadRows head_rows(const Tensor& t, int64_t heads, int64_t d) {
   return {static_cast<int>(heads), t.row_stride, d};
 }
 
-// body(T(), W(), lanes) for heads of d columns in these tensors; 0 lanes where they do not hold
-// one.
+// body(T(), W(), launch) for a kernel of a warp a head.
 template <class Body>
-void for_heads(const Tensor& heads, const Tensor& weight, std::initializer_list<Tensor> others,
-               const Body& body) {
-  const int64_t d = weight.dim(0);
+void for_heads(const char* name, const Tensor& heads, const Tensor& weight, int64_t rows,
+               Stream stream, const Body& body) {
   with_float_type(heads.dtype, [&](auto type) {
-    using T = decltype(type);
-    bool wide = wide_rows(heads, d, kWide<T>) && wide_rows(weight, d, kWide<T>);
-    for (const Tensor& t : others) wide = wide && wide_rows(t, d, kWide<T>);
     with_float_type(weight.dtype, [&](auto w) {
-      if (wide && d <= 16 * kWide<T>)
-        body(type, w, std::integral_constant<int, 16>());
-      else if (wide && d <= 32 * kWide<T>)
-        body(type, w, std::integral_constant<int, 32>());
-      else
-        body(type, w, std::integral_constant<int, 0>());
+      body(type, w,
+           {.grid = dim3(blocks_for(rows, kHeadWarps)),
+            .block = dim3(kHeadWarps * kWarp),
+            .stream = queue(stream).stream,
+            .name = name});
     });
   });
-}
-
-Launch heads_launch(int64_t rows, int each, Stream stream, const char* name) {
-  return {.grid = dim3(blocks_for(rows, int64_t{kHeadWarps} * each)),
-          .block = dim3(kHeadWarps * kWarp),
-          .stream = queue(stream).stream,
-          .name = name};
 }
 
 }  // namespace
@@ -352,20 +250,14 @@ void rmsnorm_heads_forward(const RmsnormHeadsForward& op, Stream stream) {
   if (rows == 0) return;
   CHECK(rows <= INT32_MAX);
   const HeadRows at = head_rows(op.inout, op.rstd.dim(1), op.weight.dim(0));
-  for_heads(op.inout, op.weight, {}, [&](auto type, auto weight, auto lanes) {
-    using T = decltype(type);
-    using W = decltype(weight);
-    constexpr int kLanes = decltype(lanes)::value;
-    const auto run = [&](auto kernel, int each) {
-      launch(kernel, heads_launch(rows, each, stream, "rmsnorm_heads_forward"),
-             device_pointer<T>(op.inout), device_pointer<float>(op.rstd),
-             device_pointer<W>(op.weight), rows, at, op.eps);
-    };
-    if constexpr (kLanes > 0)
-      run(rmsnorm_heads_forward_kernel<T, W, kWide<T>, kLanes>, kWarp / kLanes * kForwardHeads);
-    else
-      run(rmsnorm_heads_forward_each_kernel<T, W>, 1);
-  });
+  for_heads("rmsnorm_heads_forward", op.inout, op.weight, rows, stream,
+            [&](auto type, auto weight, const Launch& where) {
+              using T = decltype(type);
+              using W = decltype(weight);
+              launch(rmsnorm_heads_forward_kernel<T, W>, where, device_pointer<T>(op.inout),
+                     device_pointer<float>(op.rstd), device_pointer<W>(op.weight), rows, at,
+                     op.eps);
+            });
 }
 
 void rmsnorm_heads_backward(const RmsnormHeadsBackward& op, Stream stream) {
@@ -381,20 +273,14 @@ void rmsnorm_heads_backward(const RmsnormHeadsBackward& op, Stream stream) {
                                         device_pointer<float>(op.rstd), d_at, in_at},
                       op.dweight, rows, stream, "rmsnorm_heads_backward");
     });
-  for_heads(op.dinout, op.weight, {op.in}, [&](auto type, auto weight, auto lanes) {
-    using T = decltype(type);
-    using W = decltype(weight);
-    constexpr int kLanes = decltype(lanes)::value;
-    const auto run = [&](auto kernel, int each) {
-      launch(kernel, heads_launch(rows, each, stream, "rmsnorm_heads_backward"),
-             device_pointer<T>(op.dinout), device_pointer<T>(op.in), device_pointer<float>(op.rstd),
-             device_pointer<W>(op.weight), rows, d_at, in_at);
-    };
-    if constexpr (kLanes > 0)
-      run(rmsnorm_heads_backward_kernel<T, W, kWide<T>, kLanes>, kWarp / kLanes * kBackwardHeads);
-    else
-      run(rmsnorm_heads_backward_each_kernel<T, W>, 1);
-  });
+  for_heads("rmsnorm_heads_backward", op.dinout, op.weight, rows, stream,
+            [&](auto type, auto weight, const Launch& where) {
+              using T = decltype(type);
+              using W = decltype(weight);
+              launch(rmsnorm_heads_backward_kernel<T, W>, where, device_pointer<T>(op.dinout),
+                     device_pointer<T>(op.in), device_pointer<float>(op.rstd),
+                     device_pointer<W>(op.weight), rows, d_at, in_at);
+            });
 }
 
 }  // namespace nibble::cuda

@@ -30,6 +30,8 @@ namespace nibble {
   TWIN(gather_rows, GatherRows)                      \
   TWIN(l2_norm, L2Norm)                              \
   TWIN(matmul, Matmul)                               \
+  TWIN(qk_backward, QkBackward)                      \
+  TWIN(qk_forward, QkForward)                        \
   TWIN(quantize_4bit, Quantize4bit)                  \
   TWIN(quantize_dynamic8bit, QuantizeDynamic8bit)    \
   TWIN(quantize_int8, QuantizeInt8)                  \

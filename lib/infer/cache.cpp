@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "kernels/elementwise.h"
-#include "kernels/store_cache.h"
 #include "tensor/memory.h"
 
 namespace nibble {
@@ -35,15 +34,6 @@ void Cache::store(int64_t block, int64_t slot, int64_t position, const Tensor& q
         .in = columns(from, query_width_, width_)});
   cast({.out = positions_of(values(block), slot, position, count),
         .in = columns(from, query_width_ + width_, width_)});
-}
-
-void Cache::store_last(int64_t block, const Tensor& qkv, const Tensor& lengths) const {
-  const int64_t n = qkv.dim(0);
-  store_cache({.keys = rows(keys(block), 0, n),
-               .values = rows(values(block), 0, n),
-               .k = columns(qkv, query_width_, width_),
-               .v = columns(qkv, query_width_ + width_, width_),
-               .lengths = lengths});
 }
 
 void Cache::move(int64_t from, int64_t to, int64_t positions) const {

@@ -13,12 +13,12 @@ class Cache {
 
   Tensor keys(int64_t block) const { return buffers_.keys[static_cast<size_t>(block)]; }
   Tensor values(int64_t block) const { return buffers_.values[static_cast<size_t>(block)]; }
+  /// Of all blocks.
+  std::span<const Tensor> keys() const { return buffers_.keys; }
+  std::span<const Tensor> values() const { return buffers_.values; }
   /// Stores rows [row, row + count) of qkv at positions [position, ...) of a slot.
   void store(int64_t block, int64_t slot, int64_t position, const Tensor& qkv, int64_t row,
              int64_t count) const;
-  /// Stores each row's key and value as the last of lengths[row] positions of the slot of its
-  /// number; an idle row's nowhere.
-  void store_last(int64_t block, const Tensor& qkv, const Tensor& lengths) const;
   /// Moves `positions` positions of all blocks from one slot to another.
   void move(int64_t from, int64_t to, int64_t positions) const;
 

@@ -59,11 +59,10 @@ struct Generator::State {
     batch.rows.reserve(static_cast<size_t>(options.batch_size));
   }
 
-  // One token a sequence: its key and value join the cache, its query reads all of it.
+  // One token a sequence, whose key and value are in the cache: its query reads all of it.
   void attend_cached(int64_t block, const BlockActivations& a) {
     const ModelConfig& c = model.config;
     const int64_t n = batch.tokens();
-    cache->store_last(block, a.qkv, at.lengths);
     attention_decode({.out = a.attention,
                       .q = columns(a.qkv, 0, c.heads * c.head_dim),
                       .keys = rows(cache->keys(block), 0, n),
@@ -83,6 +82,8 @@ struct Generator::State {
                        .at = at,
                        .rope = &rope,
                        .scratch = &scratch,
+                       .keys = attend ? cache->keys() : std::span<const Tensor>{},
+                       .values = attend ? cache->values() : std::span<const Tensor>{},
                        .attend = attend,
                        .attend_state = this};
     const BlockActivations a = first_rows(activations, n);

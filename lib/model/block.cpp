@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/elementwise.h"
+#include "kernels/qk.h"
 #include "kernels/rmsnorm.h"
-#include "kernels/rope.h"
 #include "kernels/swiglu.h"
 
 namespace nibble {
@@ -32,28 +31,32 @@ void normalise(const Table& table, const ParameterSet& parameters, float eps, co
       {.out = out, .rstd = rstd, .in = in, .weight = table_weight(table, parameters), .eps = eps});
 }
 
-// Norm of q and k, and rotation, in place in qkv.
-void rotate(const BlockRun& run, const Block& block, const BlockActivations& a) {
+// Norm of q and k, and rotation, in place in qkv; while decoding, they join the cache.
+void rotate(const BlockRun& run, int64_t index, const BlockActivations& a) {
   const ModelConfig& c = run.model->config;
-  const int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim;
+  const Block& block = run.model->blocks[static_cast<size_t>(index)];
+  const int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim, n = a.qkv.dim(0);
+  QkForward op = {.inout = columns(a.qkv, 0, q + k),
+                  .cos = run.rope->cos_tensor(),
+                  .sin = run.rope->sin_tensor(),
+                  .positions = run.at.positions,
+                  .heads = c.heads,
+                  .kv_heads = c.kv_heads};
   if (c.qk_norm) {
-    const ParameterSet& parameters = run.model->parameters;
-    const float eps = static_cast<float>(c.norm_eps);
-    if (a.qk_raw) accumulate({.out = a.qk_raw, .in = columns(a.qkv, 0, q + k), .beta = 0.0f});
-    rmsnorm_heads_forward({.inout = columns(a.qkv, 0, q),
-                           .rstd = a.rstd_q,
-                           .weight = table_weight(block.q_norm, parameters),
-                           .eps = eps});
-    rmsnorm_heads_forward({.inout = columns(a.qkv, q, k),
-                           .rstd = a.rstd_k,
-                           .weight = table_weight(block.k_norm, parameters),
-                           .eps = eps});
+    op.raw = a.qk_raw;
+    op.rstd_q = a.rstd_q;
+    op.rstd_k = a.rstd_k;
+    op.q_weight = table_weight(block.q_norm, run.model->parameters);
+    op.k_weight = table_weight(block.k_norm, run.model->parameters);
+    op.eps = static_cast<float>(c.norm_eps);
   }
-  rope({.inout = columns(a.qkv, 0, q + k),
-        .cos = run.rope->cos_tensor(),
-        .sin = run.rope->sin_tensor(),
-        .positions = run.at.positions,
-        .head_dim = c.head_dim});
+  if (!run.keys.empty()) {
+    op.v = columns(a.qkv, q + k, k);
+    op.keys = rows(run.keys[static_cast<size_t>(index)], 0, n);
+    op.values = rows(run.values[static_cast<size_t>(index)], 0, n);
+    op.lengths = run.at.lengths;
+  }
+  qk_forward(op);
 }
 
 }  // namespace
@@ -218,7 +221,7 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                    .eps = eps});
   linear_forward(block.qkv, {.y = a.qkv, .xa = xa_of(block.qkv, parameters, a.xa_qkv), .x = a.x1},
                  s.linear);
-  rotate(run, block, a);
+  rotate(run, index, a);
   if (run.attend)
     run.attend(run.attend_state, index, a);
   else
@@ -315,24 +318,22 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
                       .starts = run.at.starts,
                       .shape = attention_shape(model.config, block.window),
                       .scratch = s.attention});
-  rope({.inout = columns(dqkv, 0, q + k),
-        .cos = run.rope->cos_tensor(),
-        .sin = run.rope->sin_tensor(),
-        .positions = run.at.positions,
-        .head_dim = c.head_dim,
-        .rotation = Rotation::kBackward});
+  QkBackward turned = {.dinout = columns(dqkv, 0, q + k),
+                       .cos = run.rope->cos_tensor(),
+                       .sin = run.rope->sin_tensor(),
+                       .positions = run.at.positions,
+                       .heads = c.heads,
+                       .kv_heads = c.kv_heads};
   if (c.qk_norm) {
-    rmsnorm_heads_backward({.dinout = columns(dqkv, 0, q),
-                            .dweight = gradient_or_none(block.q_norm, parameters),
-                            .in = columns(a.qk_raw, 0, q),
-                            .rstd = a.rstd_q,
-                            .weight = table_weight(block.q_norm, parameters)});
-    rmsnorm_heads_backward({.dinout = columns(dqkv, q, k),
-                            .dweight = gradient_or_none(block.k_norm, parameters),
-                            .in = columns(a.qk_raw, q, k),
-                            .rstd = a.rstd_k,
-                            .weight = table_weight(block.k_norm, parameters)});
+    turned.raw = a.qk_raw;
+    turned.rstd_q = a.rstd_q;
+    turned.rstd_k = a.rstd_k;
+    turned.q_weight = table_weight(block.q_norm, parameters);
+    turned.k_weight = table_weight(block.k_norm, parameters);
+    turned.dq_weight = gradient_or_none(block.q_norm, parameters);
+    turned.dk_weight = gradient_or_none(block.k_norm, parameters);
   }
+  qk_backward(turned);
   if (remade != Remade::kNothing)
     normalise(block.attention_norm, parameters, eps, a.h_in, a.x1, a.rstd1);
   const bool norm_trained = block.attention_norm.parameter >= 0;

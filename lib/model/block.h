@@ -82,6 +82,9 @@ struct BlockRun {
   BatchTensors at;  // the batch where the ops read it
   const RopeTable* rope = nullptr;
   const BlockScratch* scratch = nullptr;
+  // While decoding, every block's cache (N or more, room, K*D), which each row's key and value join
+  // as the last of at.lengths positions.
+  std::span<const Tensor> keys = {}, values = {};
   AttentionStep attend = nullptr;  // null: packed attention over the batch
   void* attend_state = nullptr;
 };

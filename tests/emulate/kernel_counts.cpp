@@ -19,6 +19,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 #include "kernels/optimizer.h"
+#include "kernels/qk.h"
 #include "kernels/quantize.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -116,6 +117,7 @@ using Cases = std::vector<Case>;
 
 Cases block_cases(const Shape& s) {
   const int64_t n = kTokens, w = (s.h + 2 * s.k) * s.d, o = s.h * s.d;
+  const int64_t qk = o + s.k * s.d;
   std::vector<int32_t> positions(static_cast<size_t>(n));
   std::iota(positions.begin(), positions.end(), 0);
   const AttentionShape attention{s.h, s.k, s.d, 0, 0.088f};
@@ -138,22 +140,37 @@ Cases block_cases(const Shape& s) {
                            .rstd = m.f32s({n}),
                            .weight = m.bf16s({s.c})});
        }},
-      {"head norms forward",
+      {"heads forward: kept, normed, rotated",
        [=](Memory& m) {
-         rmsnorm_heads_forward({.inout = m.twice(m.bf16s({n, o})),
-                                .rstd = m.f32s({n, s.h}),
-                                .weight = m.bf16s({s.d})});
+         qk_forward({.inout = m.twice(m.bf16s({n, qk})),
+                     .raw = m.bf16s({n, qk}),
+                     .rstd_q = m.f32s({n, s.h}),
+                     .rstd_k = m.f32s({n, s.k}),
+                     .q_weight = m.bf16s({s.d}),
+                     .k_weight = m.bf16s({s.d}),
+                     .cos = m.f32s({n, s.d / 2}),
+                     .sin = m.f32s({n, s.d / 2}),
+                     .positions = m.of(positions),
+                     .heads = s.h,
+                     .kv_heads = s.k});
        }},
-      {"head norms backward",
+      {"heads backward",
        [=](Memory& m) {
-         rmsnorm_heads_backward({.dinout = m.twice(m.bf16s({n, o})),
-                                 .in = m.bf16s({n, o}),
-                                 .rstd = m.f32s({n, s.h}),
-                                 .weight = m.bf16s({s.d})});
+         qk_backward({.dinout = m.twice(m.bf16s({n, qk})),
+                      .raw = m.bf16s({n, qk}),
+                      .rstd_q = m.f32s({n, s.h}),
+                      .rstd_k = m.f32s({n, s.k}),
+                      .q_weight = m.bf16s({s.d}),
+                      .k_weight = m.bf16s({s.d}),
+                      .cos = m.f32s({n, s.d / 2}),
+                      .sin = m.f32s({n, s.d / 2}),
+                      .positions = m.of(positions),
+                      .heads = s.h,
+                      .kv_heads = s.k});
        }},
       {"rope",
        [=](Memory& m) {
-         rope({.inout = m.twice(m.bf16s({n, o})),
+         rope({.inout = m.twice(m.bf16s({n, qk})),
                .cos = m.f32s({n, s.d / 2}),
                .sin = m.f32s({n, s.d / 2}),
                .positions = m.of(positions),
