@@ -34,7 +34,7 @@ void adapter_products(const AdapterForward& op, Stream stream) {
             .b = p.b,
             .b_transpose = Transpose::kYes,
             .alpha = p.scale,
-            .beta = 1.0f,
+            .beta = op.output == AdapterForward::Output::kAdd ? 1.0f : 0.0f,
             .scratch = op.scratch},
            stream);
     at += r;

@@ -36,7 +36,7 @@ struct Matrix {
   int64_t stride;
 };
 
-// ---- y += scale xa B^T ----
+// ---- y += scale xa B^T, or = ----
 
 // A block takes 128 rows and 128 outputs, a warp 16 rows.
 constexpr int kForwardTile = 128, kForwardThreads = 256;
@@ -50,7 +50,7 @@ __device__ __forceinline__ int spread_row(int row) {
 
 template <int kRank>
 __global__ void __launch_bounds__(kForwardThreads)
-    adapter_forward_kernel(Matrix y, Matrix xa, Parts parts, int rows) {
+    adapter_forward_kernel(Matrix y, Matrix xa, Parts parts, int rows, bool adds) {
   NIBBLE_DYNAMIC_SHARED(Bf16, xa_tile);
   Bf16* const b_tile = xa_tile + kForwardTile * kTileStride<kRank>;
   const Part& part = parts.part[parts.of_block(static_cast<int>(blockIdx.x))];
@@ -81,7 +81,8 @@ __global__ void __launch_bounds__(kForwardThreads)
       const int row = first_row + warp * 16 + lane / 4 + half * 8;
       if (row >= rows) continue;
       Bf16* const place = y.data + row * y.stride + part.column + output;
-      Floats<8> x = read<8>(place);
+      Floats<8> x{};
+      if (adds) x = read<8>(place);
 #pragma unroll
       for (int j = 0; j < 4; ++j)
 #pragma unroll
@@ -349,7 +350,7 @@ void adapter_forward(const AdapterForward& op, Stream stream) {
             .shared_bytes = kShared,
             .stream = queue(stream).stream,
             .name = "adapter_forward"},
-           matrix(op.y), matrix(op.xa), parts, rows);
+           matrix(op.y), matrix(op.xa), parts, rows, op.output == AdapterForward::Output::kAdd);
   });
 }
 

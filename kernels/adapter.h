@@ -2,7 +2,7 @@
 // Low-rank adapters (Hu et al., "LoRA", 2021) of layers that read one input together, the upper
 // halves: part p has a B of its own (O,R) and its columns of y, of xa = X A^T and of their
 // gradients. The columns of xa lie part after part.
-//   forward:  y_p  += scale_p xa_p B_p^T
+//   forward:  y_p  += scale_p xa_p B_p^T, or = where it is to be written
 //   backward: dB_p += scale_p dy_p^T xa_p;   dxa_p = scale_p dy_p B_p
 // On CUDA, bf16 whose ranks and columns are multiples of 8 (ranks to 128), and whose rows start at
 // multiples of 16 bytes, are one launch for all parts forward and two backward; anything else, and
@@ -23,9 +23,11 @@ struct AdapterPart {
 };
 
 struct AdapterForward {
-  Tensor y;   // (N, all O or more) f32|bf16 added to, row stride free
+  enum class Output : bool { kAdd, kWrite };
+  Tensor y;   // (N, all O or more) f32|bf16 added to or written, row stride free
   Tensor xa;  // (N, sum of R) as y, row stride free
   std::span<const AdapterPart> parts;
+  Output output = Output::kAdd;
   Tensor scratch = {};  // of the CPU's products (matmul.h)
 };
 

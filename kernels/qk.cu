@@ -246,11 +246,11 @@ Heads<T, W> heads_of(const Op& op, const Tensor& inout, int each) {
 }
 
 /// Whether every half of a head is whole accesses of few enough lanes in all of these.
-bool fits(const Tensor& cos, const Tensor& sin, std::initializer_list<Tensor> others) {
+bool fits(int64_t n, const Tensor& cos, const Tensor& sin, std::initializer_list<Tensor> others) {
   const int64_t half = cos.dim(1);
   bool fit = half <= kWarp * kPairs && wide_rows(cos, half, kPairs) && wide_rows(sin, half, kPairs);
-  for (const Tensor& t : others) fit = fit && t.dim(0) <= INT32_MAX && wide_rows(t, half, kPairs);
-  return fit;
+  for (const Tensor& t : others) fit = fit && wide_rows(t, half, kPairs);
+  return fit && n <= INT32_MAX;
 }
 
 template <class T, class W, int kLanes>
@@ -279,8 +279,8 @@ void with_types(const Tensor& inout, const Tensor& weight, int64_t half, const B
 
 void qk_forward(const QkForward& op, Stream stream) {
   const bool alone = !op.q_weight && !op.keys;
-  const bool fit =
-      fits(op.cos, op.sin, {op.inout, op.raw, op.q_weight, op.k_weight, op.v, op.keys, op.values});
+  const bool fit = fits(op.inout.dim(0), op.cos, op.sin,
+                        {op.inout, op.raw, op.q_weight, op.k_weight, op.v, op.keys, op.values});
   if (alone || !fit) return qk_in_turn(op, stream);
   const int64_t half = op.cos.dim(1);
   with_types(op.inout, op.q_weight, half, [&](auto type, auto weight, auto lanes) {
@@ -310,7 +310,8 @@ void qk_forward(const QkForward& op, Stream stream) {
 
 void qk_backward(const QkBackward& op, Stream stream) {
   const bool fused = op.q_weight && !op.dq_weight && !op.dk_weight;
-  if (!fused || !fits(op.cos, op.sin, {op.dinout, op.raw, op.q_weight, op.k_weight}))
+  if (!fused ||
+      !fits(op.dinout.dim(0), op.cos, op.sin, {op.dinout, op.raw, op.q_weight, op.k_weight}))
     return qk_in_turn(op, stream);
   with_types(op.dinout, op.q_weight, op.cos.dim(1), [&](auto type, auto weight, auto lanes) {
     using T = decltype(type);

@@ -47,13 +47,13 @@ struct Vectors {
 };
 
 template <int kRows>
-struct Sums {
+struct RowSums {
   float v[kRows] = {};
 };
 
 template <int kRows, class T>
 __device__ __forceinline__ void store_sums(const Vectors<T>& vectors, int64_t o,
-                                           const Sums<kRows>& sums) {
+                                           const RowSums<kRows>& sums) {
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
     const float sum = warp_sum(sums.v[m]);
@@ -86,7 +86,7 @@ __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const 
                                                int64_t outputs) {
   constexpr int kWeights = Weights::kCount;
   const int64_t o = first_output + static_cast<int64_t>(threadIdx.x / kWarp) * kOut;
-  Sums<kRows> sums[kOut];
+  RowSums<kRows> sums[kOut];
   for (int64_t begin = 0; begin < vectors.width; begin += tile) {
     const auto columns = static_cast<int>(min(vectors.width - begin, int64_t{tile}));
     if (begin > 0) __syncthreads();
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
     each_matvec_kernel(Vectors<T> vectors, Weights weights, int64_t outputs) {
   const int64_t o = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (o >= outputs) return;
-  Sums<kRows> sums;
+  RowSums<kRows> sums;
   for (int64_t i = threadIdx.x % kWarp; i < vectors.width; i += kWarp) {
     const float w = weights(o, i);
 #pragma unroll

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/profile.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/matmul.h"
@@ -15,7 +16,17 @@ namespace {
 constexpr int64_t kLogitBytes = int64_t{64} << 20;
 constexpr int64_t kPanelElements = int64_t{1} << 25;  // 128 MiB of f32
 
-int64_t chunk_rows(const ModelConfig& c, int64_t labelled) {
+// On a GPU a chunk's products read all of the head's weights, whatever its rows: with fewer than
+// some hundreds of them that reading, and not the multiplying, is what they take.
+constexpr int64_t kCudaLogitBytes = int64_t{160} << 20;
+
+int64_t chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
+  if (device.on_cuda()) {
+    const int64_t fits = std::max<int64_t>(16, kCudaLogitBytes / (2 * c.vocab_size) / 16 * 16);
+    const int64_t chunks = ceil_div(std::max<int64_t>(1, labelled), std::min<int64_t>(fits, 1024));
+    const int64_t even = round_up(ceil_div(labelled, chunks), int64_t{16});
+    return std::max<int64_t>(1, std::min(labelled, even));
+  }
   const int64_t fits = std::max<int64_t>(16, kLogitBytes / (4 * c.vocab_size) / 16 * 16);
   return std::max<int64_t>(1, std::min({fits, labelled, int64_t{1024}}));
 }
@@ -104,7 +115,7 @@ Tensor chunk_logits(const Model& model, HeadWeights& weights, const Tensor& stre
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled,
                       const Tensor& room) {
   const ModelConfig& c = model.config;
-  const int64_t m = chunk_rows(c, labelled), v = c.vocab_size, h = c.hidden_size;
+  const int64_t m = chunk_rows(c, labelled, arena.device()), v = c.vocab_size, h = c.hidden_size;
   const Dtype type = panel_dtype(s.compute, arena.device());
   HeadBuffers b;
   b.hidden = arena.take(s.compute, {m, h});

@@ -152,9 +152,9 @@ void project_down(const LinearGroup& group, const LinearForward& io, const Linea
   }
 }
 
-// Gradients of A, and dx += dropout'(dxa A).
+// Gradients of A, and dx = beta dx + dropout'(dxa A); beta is 1 with dropout.
 void backward_down(const LinearGroup& group, const LinearBackward& io, const Tensor& dxa,
-                   const LinearContext& c) {
+                   float beta, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
   if (joined) {
@@ -165,7 +165,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
             .beta = 1.0f,
             .scratch = c.matmul_scratch});
     if (io.dx)
-      matmul({.out = io.dx, .a = dxa, .b = joined, .beta = 1.0f, .scratch = c.matmul_scratch});
+      matmul({.out = io.dx, .a = dxa, .b = joined, .beta = beta, .scratch = c.matmul_scratch});
     return;
   }
   int64_t at = 0;
@@ -194,9 +194,19 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
       mask.output = Dropout::Output::kAdd;
       dropout(mask);
     } else {
-      matmul({.out = io.dx, .a = dpart, .b = a, .beta = 1.0f, .scratch = c.matmul_scratch});
+      matmul({.out = io.dx, .a = dpart, .b = a, .beta = beta, .scratch = c.matmul_scratch});
+      beta = 1.0f;
     }
   }
+}
+
+// Whether the adapters' share is made before the weights'. On a GPU it then needs not be read: the
+// product of the weights, which multiplies longer than it reads, adds it up. Not where some part
+// has none, nor on the CPU, whose caches hold it.
+bool adapters_first(const LinearGroup& group, int64_t n) {
+  return current_stream().device.on_cuda() && !reads_few_rows(n) &&
+         std::all_of(group.parts.begin(), group.parts.end(),
+                     [](const Projection& p) { return p.lora_a >= 0; });
 }
 
 // All quantised parts in one product, so that threads meet once.
@@ -261,6 +271,17 @@ void few_rows(const Projection& p, const ParameterSet& parameters, const Tensor&
 void linear_forward(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.x.dim(0);
+  const bool first = adapters_first(group, n);
+  const auto adapt = [&](AdapterForward::Output output) {
+    project_down(group, io, c);
+    const AdapterParts adapters(group, parameters, false);
+    adapter_forward({.y = io.y,
+                     .xa = io.xa,
+                     .parts = adapters.parts(),
+                     .output = output,
+                     .scratch = c.matmul_scratch});
+  };
+  if (first) adapt(AdapterForward::Output::kWrite);
   if (reads_few_rows(n))
     few_rows(group, parameters, io);
   else
@@ -269,15 +290,13 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
               .a = io.x,
               .b = weight,
               .b_transpose = Transpose::kYes,
+              .beta = first ? 1.0f : 0.0f,
               .scratch = c.matmul_scratch});
     });
   for (const Slice& s : slices(group))
     if (const Tensor bias = bias_of(*s.part, parameters))
       bias_forward({.inout = columns(io.y, s.begin, s.part->out_features), .bias = bias});
-  if (!group.adapted()) return;
-  project_down(group, io, c);
-  const AdapterParts adapters(group, parameters, false);
-  adapter_forward({.y = io.y, .xa = io.xa, .parts = adapters.parts(), .scratch = c.matmul_scratch});
+  if (!first && group.adapted()) adapt(AdapterForward::Output::kAdd);
 }
 
 void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
@@ -286,8 +305,21 @@ void adapter_down(const LinearGroup& group, const LinearForward& io, const Linea
 
 void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
+  const int64_t n = io.dy.dim(0);
+  const bool first = adapters_first(group, n) && c.dropout == 0.0f;
+  const auto adapt = [&](float beta) {
+    const Tensor dxa = as_rows(c.lora_scratch, n, group.lora_width(parameters));
+    const AdapterParts adapters(group, parameters, true);
+    adapter_backward({.dxa = dxa,
+                      .dy = io.dy,
+                      .xa = io.xa,
+                      .parts = adapters.parts(),
+                      .scratch = c.matmul_scratch});
+    backward_down(group, io, dxa, beta, c);
+  };
+  if (first) adapt(0.0f);
   if (io.dx) {
-    float beta = 0.0f;
+    float beta = first ? 1.0f : 0.0f;
     for_weights(group, c, [&](const Tensor& weight, int64_t begin) {
       matmul({.out = io.dx,
               .a = columns(io.dy, begin, weight.dim(0)),
@@ -310,16 +342,7 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io, const L
     if (p.bias_parameter >= 0)
       bias_backward({.dbias = parameters.gradient(p.bias_parameter), .dout = dy});
   }
-  if (!group.adapted()) return;
-  const int64_t width = group.lora_width(parameters);
-  const Tensor dxa = as_rows(c.lora_scratch, io.dy.dim(0), width);
-  const AdapterParts adapters(group, parameters, true);
-  adapter_backward({.dxa = dxa,
-                    .dy = io.dy,
-                    .xa = io.xa,
-                    .parts = adapters.parts(),
-                    .scratch = c.matmul_scratch});
-  backward_down(group, io, dxa, c);
+  if (!first && group.adapted()) adapt(1.0f);
 }
 
 }  // namespace nibble

@@ -85,9 +85,9 @@ Tensor scratch_for(OpCase& op, const Tensor& y, const Tensor& xa,
 
 class Adapter : public testing::TestWithParam<Case> {};
 
-TEST_P(Adapter, Forward) {
-  const Case& c = GetParam();
-  OpCase op(c.name("adapter_forward"), 71);
+void check_forward(const Case& c, AdapterForward::Output output) {
+  const bool adds = output == AdapterForward::Output::kAdd;
+  OpCase op(c.name(adds ? "adapter_forward" : "adapter_forward, written"), 71);
   Buffer& y = op.in_place("y", c.dtype, {c.n, c.outputs() + 8}, c.gap);
   Buffer& xa = op.input("xa", c.dtype, {c.n, c.ranks()}, c.gap);
   std::deque<Buffer*> b;
@@ -104,7 +104,8 @@ TEST_P(Adapter, Forward) {
         for (int64_t r = 0; r < p.rank; ++r)
           terms.push_back(Bounded(xa.at(i * c.ranks() + from + r)) * b[k]->at(o * p.rank + r));
         Bounded& place = want[size_t(i * width + column + o)];
-        place = place + Bounded(double(p.scale)) * sum(terms);
+        const Bounded product = Bounded(double(p.scale)) * sum(terms);
+        place = adds ? place + product : product;
       }
       column += p.outputs;
       from += p.rank;
@@ -123,8 +124,16 @@ TEST_P(Adapter, Forward) {
   const Tensor scratch = scratch_for(op, y.tensor(), xa.tensor(), parts());
   op.check([&] {
     const auto list = parts();
-    adapter_forward({.y = y.tensor(), .xa = xa.tensor(), .parts = list, .scratch = scratch});
+    adapter_forward(
+        {.y = y.tensor(), .xa = xa.tensor(), .parts = list, .output = output, .scratch = scratch});
   });
+}
+
+TEST_P(Adapter, Forward) {
+  check_forward(GetParam(), AdapterForward::Output::kAdd);
+}
+TEST_P(Adapter, ForwardWritten) {
+  check_forward(GetParam(), AdapterForward::Output::kWrite);
 }
 
 TEST_P(Adapter, Backward) {
