@@ -15,7 +15,9 @@ namespace nibble::cuda {
 namespace {
 
 constexpr int kThreads = 1024;
-constexpr int kHeld = 4;  // accesses of a thread that stay in registers
+// Accesses of a thread that stay in registers; single elements take as many for fewer bytes.
+template <int kCount>
+constexpr int kHeldOf = kCount == 1 ? 2 : 4;
 constexpr size_t kStepBytes = size_t{16} * kThreads;
 constexpr size_t kStaticShared = 1024;  // no less than the kernel has beside
 
@@ -26,6 +28,7 @@ __global__ void __launch_bounds__(kThreads)
     cross_entropy_kernel(float* losses, T* dlogits, const T* logits, const int32_t* targets,
                          int64_t v, int kept, float grad_scale, const float* scale_by) {
   using Access = Packed<T, kCount>;
+  constexpr int kHeld = kHeldOf<kCount>;
   NIBBLE_DYNAMIC_SHARED(T, shared);
   __shared__ float most[kWarp], sums[kWarp];
   __shared__ float target_logit;
@@ -107,7 +110,7 @@ void cross_entropy(const CrossEntropy& op, Stream stream) {
     with_width<T>(wide, [&](auto count) {
       constexpr int kCount = decltype(count)::value;
       const Queue& q = queue(stream);
-      const int64_t steps = (v + kThreads * kCount - 1) / (kThreads * kCount) - kHeld;
+      const int64_t steps = (v + kThreads * kCount - 1) / (kThreads * kCount) - kHeldOf<kCount>;
       const auto fit = static_cast<int64_t>((q.most_shared - kStaticShared) / kStepBytes);
       const int64_t kept = wide && op.dlogits ? std::clamp<int64_t>(steps, 0, fit) : 0;
       launch(cross_entropy_kernel<T, kCount>,

@@ -44,7 +44,7 @@ struct CodeParts {
 };
 
 template <int kRows, int kOut, int kWeights, class T>
-__global__ void __launch_bounds__(kWarps* kWarp)
+__global__ void __launch_bounds__(kWarps* kWarp, 2)
     codes_matvec_kernel(Vectors<T> vectors, CodeParts parts, int tile) {
   NIBBLE_DYNAMIC_SHARED(T, staged);
   __shared__ float book[16], map[256];
