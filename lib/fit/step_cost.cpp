@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/checked.h"
 #include "fit/weight_bytes.h"
+#include "model/head.h"
 
 namespace nibble {
 namespace {
@@ -62,6 +64,46 @@ double elementwise(const ModelConfig& c) {
   return 2.0 * 4.0 * real(c.hidden_size) + 2.0 * w + w + q + 3.0 * real(c.intermediate_size);
 }
 
+// What a GPU does for a block beside multiplying by its weights: elements of a token that are read
+// or written outside those products, and kernels, products among them, one after another. Each
+// kernel as it is written; nothing is assumed to be found in a cache.
+struct DevicePass {
+  double elements = 0.0, launches = 0.0;
+};
+struct DevicePasses {
+  DevicePass forward, backward;
+};
+DevicePasses device_passes(const Model& model, Dtype compute) {
+  const ModelConfig& c = model.config;
+  const double hidden = real(c.hidden_size), f = real(c.intermediate_size);
+  const double q = real(c.heads * c.head_dim), k = real(c.kv_heads * c.head_dim);
+  const double w = real(c.qkv_width());
+  const double turned = (c.qk_norm ? 3.0 : 2.0) * (q + k);
+  DevicePasses p;
+  // Two norms (in, delta, sum, out; four of backward too), heads, attention, SwiGLU.
+  p.forward = {2.0 * 4.0 * hidden + turned + (w + q) + 3.0 * f, 2.0 + 1.0 + 1.0 + 1.0};
+  // Attention's backward: delta, then two kernels that read all and write the gradient's parts.
+  p.backward = {2.0 * 4.0 * hidden + turned + (2.0 * q + 2.0 * (w + q) + w) + 5.0 * f,
+                2.0 + 1.0 + 3.0 + 1.0};
+  for (const LinearGroup* g : model.blocks.front().groups()) {
+    const Device device{DeviceKind::kCuda, 0};
+    const int64_t all = g->out_features() * g->in_features();
+    const int64_t panel = linear_panel_elements(*g, compute, device);
+    const double pieces = panel > 0 ? real(ceil_div(all, panel)) : 1.0;
+    p.forward.launches += pieces;
+    p.backward.launches += pieces;
+    if (!g->adapted()) continue;
+    const double in = real(g->in_features()), out = real(g->out_features());
+    // X A^T, and its product with B, which the weights' is added to.
+    p.forward.elements += in + out;
+    p.forward.launches += 2.0;
+    // dB and dY B each read dY; dA reads X; dX starts as the adapters' share.
+    p.backward.elements += 2.0 * out + in + in;
+    p.backward.launches += 4.0;
+  }
+  return p;
+}
+
 // Of a forward pass through `all` numbers of weights, `mlp` of them in MLPs and `down` in their
 // outputs, how many are gone through again. The output of a segment's last block never is; with
 // every layer made again, the rest of its MLP always is.
@@ -96,13 +138,12 @@ double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
 }
 
 StepLaunches step_launches(const ModelConfig& c, const StepOptions& o) {
-  constexpr double kLossChunkBytes = 32 << 20;
   const double down = real(c.hidden_size) * real(c.intermediate_size), mlp = 3.0 * down;
   const double all = real(c.hidden_size) * real(c.qkv_width() + c.heads * c.head_dim) + mlp;
   const double again = made_again(o.recompute, c.layers, all, mlp, down) / all;
-  const double logits = real(o.labelled) * real(c.vocab_size) * dtype_bytes(Dtype::kBf16);
+  const int64_t chunk = head_chunk_rows(c, o.labelled, {DeviceKind::kCuda, 0});
   return {real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches),
-          kLossChunkLaunches * std::ceil(logits / kLossChunkBytes)};
+          kLossChunkLaunches * real(ceil_div(o.labelled, chunk))};
 }
 
 StepCost training_cost(const Model& model, const TrainJob& job) {
@@ -132,16 +173,21 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                                : 0.0;
   const double weights =
       cuda ? 0.0 : (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
-  const double stream = n * element * elementwise(c) * real(c.layers);
+  const DevicePasses passes = cuda ? device_passes(model, o.compute) : DevicePasses{};
+  const double token_bytes = n * element * real(c.layers);
+  const double stream = token_bytes * (cuda ? passes.forward.elements : elementwise(c));
+  const double back = cuda ? token_bytes * passes.backward.elements : 2.0 * stream;
   const double logits = 4.0 * n * real(c.vocab_size) * panel_bytes;
-  cost.bytes = 2.0 * weights + 3.0 * stream + logits;
+  cost.bytes = 2.0 * weights + stream + back + logits;
 
   const double again =
       made_again(o.recompute, c.layers, linear.weights, linear.mlp, linear.down) / linear.weights;
   cost.expand_bytes = (2.0 + again) * expanding;
   if (cuda) {
-    const StepLaunches launches = step_launches(c, o);
-    cost.launches = launches.blocks + launches.loss;
+    const double forward_launches = passes.forward.launches;
+    cost.block_launches = forward_launches + passes.backward.launches;
+    cost.launches = real(c.layers) * (again * forward_launches + cost.block_launches) +
+                    step_launches(c, o).loss;
     cost.update_launches = kUpdateLaunches;
   }
   cost.recompute_flops = again * 2.0 * n * (linear.weights + linear.adapters) +
@@ -186,7 +232,7 @@ std::vector<std::string> cost_assumptions(const Rates& rates, const StepCost& co
   if (rates.launch_seconds > 0)
     out.push_back(cat("the host launches a kernel in ", micro(rates.launch_seconds),
                       " us, the device begins the next ", micro(rates.gap_seconds),
-                      " us after the last; about ", kForwardLaunches + kBackwardLaunches,
+                      " us after the last; ", cost.block_launches,
                       " kernels a block and micro-batch"));
   if (cost.forward_copies + cost.update_copies > 0)
     out.push_back(cat("copies to and from the host's memory run beside the work, at ",

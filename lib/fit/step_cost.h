@@ -41,13 +41,13 @@ inline const Rates& rates_or_typical(const Rates& rates, DeviceKind device) {
                                        : kTypicalRates;
 }
 
-/// Kernels of one block on a GPU, forward and backward, with 4-bit weights and adapters on all
-/// linear layers, and of one that decodes; of choosing a token; of a chunk of the loss. As
-/// scripts/kernel-report counts them.
-inline constexpr double kForwardLaunches = 32.0, kBackwardLaunches = 48.0, kDecodeLaunches = 17.0,
+/// Kernels that a graph holds for one block, forward and backward, expansions of its weights among
+/// them, with adapters on all linear layers; kernels of a block that decodes, of choosing a token,
+/// of a chunk of the loss and of an update. As scripts/kernel-report counts them.
+inline constexpr double kForwardLaunches = 32.0, kBackwardLaunches = 48.0, kDecodeLaunches = 10.0,
                         kChoiceLaunches = 8.0, kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
 
-/// Kernels of a micro-batch on a GPU.
+/// Of a micro-batch on a GPU.
 struct StepLaunches {
   double blocks = 0.0, loss = 0.0;
 };
@@ -59,8 +59,9 @@ struct StepCost {
   double expand_bytes = 0.0;  // of a micro-batch: frozen weights made what products read
   // To or from the host's memory, whichever is more, of a micro-batch's passes and of an update.
   double forward_copies = 0.0, backward_copies = 0.0, update_copies = 0.0;
-  double update_bytes = 0.0;                     // of an update
-  double launches = 0.0, update_launches = 0.0;  // of kernels, on a GPU
+  double update_bytes = 0.0;  // of an update
+  // Of kernels one after another, on a GPU; of these, of a block there and back.
+  double launches = 0.0, update_launches = 0.0, block_launches = 0.0;
 
   /// Of an update over `micro_batches`.
   double seconds(const Rates& rates, int64_t micro_batches) const;

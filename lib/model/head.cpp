@@ -20,7 +20,9 @@ constexpr int64_t kPanelElements = int64_t{1} << 25;  // 128 MiB of f32
 // some hundreds of them that reading, and not the multiplying, is what they take.
 constexpr int64_t kCudaLogitBytes = int64_t{160} << 20;
 
-int64_t chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
+}  // namespace
+
+int64_t head_chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
   if (device.on_cuda()) {
     const int64_t fits = std::max<int64_t>(16, kCudaLogitBytes / (2 * c.vocab_size) / 16 * 16);
     const int64_t chunks = ceil_div(std::max<int64_t>(1, labelled), std::min<int64_t>(fits, 1024));
@@ -30,6 +32,8 @@ int64_t chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
   const int64_t fits = std::max<int64_t>(16, kLogitBytes / (4 * c.vocab_size) / 16 * 16);
   return std::max<int64_t>(1, std::min({fits, labelled, int64_t{1024}}));
 }
+
+namespace {
 
 int64_t panel_rows(const ModelConfig& c) {
   return std::min(c.vocab_size, std::max<int64_t>(1, kPanelElements / c.hidden_size));
@@ -115,7 +119,8 @@ Tensor chunk_logits(const Model& model, HeadWeights& weights, const Tensor& stre
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int64_t labelled,
                       const Tensor& room) {
   const ModelConfig& c = model.config;
-  const int64_t m = chunk_rows(c, labelled, arena.device()), v = c.vocab_size, h = c.hidden_size;
+  const int64_t m = head_chunk_rows(c, labelled, arena.device()), v = c.vocab_size,
+                h = c.hidden_size;
   const Dtype type = panel_dtype(s.compute, arena.device());
   HeadBuffers b;
   b.hidden = arena.take(s.compute, {m, h});

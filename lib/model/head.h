@@ -20,6 +20,9 @@ struct HeadBuffers {
   Tensor matmul_scratch;
 };
 
+/// Rows that the loss is made for at a time, of so many.
+int64_t head_chunk_rows(const ModelConfig& config, int64_t labelled, Device device);
+
 /// Buffers for up to `labelled` rows. dhidden lies in `room`, which nothing else may use meanwhile.
 HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& sizes, int64_t labelled,
                       const Tensor& room = {});
