@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
 #include "base/profile.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/matmul.h"
@@ -23,13 +22,9 @@ constexpr int64_t kCudaLogitBytes = int64_t{160} << 20;
 }  // namespace
 
 int64_t head_chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
-  if (device.on_cuda()) {
-    const int64_t fits = std::max<int64_t>(16, kCudaLogitBytes / (2 * c.vocab_size) / 16 * 16);
-    const int64_t chunks = ceil_div(std::max<int64_t>(1, labelled), std::min<int64_t>(fits, 1024));
-    const int64_t even = round_up(ceil_div(labelled, chunks), int64_t{16});
-    return std::max<int64_t>(1, std::min(labelled, even));
-  }
-  const int64_t fits = std::max<int64_t>(16, kLogitBytes / (4 * c.vocab_size) / 16 * 16);
+  const int64_t row_bytes = (device.on_cuda() ? 2 : 4) * c.vocab_size;
+  const int64_t bytes = device.on_cuda() ? kCudaLogitBytes : kLogitBytes;
+  const int64_t fits = std::max<int64_t>(16, bytes / row_bytes / 16 * 16);
   return std::max<int64_t>(1, std::min({fits, labelled, int64_t{1024}}));
 }
 

@@ -77,7 +77,8 @@ void longest_context(const char* model, const char* gpu) {
   const uint64_t limit = find_gpu(gpu_catalogue(""), gpu).usable_bytes();
   printf("{\"row\":\"context\",\"model\":\"%s\",\"gpu\":\"%s\",\"limit\":%llu,\"tokens\":%lld}\n",
          model, gpu, static_cast<unsigned long long>(limit),
-         static_cast<long long>(find_largest(q, Find::kSequence, limit)));
+         static_cast<long long>(
+             find_largest(q, Find::kSequence, {.device = limit}, kTypicalGpuRates).value));
 }
 
 void decoding(const char* model, const char* gpu) {
