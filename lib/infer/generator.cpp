@@ -7,6 +7,7 @@
 #include "base/profile.h"
 #include "infer/cache.h"
 #include "infer/growing_rows.h"
+#include "infer/prompt_group.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 #include "model/head.h"
@@ -102,35 +103,43 @@ struct Generator::State {
 
   // Reads waiting prompts into free slots, as many as fit; returns how many.
   size_t admit(std::span<const std::vector<int32_t>> prompts, size_t next) {
-    batch.clear();
     const size_t first = active.size();
-    while (next < prompts.size() && active.size() < static_cast<size_t>(options.batch_size)) {
+    const PromptGroup group = group_prompts(
+        prompts.subspan(next), static_cast<size_t>(options.batch_size) - first, kPromptTokens);
+    if (group.count == 0) return 0;
+    batch.clear();
+    const size_t shared = group.shared;
+    if (shared > 0) batch.append_after(-1, std::span(prompts[next]).first(shared));
+    for (size_t i = 0; i < group.count; ++i, ++next) {
       const std::vector<int32_t>& prompt = prompts[next];
-      CHECK(!prompt.empty() && static_cast<int64_t>(prompt.size()) < options.context);
-      const auto tokens = static_cast<int64_t>(prompt.size());
-      if (batch.tokens() > 0 && batch.tokens() + tokens > kPromptTokens) break;
-      untrained.assign(prompt.size(), 0);
-      batch.append(prompt, untrained);
+      CHECK(static_cast<int64_t>(prompt.size()) < options.context);
+      if (shared > 0) {
+        batch.append_after(0, std::span(prompt).subspan(shared));
+      } else {
+        untrained.assign(prompt.size(), 0);
+        batch.append(prompt, untrained);
+      }
       batch.rows.push_back(static_cast<int32_t>(batch.tokens() - 1));
-      Sequence sequence{.index = next++, .prompt = prompt.size(), .tokens = prompt};
+      Sequence sequence{.index = next, .prompt = prompt.size(), .tokens = prompt};
       sequence.tokens.reserve(prompt.size() + static_cast<size_t>(options.max_tokens));
       active.push_back(std::move(sequence));
     }
-    if (active.size() == first) return 0;
     const Span span("prompts");
     growing->put(active, base);
     changed = false;
     at = place.put(batch, model.config.vocab_size);
     const Tensor stream = forward(nullptr, [&](int64_t block, const BlockActivations& a) {
       for (size_t s = first; s < active.size(); ++s) {
-        const auto i = s - first;
-        cache->store(block, static_cast<int64_t>(s), 0, a.qkv, batch.starts[i],
+        const size_t i = s - first + (shared > 0 ? 1 : 0);
+        const auto slot = static_cast<int64_t>(s), beginning = static_cast<int64_t>(shared);
+        if (shared > 0) cache->store(block, slot, 0, a.qkv, 0, beginning);
+        cache->store(block, slot, beginning, a.qkv, batch.starts[i],
                      batch.starts[i + 1] - batch.starts[i]);
       }
     });
     choose(stream, first);
     take_chosen(first);
-    return active.size() - first;
+    return group.count;
   }
 
   // The next token of every active sequence.

@@ -3,6 +3,7 @@
 // and many prompts at once against one at a time.
 #include "infer/generator.h"
 
+#include "infer/prompt_group.h"
 #include "support/folder_test.h"
 #include "support/tiny_model.h"
 
@@ -92,6 +93,27 @@ TEST_F(GeneratorTest, BatchesEqualOneAtATime) {
       }
     }
     EXPECT_TRUE(stopped || temperature == 0.0);
+  }
+}
+
+TEST_F(GeneratorTest, ReadsASharedBeginningOnce) {
+  for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
+    SCOPED_TRACE(family);
+    const Model m = model(family);
+    const auto beginning = prompts_of({70})[0];
+    std::vector<std::vector<int32_t>> prompts;
+    for (auto& rest : prompts_of({3, 11, 1, 20, 6})) {
+      prompts.push_back(beginning);
+      prompts.back().insert(prompts.back().end(), rest.begin(), rest.end());
+    }
+    GeneratorOptions options = options_of(8, 30);
+    options.context = 128;
+    ASSERT_EQ(group_prompts(prompts, 8, 1024).count, 5u);
+    ASSERT_EQ(group_prompts(prompts, 8, 1024).shared, 70u);
+    const auto together = complete(m, options, prompts);
+    options.batch_size = 1;
+    for (size_t i = 0; i < prompts.size(); ++i)
+      EXPECT_EQ(together[i].tokens, complete(m, options, {prompts[i]})[0].tokens) << i;
   }
 }
 
