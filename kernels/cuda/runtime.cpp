@@ -15,11 +15,14 @@ void use(int device) {
   check(cudaSetDevice(device), "cudaSetDevice");
 }
 
-// Work can always go without a graph of it.
+// Work can always go without a graph of it, unless what was recorded is at fault.
 void check_recorded(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  throw UnavailableError(cat(what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status),
-                             "); try --no-graphs"));
+  cudaGetLastError();  // told here, and not by the next launch
+  if (status >= cudaErrorStreamCaptureUnsupported && status <= cudaErrorStreamCaptureWrongThread)
+    throw_status(status, what);
+  throw UnavailableError(
+      cat(what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")"));
 }
 
 }  // namespace

@@ -92,6 +92,8 @@ class Step {
   Tensor losses() const { return buffers_.head.losses; }
   /// CUDA graphs held.
   int64_t graphs() const { return graphs_.held(); }
+  /// Why there are no more, where the driver refused one.
+  const std::string& graphs_refused() const { return graphs_.refusal(); }
 
  private:
   enum class Pass : uint8_t { kOnly, kKept, kAgain };  // without backward, before it, within it

@@ -11,6 +11,7 @@ namespace nibble {
 Graphs& Graphs::operator=(Graphs&& other) noexcept {
   std::swap(on_, other.on_);
   std::swap(most_, other.most_);
+  std::swap(refusal_, other.refusal_);
   std::swap(entries_, other.entries_);
   return *this;
 }
@@ -23,6 +24,24 @@ Graphs::~Graphs() {
 int64_t Graphs::held() const {
   return std::count_if(entries_.begin(), entries_.end(),
                        [](const Entry& e) { return e.graph != nullptr; });
+}
+
+bool Graphs::begin(Stream stream) try {
+  cuda::begin_capture(stream);
+  return true;
+} catch (const UnavailableError& error) {
+  on_ = false;
+  refusal_ = error.what();
+  return false;
+}
+
+bool Graphs::end(Stream stream, Entry& entry) try {
+  entry.graph = cuda::end_capture(stream);
+  return true;
+} catch (const UnavailableError& error) {
+  on_ = false;
+  refusal_ = error.what();
+  return false;
 }
 
 Graphs::Entry& Graphs::find(const Key& key) {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Work that comes again and again, as CUDA graphs: launching hundreds of small kernels one by one
-// takes the host longer than a small model's kernels take the device. On the CPU, and where graphs
-// are off, work is done as it comes.
+// takes the host longer than a small model's kernels take the device. On the CPU, where graphs are
+// off and where the driver refuses them, work is done as it comes.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/profile.h"
 #include "tensor/cuda.h"
 
@@ -45,19 +47,21 @@ class Graphs {
       return;
     }
     const Stream stream = current_stream();
-    cuda::begin_capture(stream);
+    if (!begin(stream)) return body();
     try {
       body();
     } catch (...) {
       cuda::abandon_capture(stream);
       throw;
     }
-    entry.graph = cuda::end_capture(stream);
+    if (!end(stream, entry)) return body();
     cuda::launch_graph(entry.graph, stream);
   }
 
   /// Graphs held now.
   int64_t held() const;
+  /// Why no more are made: what the driver said when it refused one. Empty where it did not.
+  const std::string& refusal() const { return refusal_; }
 
  private:
   struct Entry {
@@ -67,9 +71,13 @@ class Graphs {
   };
   /// The key's, made if need be; the one longest unused makes room.
   Entry& find(const Key& key);
+  // False where the driver refuses: nothing was done then, and graphs are off from there on.
+  bool begin(Stream stream);
+  bool end(Stream stream, Entry& entry);
 
   bool on_ = false;
   int64_t most_ = kMostGraphs;
+  std::string refusal_;
   std::vector<Entry> entries_;  // the last used at the end
 };
 

@@ -119,6 +119,7 @@ struct Result {
   std::vector<double> losses;
   std::vector<std::vector<float>> gradients;
   int64_t graphs = 0;
+  std::string refused;
   emulate::Submissions given;
 };
 
@@ -135,6 +136,7 @@ Result run(StepOptions options, const LoraConfig& lora, const std::vector<Batch>
     out.gradients.push_back(rig.gradients());
   }
   out.graphs = rig.step->graphs();
+  out.refused = rig.step->graphs_refused();
   out.given = emulate::take_submissions();
   return out;
 }
@@ -235,6 +237,22 @@ TEST(Graphs, TellWhatMayNotBeRecordedInOneLine) {
   copy(view(read.data(), {16}), numbers);
   synchronize();
   EXPECT_EQ(read, std::vector<float>(16, 0.0f));
+}
+
+TEST(StepGraphs, AreDoneWithoutWhereTheDriverRefuses) {
+  const Result with = run({}, {.rank = 4}, full_batches());
+  EXPECT_EQ(with.graphs, 1);
+  EXPECT_EQ(with.refused, "");
+  for (const char* fault : {"capture", "instantiate"}) {
+    setenv("NIBBLE_EMULATE_FAULT", fault, 1);
+    const Result without = run({}, {.rank = 4}, full_batches());
+    unsetenv("NIBBLE_EMULATE_FAULT");
+    EXPECT_EQ(without.losses, with.losses) << fault;
+    EXPECT_EQ(without.gradients, with.gradients) << fault;
+    EXPECT_EQ(without.graphs, 0) << fault;
+    EXPECT_EQ(without.given.graphs, 0) << fault;
+    EXPECT_EQ(without.refused.find("graph "), 0u) << fault << ": " << without.refused;
+  }
 }
 
 TEST(Graphs, TakeOtherStreamsInByEvents) {

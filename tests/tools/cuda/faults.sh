@@ -12,12 +12,38 @@ fault() {  # fault CODE WORDS ENVIRONMENT...
   rm -rf out
 }
 fault 69 "no CUDA device" NIBBLE_EMULATE_DEVICES=0
-fault 69 "driver" NIBBLE_EMULATE_FAULT=driver
+fault 69 "there is no CUDA driver" NIBBLE_EMULATE_FAULT=no-driver
+fault 69 "the driver is for CUDA 11.0, this build needs 13.0" NIBBLE_EMULATE_FAULT=driver
 fault 69 "busy\|unavailable" NIBBLE_EMULATE_FAULT=busy
 fault 69 "compute capability" NIBBLE_EMULATE_FAULT=old-device
 fault 71 "the plan needs" NIBBLE_EMULATE_MEMORY=40000000
 expect 69 nibble-train $on --device=cuda:3 -o out 2>err
 grep -q "cuda:3" err
+# So do the other tools that compute.
+for trouble in DEVICES=0 FAULT=no-driver FAULT=driver FAULT=busy FAULT=old-device; do
+  for tool in "nibble-generate --model=model --prompt=it --max-tokens=2" \
+    "nibble-eval --model=model --perplexity=text.txt --length=32"; do
+    expect 69 env NIBBLE_EMULATE_$trouble $tool -q --device=cuda >out 2>err
+    one_line err
+    [ ! -s out ] || fail "$tool, $trouble: said $(cat out)"
+  done
+done
+
+# A driver that refuses to record graphs, or has no memory for one: the same bits without, and a line
+# that says so.
+nibble-train $on -o with
+for refusal in capture instantiate; do
+  NIBBLE_EMULATE_FAULT=$refusal nibble-train ${on#-q} -o without 2>err
+  [ "$(grep -c "without CUDA graphs" err)" = 1 ] || fail "$refusal: said $(cat err)"
+  cmp with/adapter_model.safetensors without/adapter_model.safetensors
+  rm -r without
+  say="nibble-generate --model=model --prompt=it --raw --max-tokens=9 --device=cuda"
+  $say -q >said
+  NIBBLE_EMULATE_FAULT=$refusal $say >again 2>err
+  [ "$(grep -c "without CUDA graphs" err)" = 1 ] || fail "$refusal: said $(cat err)"
+  cmp said again
+done
+rm -r with
 
 # A launch, or a copy beside the work, that fails midway: one line, and the last checkpoint is kept;
 # from it the run goes on to the bits of one that was whole.
