@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "fit/catalogue.h"
+#include "fit/choose.h"
 #include "fit/infer_cost.h"
 #include "fit/question.h"
 #include "fit/step_cost.h"
@@ -53,20 +54,21 @@ void training(const char* model, const char* gpu, int64_t batch) {
       static_cast<unsigned long long>(plan(q, shape).total()));
 }
 
-void least_memory(const char* model) {
+// The settings that nibble-train would take, to stay within so many GiB, beside such a host.
+void least_memory(const char* model, const char* gpu, double gib) {
   Question q = question(model, 16, 2048);
-  q.train.recompute = Recompute::kLayer;
-  q.train.optimizer.name = "adamw-8bit";
-  for (const bool host : {false, true}) {
-    q.train.weights.host_embedding = host;
-    const MemoryPlan p = plan(q);
-    printf("{\"row\":\"memory\",\"model\":\"%s\",\"host_embedding\":%d,\"total\":%llu,\"items\":{",
-           model, host, static_cast<unsigned long long>(p.total()));
-    for (size_t i = 0; i < p.items.size(); ++i)
-      printf("%s\"%s\":%llu", i == 0 ? "" : ",", p.items[i].first.c_str(),
-             static_cast<unsigned long long>(p.items[i].second));
-    printf("}}\n");
-  }
+  const Rates rates = find_gpu(gpu_catalogue(""), gpu).rates();
+  const Model shape = prepare(q);
+  const auto limit = static_cast<uint64_t>(gib * (1 << 30));
+  choose_memory(q, shape, {.device = limit, .host = uint64_t{32} << 30}, rates);
+  const MemoryPlan p = plan(q, shape);
+  printf(
+      "{\"row\":\"memory\",\"model\":\"%s\",\"gpu\":\"%s\",\"limit\":%llu,\"total\":%llu,"
+      "\"host\":%llu,\"options\":\"%s\",\"tokens\":%.0f}\n",
+      model, gpu, static_cast<unsigned long long>(limit),
+      static_cast<unsigned long long>(p.total()), static_cast<unsigned long long>(p.host_total()),
+      memory_options(q.train).c_str(),
+      static_cast<double>(q.train.tokens()) / training_cost(shape, q.train).seconds(rates, 1));
 }
 
 void longest_context(const char* model, const char* gpu) {
@@ -103,7 +105,7 @@ int main() {
   for (const char* gpu : {"H200", "H100 SXM", "A100 80GB", "RTX 4090", "B200"})
     for (const char* model : {"Qwen3-8B", "Qwen3-0.6B"})
       for (const int64_t batch : {1, 8}) training(model, gpu, batch);
-  least_memory("Qwen3-8B");
+  for (const double gib : {5.5, 4.5}) least_memory("Qwen3-8B", "H200", gib);
   longest_context("Llama-3.1-8B", "RTX 4090");
   for (const char* gpu : {"H200", "H100 SXM", "RTX 4090"}) decoding("Qwen3-8B", gpu);
 }
