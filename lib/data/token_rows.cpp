@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/common_prefix.h"
 #include "base/error.h"
 #include "data/fields.h"
 #include "data/records.h"
@@ -81,11 +82,7 @@ void append_pair(std::string& out, const TokenRow& row) {
   const auto chosen = tokens.first(cut), rejected = tokens.subspan(cut);
   const auto chosen_mask = trained.first(cut), rejected_mask = trained.subspan(cut);
   const size_t most = std::min(first_target(chosen_mask), first_target(rejected_mask));
-  const size_t shared = static_cast<size_t>(
-      std::mismatch(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(most),
-                    rejected.begin())
-          .first -
-      chosen.begin());
+  const size_t shared = common_prefix(chosen.first(most), rejected.first(most));
   append_list(out, "prompt_ids", chosen.first(shared), {});
   append_list(out, "chosen_ids", chosen.subspan(shared), {});
   append_list(out, "chosen_labels", chosen.subspan(shared), chosen_mask.subspan(shared));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/common_prefix.h"
 #include "base/error.h"
 
 namespace nibble {
@@ -111,7 +112,7 @@ class Builder {
 }  // namespace
 
 int64_t common_length(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+  return static_cast<int64_t>(common_prefix(a, b));
 }
 
 int64_t added_tokens(const ScoredIds& sequence, const ScoredIds* before) {

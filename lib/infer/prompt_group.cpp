@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/common_prefix.h"
 #include "base/error.h"
 
 namespace nibble {
@@ -13,9 +14,7 @@ using Prompt = std::vector<int32_t>;
 // How far b begins as a does, its last token left out.
 size_t same_beginning(const Prompt& a, const Prompt& b, size_t most) {
   most = std::min({most, a.size() - 1, b.size() - 1});
-  return static_cast<size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first -
-      a.begin());
+  return common_prefix(std::span(a).first(most), std::span(b).first(most));
 }
 
 }  // namespace

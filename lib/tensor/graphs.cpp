@@ -30,15 +30,17 @@ bool Graphs::begin(Stream stream) try {
   cuda::begin_capture(stream);
   return true;
 } catch (const UnavailableError& error) {
-  on_ = false;
-  refusal_ = error.what();
-  return false;
+  return refuse(error);
 }
 
 bool Graphs::end(Stream stream, Entry& entry) try {
   entry.graph = cuda::end_capture(stream);
   return true;
 } catch (const UnavailableError& error) {
+  return refuse(error);
+}
+
+bool Graphs::refuse(const UnavailableError& error) {
   on_ = false;
   refusal_ = error.what();
   return false;

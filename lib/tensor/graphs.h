@@ -74,6 +74,7 @@ class Graphs {
   // False where the driver refuses: nothing was done then, and graphs are off from there on.
   bool begin(Stream stream);
   bool end(Stream stream, Entry& entry);
+  bool refuse(const UnavailableError& error);
 
   bool on_ = false;
   int64_t most_ = kMostGraphs;

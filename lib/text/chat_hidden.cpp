@@ -2,17 +2,11 @@
 // What of a rendered text was written for a message that has no turn of its own.
 #include <algorithm>
 
+#include "base/common_prefix.h"
 #include "base/error.h"
 #include "text/chat_masks.h"
 
 namespace nibble {
-
-size_t common_prefix(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  return static_cast<size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first -
-      a.begin());
-}
 
 size_t whole_marks(std::string_view text, size_t cut) {
   while (cut > 0 && cut < text.size() && (static_cast<unsigned char>(text[cut]) & 0xC0u) == 0x80)

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/common_prefix.h"
 #include "base/error.h"
 #include "text/unicode.h"
 

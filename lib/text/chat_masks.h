@@ -21,8 +21,6 @@ jinja::Rendered render_chat(const ChatTemplate& chat, std::span<const Message> m
 inline constexpr std::string_view kOtherContent = "\xEE\x80\x80",
                                   kYetAnotherContent = "\xEE\x80\x81";
 
-/// How many bytes both texts begin with.
-size_t common_prefix(std::string_view a, std::string_view b);
 /// A cut inside a mark ("<|STA" of "<|START|>"), or inside a character, moved before it.
 size_t whole_marks(std::string_view text, size_t cut);
 
