@@ -144,8 +144,9 @@ __global__ void __launch_bounds__(kRowThreads)
   if (left <= 0) return;
   const auto words = draws.words(group);
   Floats<4> x = read_four<T, kCount>(inout + at, left);
-  for (int i = 0; i < 4 && i < left; ++i)
-    x.v[i] = fmaf(2.0f * unit_float(words[i]) - 1.0f, scales[(at + i) / c], x.v[i]);
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (i < left) x.v[i] = fmaf(2.0f * unit_float(words[i]) - 1.0f, scales[(at + i) / c], x.v[i]);
   write_four<T, kCount>(inout + at, left, x);
 }
 

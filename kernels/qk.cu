@@ -51,7 +51,7 @@ struct Place {
     row = unit / h.groups;
     int group = static_cast<int>(unit % h.groups);
     number = 0;
-    while (number < 2 && group >= h.kinds[number].groups) group -= h.kinds[number++].groups;
+    while (group >= h.kinds[number].groups) group -= h.kinds[number++].groups;
     kind = &h.kinds[number];
     first = group * kEach;
     has = row < h.rows && column < h.half;

@@ -40,12 +40,12 @@ struct SampleArgs {
 
 // What the threads of a block share.
 struct Room {
-  Sum bins[kBins];
   Sum sums[kWarps];
   float tops[kWarps];
   int32_t places[kWarps];
   int bin;
   Sum left;
+  Sum bins[kBins];
 };
 
 __device__ __forceinline__ Sum warp_sum_of(Sum x) {
@@ -151,7 +151,7 @@ __device__ Threshold select(int64_t v, float top, Sum need, Room& room, const Va
       if (weight > 0) atomicAdd(&room.bins[bin], weight);
     }
     __syncthreads();
-    find_bin(room, need);
+    find_bin(room, need);  // which it writes again after two barriers more
     need = room.left;
     if (shift == 32) {
       coarse = room.bin;
@@ -159,7 +159,6 @@ __device__ Threshold select(int64_t v, float top, Sum need, Room& room, const Va
       found |= static_cast<uint32_t>(kBins - 1 - room.bin) << shift;
       known |= 0xffu << shift;
     }
-    __syncthreads();
   }
   return {found, need};
 }

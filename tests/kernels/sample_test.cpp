@@ -139,7 +139,13 @@ void expect_sampled(int64_t b, int64_t v, Dtype dtype, const Knobs& k, uint64_t 
   });
 }
 
-TEST(SampleOp, TakesTheTokenOfTheReference) {
+struct Case {
+  int64_t b, v;
+  Dtype dtype;
+};
+class SampleOp : public testing::TestWithParam<Case> {};
+
+TEST_P(SampleOp, TakesTheTokenOfTheReference) {
   const Knobs all[] = {
       {.temperature = 0.0f},
       {.temperature = 0.0f, .penalty = 1.7f},
@@ -153,14 +159,23 @@ TEST(SampleOp, TakesTheTokenOfTheReference) {
       {.min_p = 0.2},
       {.min_p = 1.0},
       {.temperature = 0.8f, .top_k = 40, .top_p = 0.9, .min_p = 0.05, .penalty = 1.3f}};
-  const std::pair<int64_t, int64_t> shapes[] = {{1, 1}, {2, 3}, {5, 33}, {4, 1031}, {2, 4099}};
-  uint64_t seed = 100;
-  for (const auto& [b, v] : shapes)
-    for (const Dtype dtype : kFloatTypes)
-      for (const Knobs& k : all) expect_sampled(b, v, dtype, k, ++seed);
+  const auto& [b, v, dtype] = GetParam();
+  uint64_t seed = 100 + static_cast<uint64_t>(v);
+  for (const Knobs& k : all) expect_sampled(b, v, dtype, k, ++seed);
 }
 
-TEST(SampleOp, DrawsAmongEqualsAtEveryPlace) {
+std::vector<Case> cases() {
+  const std::pair<int64_t, int64_t> shapes[] = {{1, 1},  {2, 3},    {5, 32},  {5, 33},
+                                                {2, 34}, {4, 1031}, {2, 4099}};
+  std::vector<Case> out;
+  for (const auto& [b, v] : shapes)
+    for (const Dtype dtype : kFloatTypes) out.push_back({b, v, dtype});
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SampleOp, testing::ValuesIn(cases()));
+
+TEST(SampleRow, DrawsAmongEqualsAtEveryPlace) {
   constexpr int64_t kVocabulary = 70, kRows = 64;
   OpCase op("sample F32 (64,70) all equal", 3);
   Buffer& chosen = op.output("chosen", Dtype::kI32, {kRows});
@@ -189,7 +204,7 @@ TEST(SampleOp, DrawsAmongEqualsAtEveryPlace) {
   });
 }
 
-TEST(SampleOp, TakesTheFirstOfTheLargest) {
+TEST(SampleRow, TakesTheFirstOfTheLargest) {
   constexpr int64_t kVocabulary = 2500;
   OpCase op("sample F32 (3,2500) greedily among equals", 5);
   Buffer& chosen = op.output("chosen", Dtype::kI32, {3});
@@ -213,7 +228,7 @@ TEST(SampleOp, TakesTheFirstOfTheLargest) {
   });
 }
 
-TEST(SampleOp, NamesARowThatIsNotFinite) {
+TEST(SampleRow, NamesARowThatIsNotFinite) {
   for (const double bad :
        {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
         -std::numeric_limits<double>::infinity()})
