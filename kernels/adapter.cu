@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Skinny products on mma.sync, all parts in one launch: what they cost is the reading of y or dy,
-// which each does once. Sums are made in a fixed order, no two blocks add to one number.
+// Skinny products on mma.sync, all parts in one launch: what they cost is the reading of y or dy.
+// Forward reads y once. Backward of ranks to 32 reads dy once, for both gradients; of greater ranks
+// once for each. Sums are made in a fixed order, no two blocks add to one number.
 #include "kernels/adapter.h"
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/twins.h"
 
@@ -19,7 +21,8 @@ struct Part {
   int outputs, rank;
   int column, xa_column;
   float scale;
-  int first_block;  // along the outputs
+  int first_block;   // along the outputs
+  int inner, outer;  // where its sums begin among those of all blocks
 };
 struct Parts {
   Part part[kMostParts];
@@ -92,7 +95,200 @@ __global__ void __launch_bounds__(kForwardThreads)
   }
 }
 
-// ---- dxa = scale dy B ----
+// Rows [k, k + 16) and columns [column, column + 16) of a tile, transposed, as mma's first operand.
+template <int kD>
+__device__ __forceinline__ void load_a_down(uint32_t (&a)[4], const Bf16* tile, int k, int column) {
+  const int lane = lane_id();
+  ldmatrix_x4_trans(
+      a, tile + (k + lane % 8 + lane / 16 * 8) * kTileStride<kD> + column + lane / 8 % 2 * 8);
+}
+
+// ---- dB += scale dy^T xa and dxa = scale dy B, of ranks to 32 ----
+
+// A block takes 512 outputs of one part and a share of the rows, which it walks in sixteens: its dB
+// stays in registers, a warp's 64 outputs, and B too; what its outputs give dxa meets in shared
+// memory. Both go to the stream's workspace as sums of one block, and a second kernel adds up the
+// blocks' sums in their order. Wide tiles and few shares keep these sums small beside dy: of rank
+// 16, 12% of dxa's, and for each share of 2048 rows 3% of dB's.
+constexpr int kOnceRank = 32;
+constexpr int kOnceOutputs = 512, kOnceWarps = 8, kOnceThreads = kOnceWarps * kWarp;
+constexpr int kOnceRows = 16, kOnceShare = kOnceOutputs / kOnceWarps;
+// Blocks that keep a GPU's memory busy; fewer where each would have less than so many rows.
+constexpr int kOnceBlocks = 96, kOnceLeastRows = 128;
+// Rows that one launch takes: the sums of more would not fit, nor stay in a cache.
+constexpr int kOnceMostRows = 4096;
+constexpr int64_t kOnceSums = kCublasWorkspaceBytes / sizeof(float);
+
+template <int kRank>
+struct OnceTiles {
+  static constexpr int kStages = kRank <= 16 ? 4 : 3;
+  static constexpr int kDyTile = kOnceRows * kTileStride<kOnceOutputs>;
+  static constexpr int kXaTile = kOnceRows * kTileStride<kRank>;
+  static constexpr int kMeeting = kOnceWarps * kOnceRows * kRank;  // floats, of which there are two
+  static constexpr size_t kShared =
+      sizeof(Bf16) * kStages * (kDyTile + kXaTile) + sizeof(float) * 2 * kMeeting;
+  static_assert(kShared <= kMostTileBytes);
+  // B passes through the last stage and the meeting.
+  static_assert(sizeof(Bf16) * kOnceOutputs * kTileStride<kRank> <=
+                sizeof(Bf16) * kDyTile + sizeof(float) * 2 * kMeeting);
+
+  // Where a warp's sum lies in the meeting: neighbouring rows are turned against each other, so
+  // that the eight rows that a warp writes at a time lie in different banks.
+  __device__ static __forceinline__ int place(int row, int column) {
+    return row * kRank + (column ^ row / (32 / kRank) % (kRank / 8) * 8);
+  }
+};
+
+template <int kRank>
+__global__ void __launch_bounds__(kOnceThreads)
+    adapter_backward_kernel(Matrix dy, Matrix xa, Parts parts, int rows, int rows_each,
+                            float* inner, float* outer, int64_t outer_stride) {
+  using Tiles = OnceTiles<kRank>;
+  constexpr int kStages = Tiles::kStages, kColumns = kRank / 8, kTiles = kOnceShare / 16;
+  NIBBLE_DYNAMIC_SHARED(Bf16, xa_tiles);
+  Bf16* const dy_tiles = xa_tiles + kStages * Tiles::kXaTile;
+  auto* const meeting = reinterpret_cast<float*>(dy_tiles + kStages * Tiles::kDyTile);
+  Bf16* const b_tile = dy_tiles + (kStages - 1) * Tiles::kDyTile;
+  const Part& part = parts.part[parts.of_block(static_cast<int>(blockIdx.x))];
+  const int tile = static_cast<int>(blockIdx.x) - part.first_block;
+  const int first_output = tile * kOnceOutputs;
+  const int begin = static_cast<int>(blockIdx.y) * rows_each, end = min(begin + rows_each, rows);
+  const int chunks = (end - begin + kOnceRows - 1) / kOnceRows;
+  const auto load_chunk = [&](int chunk) {
+    if (chunk < chunks) {
+      const int stage = chunk % kStages, first = begin + chunk * kOnceRows;
+      load_tile<kOnceOutputs, kOnceRows, kOnceThreads>(
+          dy_tiles + stage * Tiles::kDyTile, dy.data + part.column + first_output, dy.stride, first,
+          end, part.outputs - first_output);
+      load_tile<kRank, kOnceRows, kOnceThreads>(xa_tiles + stage * Tiles::kXaTile,
+                                                xa.data + part.xa_column, xa.stride, first, end,
+                                                part.rank);
+    }
+    cp_async_commit();
+  };
+  load_tile<kRank, kOnceOutputs, kOnceThreads>(b_tile, part.b, part.rank, first_output,
+                                               part.outputs, part.rank);
+  cp_async_commit();
+#pragma unroll
+  for (int i = 0; i < kStages - 1; ++i) load_chunk(i);
+  cp_async_wait<kStages - 1>();
+  __syncthreads();
+  const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / kWarp;
+  uint32_t b[kTiles][kColumns / 2][4];
+#pragma unroll
+  for (int t = 0; t < kTiles; ++t)
+#pragma unroll
+    for (int c = 0; c < kColumns; c += 2)
+      load_b_down<kRank>(b[t][c / 2], b_tile, warp * kOnceShare + t * 16, c * 8);
+
+  // Adds up the warps' sums of a chunk.
+  const auto add_up = [&](int chunk) {
+    const float* const from = meeting + chunk % 2 * Tiles::kMeeting;
+    for (int i = static_cast<int>(threadIdx.x); i < kOnceRows * kRank; i += kOnceThreads) {
+      const int row = begin + chunk * kOnceRows + i / kRank, column = i % kRank;
+      if (row >= end || column >= part.rank) continue;
+      float sum = 0.0f;
+#pragma unroll
+      for (int w = 0; w < kOnceWarps; ++w)
+        sum += from[w * kOnceRows * kRank + Tiles::place(i / kRank, column)];
+      inner[part.inner + (static_cast<int64_t>(tile) * rows + row) * part.rank + column] = sum;
+    }
+  };
+
+  float db[kTiles][kColumns][4] = {};
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    cp_async_wait<kStages - 2>();
+    __syncthreads();  // the chunk is there, the one before it has been used and its sums have met
+    load_chunk(chunk + kStages - 1);
+    if (chunk > 0) add_up(chunk - 1);
+    const Bf16* const dy_tile = dy_tiles + chunk % kStages * Tiles::kDyTile;
+    const Bf16* const xa_tile = xa_tiles + chunk % kStages * Tiles::kXaTile;
+    uint32_t down[kColumns / 2][4];
+#pragma unroll
+    for (int c = 0; c < kColumns; c += 2) load_b_down<kRank>(down[c / 2], xa_tile, 0, c * 8);
+    float dxa[kColumns][4] = {};
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) {
+      const int column = warp * kOnceShare + t * 16;
+      uint32_t left[4];
+      load_a<kOnceOutputs>(left, dy_tile, 0, column);
+#pragma unroll
+      for (int c = 0; c < kColumns; c += 2) mma_pair(dxa[c], dxa[c + 1], left, b[t][c / 2]);
+      load_a_down<kOnceOutputs>(left, dy_tile, 0, column);
+#pragma unroll
+      for (int c = 0; c < kColumns; c += 2) mma_pair(db[t][c], db[t][c + 1], left, down[c / 2]);
+    }
+    float* const to = meeting + chunk % 2 * Tiles::kMeeting + warp * kOnceRows * kRank;
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        write(to + Tiles::place(lane / 4 + half * 8, c * 8 + lane % 4 * 2),
+              Floats<2>{dxa[c][2 * half], dxa[c][2 * half + 1]});
+  }
+  __syncthreads();
+  add_up(chunks - 1);
+
+  float* const sums = outer + static_cast<int64_t>(blockIdx.y) * outer_stride + part.outer;
+#pragma unroll
+  for (int t = 0; t < kTiles; ++t)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int output = first_output + warp * kOnceShare + t * 16 + lane / 4 + half * 8;
+      if (output >= part.outputs) continue;
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) {
+        const int column = c * 8 + lane % 4 * 2;
+        if (column < part.rank)
+          write(sums + static_cast<int64_t>(output) * part.rank + column,
+                Floats<2>{db[t][c][2 * half], db[t][c][2 * half + 1]});
+      }
+    }
+}
+
+// Adds up the blocks' sums: of dxa four lanes share four numbers, of dB a thread has one. Blocks
+// are (numbers, parts, dxa and dB).
+constexpr int kSumThreads = 256, kSumLanes = 4, kSumEach = 4;
+
+__global__ void __launch_bounds__(kSumThreads)
+    adapter_sums_kernel(Matrix dxa, Parts parts, int rows, const float* inner, const float* outer,
+                        int shares, int64_t outer_stride) {
+  const Part& part = parts.part[blockIdx.y];
+  const auto block = static_cast<int64_t>(blockIdx.x);
+  if (blockIdx.z == 0) {
+    constexpr int kItems = kWarp / kSumLanes, kOfBlock = kSumThreads / kSumLanes;
+    const int64_t items = static_cast<int64_t>(rows) * part.rank / kSumEach;
+    if (block * kOfBlock >= items) return;
+    const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    const int64_t item = block * kOfBlock + warp * kItems + lane % kItems;
+    const int tiles = (part.outputs + kOnceOutputs - 1) / kOnceOutputs;
+    Floats<kSumEach> sum{};
+    if (item < items)
+      for (int t = lane / kItems; t < tiles; t += kSumLanes) {
+        const auto x = read<kSumEach>(inner + part.inner + (t * items + item) * kSumEach);
+#pragma unroll
+        for (int i = 0; i < kSumEach; ++i) sum.v[i] += x.v[i];
+      }
+#pragma unroll
+    for (int step = kItems; step < kWarp; step *= 2)
+#pragma unroll
+      for (int i = 0; i < kSumEach; ++i) sum.v[i] += __shfl_xor_sync(kAllLanes, sum.v[i], step);
+    if (lane >= kItems || item >= items) return;
+#pragma unroll
+    for (int i = 0; i < kSumEach; ++i) sum.v[i] *= part.scale;
+    const int64_t row = item / (part.rank / kSumEach);
+    const int column = static_cast<int>(item % (part.rank / kSumEach)) * kSumEach;
+    write(dxa.data + row * dxa.stride + part.xa_column + column, sum);
+    return;
+  }
+  const int64_t i = block * kSumThreads + static_cast<int>(threadIdx.x);
+  if (i >= static_cast<int64_t>(part.outputs) * part.rank) return;
+  float sum = 0.0f;
+  for (int s = 0; s < shares; ++s) sum += outer[s * outer_stride + part.outer + i];
+  part.db[i] += part.scale * sum;
+}
+
+// ---- dxa = scale dy B, of greater ranks ----
 
 // A block takes a few rows of one part and walks its outputs in chunks, of which each warp adds up
 // a quarter; the warps' sums meet in shared memory.
@@ -100,8 +296,8 @@ constexpr int kBackwardWarps = 4, kBackwardThreads = kBackwardWarps * kWarp;
 
 template <int kRank>
 struct InnerTiles {
-  static constexpr int kRowTiles = kRank <= 32 ? 1 : 2, kRows = 16 * kRowTiles;
-  static constexpr int kChunk = kRank <= 32 ? 256 : 128;
+  static constexpr int kRowTiles = 2, kRows = 16 * kRowTiles;
+  static constexpr int kChunk = 128;
   static constexpr int kDyTile = kRows * kTileStride<kChunk>, kBTile = kChunk * kTileStride<kRank>;
   static constexpr size_t kSums = sizeof(float) * kBackwardWarps * kRows * kRank;
   static constexpr size_t kShared = std::max(2 * sizeof(Bf16) * (kDyTile + kBTile), kSums);
@@ -185,7 +381,7 @@ __global__ void __launch_bounds__(kBackwardThreads)
   }
 }
 
-// ---- dB += scale dy^T xa ----
+// ---- dB += scale dy^T xa, of greater ranks ----
 
 // A block takes 32 outputs and walks the rows in chunks, of which each warp adds up a quarter.
 template <int kRank>
@@ -197,14 +393,6 @@ struct OuterTiles {
   static constexpr size_t kShared = std::max(2 * sizeof(Bf16) * (kDyTile + kXaTile), kSums);
   static_assert(kShared <= kMostTileBytes);
 };
-
-// Rows [k, k + 16) and columns [column, column + 16) of a tile, transposed, as mma's first operand.
-template <int kD>
-__device__ __forceinline__ void load_a_down(uint32_t (&a)[4], const Bf16* tile, int k, int column) {
-  const int lane = lane_id();
-  ldmatrix_x4_trans(
-      a, tile + (k + lane % 8 + lane / 16 * 8) * kTileStride<kD> + column + lane / 8 % 2 * 8);
-}
 
 template <int kRank>
 __global__ void __launch_bounds__(kBackwardThreads)
@@ -317,19 +505,92 @@ Matrix matrix(const Tensor& t) {
   return {device_pointer<Bf16>(t), t.row_stride};
 }
 
-// body(integral_constant), the narrowest tile that holds all ranks.
-template <class Body>
-void with_rank(std::span<const AdapterPart> parts, const Body& body) {
+int most_rank(std::span<const AdapterPart> parts) {
   int64_t most = 0;
   for (const AdapterPart& p : parts) most = std::max(most, p.b.dim(1));
-  if (most <= 16)
-    body(std::integral_constant<int, 16>());
-  else if (most <= 32)
-    body(std::integral_constant<int, 32>());
-  else if (most <= 64)
-    body(std::integral_constant<int, 64>());
-  else
-    body(std::integral_constant<int, kMostRank>());
+  return static_cast<int>(most);
+}
+
+// body(integral_constant), the first of kRanks that holds all ranks.
+template <int kRank, int... kMore, class Body>
+void with_rank(int most, const Body& body) {
+  if constexpr (sizeof...(kMore) > 0)
+    if (most > kRank) return with_rank<kMore...>(most, body);
+  body(std::integral_constant<int, kRank>());
+}
+
+// How the backward of low ranks is shared out.
+struct Shares {
+  Parts parts;
+  unsigned tiles = 0;
+  int64_t inner_row = 0, outer = 0;  // floats of a row of dxa's sums, and of dB's of one share
+  int count = 0;                     // of shares, for so many rows
+  int rows_each = 0;
+};
+
+Shares share_out(std::span<const AdapterPart> from, int rows) {
+  Shares s;
+  s.parts = make_parts(from, kOnceOutputs, s.tiles);
+  for (int i = 0; i < s.parts.count; ++i) {
+    Part& p = s.parts.part[i];
+    p.outer = static_cast<int>(s.outer);
+    p.inner = static_cast<int>(s.inner_row * rows);
+    s.inner_row += static_cast<int64_t>(blocks_for(p.outputs, kOnceOutputs)) * p.rank;
+    s.outer += static_cast<int64_t>(p.outputs) * p.rank;
+  }
+  const auto wanted = static_cast<int>(blocks_for(kOnceBlocks, static_cast<int>(s.tiles)));
+  const auto most = static_cast<int>(blocks_for(rows, kOnceLeastRows));
+  const auto room = static_cast<int>((kOnceSums - s.inner_row * rows) / s.outer);
+  const int count = std::max(1, std::min({wanted, most, room}));
+  s.rows_each = static_cast<int>(blocks_for(rows, count * kOnceRows)) * kOnceRows;
+  s.count = static_cast<int>(blocks_for(rows, s.rows_each));
+  return s;
+}
+
+// Rows that the workspace has room for the sums of; 0 where it has none.
+int rows_at_once(std::span<const AdapterPart> parts) {
+  int64_t inner = 0, outer = 0;
+  for (const AdapterPart& p : parts) {
+    inner += ceil_div<int64_t>(p.b.dim(0), kOnceOutputs) * p.b.dim(1);
+    outer += p.b.elements();
+  }
+  return static_cast<int>(std::clamp<int64_t>((kOnceSums - outer) / inner, 0, kOnceMostRows));
+}
+
+void backward_once(const AdapterBackward& op, int at_once, Stream stream) {
+  const Queue& q = queue(stream);
+  auto* const sums = static_cast<float*>(q.workspace);
+  const auto all = static_cast<int>(op.dy.dim(0));
+  for (int first = 0; first < all; first += at_once) {
+    const int rows = std::min(at_once, all - first);
+    const Shares s = share_out(op.parts, rows);
+    const auto from = [first](Matrix m) { return Matrix{m.data + first * m.stride, m.stride}; };
+    float* const outer = sums + s.inner_row * rows;
+    unsigned blocks = 0;
+    for (int i = 0; i < s.parts.count; ++i) {
+      const Part& p = s.parts.part[i];
+      blocks =
+          std::max({blocks, blocks_for(int64_t{rows} * p.rank, kSumThreads / kSumLanes * kSumEach),
+                    blocks_for(int64_t{p.outputs} * p.rank, kSumThreads)});
+    }
+    with_rank<16, kOnceRank>(most_rank(op.parts), [&](auto rank) {
+      constexpr int kRank = decltype(rank)::value;
+      launch(adapter_backward_kernel<kRank>,
+             {.grid = dim3(s.tiles, static_cast<unsigned>(s.count)),
+              .block = dim3(kOnceThreads),
+              .shared_bytes = OnceTiles<kRank>::kShared,
+              .stream = q.stream,
+              .name = "adapter_backward"},
+             from(matrix(op.dy)), from(matrix(op.xa)), s.parts, rows, s.rows_each, sums, outer,
+             s.outer);
+    });
+    launch(adapter_sums_kernel,
+           {.grid = dim3(blocks, static_cast<unsigned>(s.parts.count), 2),
+            .block = dim3(kSumThreads),
+            .stream = q.stream,
+            .name = "adapter_backward"},
+           from(matrix(op.dxa)), s.parts, rows, sums, outer, s.count, s.outer);
+  }
 }
 
 }  // namespace
@@ -340,7 +601,7 @@ void adapter_forward(const AdapterForward& op, Stream stream) {
   unsigned blocks = 0;
   const Parts parts = make_parts(op.parts, kForwardTile, blocks);
   if (rows == 0 || blocks == 0) return;
-  with_rank(op.parts, [&](auto rank) {
+  with_rank<16, 32, 64, kMostRank>(most_rank(op.parts), [&](auto rank) {
     constexpr int kRank = decltype(rank)::value;
     constexpr size_t kShared = 2 * kTileBytes<kRank, kForwardTile>;
     static_assert(kShared <= kMostTileBytes);
@@ -357,22 +618,24 @@ void adapter_forward(const AdapterForward& op, Stream stream) {
 void adapter_backward(const AdapterBackward& op, Stream stream) {
   if (!fits(op.dy, op.xa, op.parts) || !in_chunks(op.dxa)) return adapter_products(op, stream);
   const auto rows = static_cast<int>(op.dy.dim(0));
-  unsigned blocks = 0;
-  with_rank(op.parts, [&](auto rank) {
+  if (rows == 0 || op.parts.empty()) return;
+  if (most_rank(op.parts) <= kOnceRank)
+    if (const int at_once = rows_at_once(op.parts); at_once > 0)
+      return backward_once(op, at_once, stream);
+  with_rank<64, kMostRank>(most_rank(op.parts), [&](auto rank) {
     constexpr int kRank = decltype(rank)::value;
     using Inner = InnerTiles<kRank>;
     using Outer = OuterTiles<kRank>;
+    unsigned blocks = 0;
     const Parts parts = make_parts(op.parts, Outer::kOutputs, blocks);
-    if (rows == 0 || parts.count == 0) return;
     const cudaStream_t where = queue(stream).stream;
-    if (blocks > 0)
-      launch(adapter_outer_gradient_kernel<kRank>,
-             {.grid = dim3(blocks),
-              .block = dim3(kBackwardThreads),
-              .shared_bytes = Outer::kShared,
-              .stream = where,
-              .name = "adapter_backward"},
-             matrix(op.dy), matrix(op.xa), parts, rows);
+    launch(adapter_outer_gradient_kernel<kRank>,
+           {.grid = dim3(blocks),
+            .block = dim3(kBackwardThreads),
+            .shared_bytes = Outer::kShared,
+            .stream = where,
+            .name = "adapter_backward"},
+           matrix(op.dy), matrix(op.xa), parts, rows);
     launch(adapter_inner_gradient_kernel<kRank>,
            {.grid = dim3(blocks_for(rows, Inner::kRows), static_cast<unsigned>(parts.count)),
             .block = dim3(kBackwardThreads),

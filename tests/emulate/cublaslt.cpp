@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -147,9 +148,22 @@ size_t span_bytes(const Layout& l) {
   return (last + (lines - 1) * static_cast<uint64_t>(l.ld) + along) * element_bytes(l.type);
 }
 
-bool overlap(const void* p, size_t p_bytes, const void* q, size_t q_bytes) {
+bool overlap(const void* p, const Layout& p_layout, const void* q, const Layout& q_layout) {
   const auto a = reinterpret_cast<uintptr_t>(p), b = reinterpret_cast<uintptr_t>(q);
-  return a < b + q_bytes && b < a + p_bytes;
+  if (a >= b + span_bytes(q_layout) || b >= a + span_bytes(p_layout)) return false;
+  // Parts of the same lines lie between each other.
+  const auto line = [](const Layout& l) {
+    return (l.order == CUBLASLT_ORDER_COL ? l.rows : l.columns) * element_bytes(l.type);
+  };
+  const auto pitch = [](const Layout& l) {
+    return static_cast<uint64_t>(l.ld) * element_bytes(l.type);
+  };
+  if (p_layout.order != q_layout.order || pitch(p_layout) != pitch(q_layout) ||
+      p_layout.batches > 1 || q_layout.batches > 1)
+    return true;
+  const uint64_t apart = (a < b ? b - a : a - b) % pitch(p_layout);
+  const auto& [low, high] = a < b ? std::tie(p_layout, q_layout) : std::tie(q_layout, p_layout);
+  return apart < line(low) || pitch(p_layout) - apart < line(high);
 }
 
 bool aligned(const void* p, size_t bytes) {
@@ -229,11 +243,9 @@ constexpr Rule kRules[] = {
     {kMatmul, "D overlaps neither A nor B, nor C unless it is C", kInvalid,
      [](const Product& p) {
        if (!p.with_pointers) return true;
-       const size_t d_bytes = span_bytes(*p.d);
-       return !overlap(p.d_data, d_bytes, p.a_data, span_bytes(*p.a)) &&
-              !overlap(p.d_data, d_bytes, p.b_data, span_bytes(*p.b)) &&
-              (!p.reads_c() || p.c_data == p.d_data ||
-               !overlap(p.d_data, d_bytes, p.c_data, span_bytes(*p.c)));
+       return !overlap(p.d_data, *p.d, p.a_data, *p.a) &&
+              !overlap(p.d_data, *p.d, p.b_data, *p.b) &&
+              (!p.reads_c() || p.c_data == p.d_data || !overlap(p.d_data, *p.d, p.c_data, *p.c));
      }},
     {"cublasLtMatmulPreferenceAttributes_t",
      "pointers as aligned as the algorithm was chosen for (256 bytes unless a smaller one was "

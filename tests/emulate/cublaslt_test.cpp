@@ -280,6 +280,28 @@ TEST(CublasLt, RefusesByRule) {
   }
 }
 
+// B and D are columns of one matrix, or would be if they did not share one.
+TEST(CublasLt, TakesColumnsOfOneMatrix) {
+  if (no_device()) GTEST_SKIP() << "no CUDA device";
+  Matmul matmul({.m = 9, .n = 7, .k = 9, .extra_ld = 9});
+  const Stream stream;
+  DeviceArray<uint16_t> a(storage(kElements)), both(storage(kElements)), bias(storage(64));
+  DeviceArray<char> workspace(kWorkspace);
+  const auto run = [&](int64_t first) {
+    return matmul.run(stream, a.data(), both.data() + 9, both.data() + first, bias.data(),
+                      workspace.data());
+  };
+  ok(run(0));
+  ok(run(18));
+  must(stream.wait());
+#ifdef NIBBLE_EMULATE
+  for (const int64_t first : {1, 17}) {
+    EXPECT_EQ(run(first), CUBLAS_STATUS_INVALID_VALUE) << first;
+    EXPECT_NE(emulate::take_matmul_refusal().find("overlaps"), std::string::npos) << first;
+  }
+#endif
+}
+
 #ifdef NIBBLE_EMULATE
 // Long sums are split where that is allowed, whatever else a product is.
 TEST(CublasLt, SplitsAsTheMaskAllows) {

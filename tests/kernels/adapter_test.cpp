@@ -61,6 +61,10 @@ std::vector<Case> cases() {
   // Whole tiles and nothing beside them.
   out.push_back({128, {{256, 16}}});
   out.push_back({32, {{128, 64}}});
+  // Several tiles of outputs, several shares of the rows, and more rows than are taken at a time.
+  out.push_back({150, {{1032, 16, 0.5f}, {520, 8}}});
+  out.push_back({260, {{512, 24}, {16, 32, 2.0f}}});
+  out.push_back({4200, {{8, 8}}});
   out.push_back({33, {{40, 16}, {8, 16}}, Dtype::kBf16, 3});
   out.push_back({9, {{8, 136}}});
   out.push_back({5, {{8, 8}, {8, 8}, {8, 8}, {8, 8}, {8, 8}}});
@@ -187,6 +191,45 @@ TEST_P(Adapter, Backward) {
     const auto list = parts();
     adapter_backward({.dxa = dxa.tensor(),
                       .dy = dy.tensor(),
+                      .xa = xa.tensor(),
+                      .parts = list,
+                      .scratch = scratch});
+  });
+}
+
+// dxa may lie in the very rows of dy, behind dy's own columns.
+TEST(AdapterBackward, WritesBehindGradientsOfOutputs) {
+  constexpr int64_t kN = 40, kO = 24, kR = 16;
+  OpCase op("adapter_backward, dxa behind dy", 75);
+  Buffer& both = op.in_place("dy and dxa", Dtype::kBf16, {kN, kO + kR});
+  Buffer& xa = op.input("xa", Dtype::kBf16, {kN, kR});
+  Buffer& b = op.input("b", Dtype::kBf16, {kO, kR});
+  Buffer& db = op.accumulated("db", Dtype::kF32, {kO, kR});
+  const auto dy = [&](int64_t i, int64_t o) { return both.at(i * (kO + kR) + o); };
+  std::vector<Bounded> want, added;
+  for (int64_t i = 0; i < kN; ++i) {
+    for (int64_t o = 0; o < kO; ++o) want.push_back(dy(i, o));
+    for (int64_t r = 0; r < kR; ++r) {
+      std::vector<Bounded> terms;
+      for (int64_t o = 0; o < kO; ++o) terms.push_back(Bounded(dy(i, o)) * b.at(o * kR + r));
+      want.push_back(sum(terms));
+    }
+  }
+  for (int64_t o = 0; o < kO; ++o)
+    for (int64_t r = 0; r < kR; ++r) {
+      std::vector<Bounded> terms;
+      for (int64_t i = 0; i < kN; ++i) terms.push_back(Bounded(dy(i, o)) * xa.at(i * kR + r));
+      added.push_back(sum(terms));
+    }
+  op.want(both, want);
+  op.want(db, added);
+  const auto parts = [&] { return std::vector<AdapterPart>{{.b = b.tensor(), .db = db.tensor()}}; };
+  const Tensor scratch = scratch_for(op, both.tensor(), xa.tensor(), parts());
+  op.check([&] {
+    const auto list = parts();
+    const Tensor rows = both.tensor();
+    adapter_backward({.dxa = columns(rows, kO, kR),
+                      .dy = columns(rows, 0, kO),
                       .xa = xa.tensor(),
                       .parts = list,
                       .scratch = scratch});
