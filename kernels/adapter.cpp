@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/adapter.h"
 
+#include <algorithm>
+
+#include "base/checked.h"
 #include "kernels/args.h"
 #include "kernels/matmul.h"
+#include "tensor/cuda.h"
 
 namespace nibble {
 namespace {
@@ -24,6 +28,30 @@ void check_parts(const Args& args, const Tensor& y, const Tensor& xa,
 }
 
 }  // namespace
+
+AdapterShares adapter_shares(std::span<const AdapterPart> parts, int64_t rows) {
+  // Blocks that keep a GPU's memory busy; fewer where each would have less than so many rows.
+  constexpr int64_t kBlocks = 96, kLeastRows = 128;
+  // The sums of more rows would leave the caches.
+  constexpr int64_t kMostRows = 4096, kMostRank = 32;
+  constexpr auto kRoom = static_cast<int64_t>(cuda::kCublasWorkspaceBytes / sizeof(float));
+  AdapterShares s;
+  int64_t tiles = 0;
+  for (const AdapterPart& p : parts) {
+    const int64_t o = p.b.dim(0), r = p.b.dim(1);
+    if (r % 8 != 0 || r == 0 || r > kMostRank) return {};
+    tiles += ceil_div<int64_t>(o, kAdapterTile);
+    s.inner += ceil_div<int64_t>(o, kAdapterTile) * r;
+    s.outer += o * r;
+  }
+  if (tiles == 0 || rows == 0 || s.outer + s.inner > kRoom) return {};
+  s.rows = std::min({rows, kMostRows, (kRoom - s.outer) / s.inner});
+  const int64_t room = (kRoom - s.inner * s.rows) / s.outer;
+  const int64_t most = std::min({ceil_div(kBlocks, tiles), ceil_div(s.rows, kLeastRows), room});
+  s.rows_each = round_up<int64_t>(ceil_div(s.rows, most), 16);
+  s.shares = ceil_div(s.rows, s.rows_each);
+  return s;
+}
 
 void adapter_products(const AdapterForward& op, Stream stream) {
   int64_t at = 0;

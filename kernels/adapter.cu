@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
 #include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/twins.h"
 
@@ -110,14 +109,8 @@ __device__ __forceinline__ void load_a_down(uint32_t (&a)[4], const Bf16* tile, 
 // memory. Both go to the stream's workspace as sums of one block, and a second kernel adds up the
 // blocks' sums in their order. Wide tiles and few shares keep these sums small beside dy: of rank
 // 16, 12% of dxa's, and for each share of 2048 rows 3% of dB's.
-constexpr int kOnceRank = 32;
-constexpr int kOnceOutputs = 512, kOnceWarps = 8, kOnceThreads = kOnceWarps * kWarp;
+constexpr int kOnceOutputs = kAdapterTile, kOnceWarps = 8, kOnceThreads = kOnceWarps * kWarp;
 constexpr int kOnceRows = 16, kOnceShare = kOnceOutputs / kOnceWarps;
-// Blocks that keep a GPU's memory busy; fewer where each would have less than so many rows.
-constexpr int kOnceBlocks = 96, kOnceLeastRows = 128;
-// Rows that one launch takes: the sums of more would not fit, nor stay in a cache.
-constexpr int kOnceMostRows = 4096;
-constexpr int64_t kOnceSums = kCublasWorkspaceBytes / sizeof(float);
 
 template <int kRank>
 struct OnceTiles {
@@ -519,77 +512,48 @@ void with_rank(int most, const Body& body) {
   body(std::integral_constant<int, kRank>());
 }
 
-// How the backward of low ranks is shared out.
-struct Shares {
-  Parts parts;
-  unsigned tiles = 0;
-  int64_t inner_row = 0, outer = 0;  // floats of a row of dxa's sums, and of dB's of one share
-  int count = 0;                     // of shares, for so many rows
-  int rows_each = 0;
-};
-
-Shares share_out(std::span<const AdapterPart> from, int rows) {
-  Shares s;
-  s.parts = make_parts(from, kOnceOutputs, s.tiles);
-  for (int i = 0; i < s.parts.count; ++i) {
-    Part& p = s.parts.part[i];
-    p.outer = static_cast<int>(s.outer);
-    p.inner = static_cast<int>(s.inner_row * rows);
-    s.inner_row += static_cast<int64_t>(blocks_for(p.outputs, kOnceOutputs)) * p.rank;
-    s.outer += static_cast<int64_t>(p.outputs) * p.rank;
-  }
-  const auto wanted = static_cast<int>(blocks_for(kOnceBlocks, static_cast<int>(s.tiles)));
-  const auto most = static_cast<int>(blocks_for(rows, kOnceLeastRows));
-  const auto room = static_cast<int>((kOnceSums - s.inner_row * rows) / s.outer);
-  const int count = std::max(1, std::min({wanted, most, room}));
-  s.rows_each = static_cast<int>(blocks_for(rows, count * kOnceRows)) * kOnceRows;
-  s.count = static_cast<int>(blocks_for(rows, s.rows_each));
-  return s;
-}
-
-// Rows that the workspace has room for the sums of; 0 where it has none.
-int rows_at_once(std::span<const AdapterPart> parts) {
-  int64_t inner = 0, outer = 0;
-  for (const AdapterPart& p : parts) {
-    inner += ceil_div<int64_t>(p.b.dim(0), kOnceOutputs) * p.b.dim(1);
-    outer += p.b.elements();
-  }
-  return static_cast<int>(std::clamp<int64_t>((kOnceSums - outer) / inner, 0, kOnceMostRows));
-}
-
-void backward_once(const AdapterBackward& op, int at_once, Stream stream) {
+void backward_once(const AdapterBackward& op, const AdapterShares& shares, Stream stream) {
   const Queue& q = queue(stream);
-  auto* const sums = static_cast<float*>(q.workspace);
-  const auto all = static_cast<int>(op.dy.dim(0));
+  const auto all = static_cast<int>(op.dy.dim(0)), at_once = static_cast<int>(shares.rows);
+  unsigned tiles = 0;
+  Parts parts = make_parts(op.parts, kOnceOutputs, tiles);
   for (int first = 0; first < all; first += at_once) {
     const int rows = std::min(at_once, all - first);
-    const Shares s = share_out(op.parts, rows);
+    const auto rows_each = static_cast<int>(shares.rows_each);
+    const unsigned count = blocks_for(rows, rows_each);
     const auto from = [first](Matrix m) { return Matrix{m.data + first * m.stride, m.stride}; };
-    float* const outer = sums + s.inner_row * rows;
     unsigned blocks = 0;
-    for (int i = 0; i < s.parts.count; ++i) {
-      const Part& p = s.parts.part[i];
-      blocks =
-          std::max({blocks, blocks_for(int64_t{rows} * p.rank, kSumThreads / kSumLanes * kSumEach),
-                    blocks_for(int64_t{p.outputs} * p.rank, kSumThreads)});
+    int64_t inner = 0, outer = 0;
+    for (int i = 0; i < parts.count; ++i) {
+      Part& p = parts.part[i];
+      const int64_t numbers = int64_t{rows} * p.rank, weights = int64_t{p.outputs} * p.rank;
+      p.inner = static_cast<int>(inner);
+      p.outer = static_cast<int>(outer);
+      inner += blocks_for(p.outputs, kOnceOutputs) * numbers;
+      outer += weights;
+      blocks = std::max({blocks, blocks_for(numbers, kSumThreads / kSumLanes * kSumEach),
+                         blocks_for(weights, kSumThreads)});
     }
-    with_rank<16, kOnceRank>(most_rank(op.parts), [&](auto rank) {
+    auto* const inner_sums = static_cast<float*>(q.workspace);
+    float* const outer_sums = inner_sums + inner;
+    with_rank<16, 32>(most_rank(op.parts), [&](auto rank) {
       constexpr int kRank = decltype(rank)::value;
       launch(adapter_backward_kernel<kRank>,
-             {.grid = dim3(s.tiles, static_cast<unsigned>(s.count)),
+             {.grid = dim3(tiles, count),
               .block = dim3(kOnceThreads),
               .shared_bytes = OnceTiles<kRank>::kShared,
               .stream = q.stream,
               .name = "adapter_backward"},
-             from(matrix(op.dy)), from(matrix(op.xa)), s.parts, rows, s.rows_each, sums, outer,
-             s.outer);
+             from(matrix(op.dy)), from(matrix(op.xa)), parts, rows, rows_each, inner_sums,
+             outer_sums, outer);
     });
     launch(adapter_sums_kernel,
-           {.grid = dim3(blocks, static_cast<unsigned>(s.parts.count), 2),
+           {.grid = dim3(blocks, static_cast<unsigned>(parts.count), 2),
             .block = dim3(kSumThreads),
             .stream = q.stream,
             .name = "adapter_backward"},
-           from(matrix(op.dxa)), s.parts, rows, sums, outer, s.count, s.outer);
+           from(matrix(op.dxa)), parts, rows, inner_sums, outer_sums, static_cast<int>(count),
+           outer);
   }
 }
 
@@ -619,9 +583,8 @@ void adapter_backward(const AdapterBackward& op, Stream stream) {
   if (!fits(op.dy, op.xa, op.parts) || !in_chunks(op.dxa)) return adapter_products(op, stream);
   const auto rows = static_cast<int>(op.dy.dim(0));
   if (rows == 0 || op.parts.empty()) return;
-  if (most_rank(op.parts) <= kOnceRank)
-    if (const int at_once = rows_at_once(op.parts); at_once > 0)
-      return backward_once(op, at_once, stream);
+  const AdapterShares shares = adapter_shares(op.parts, rows);
+  if (shares.rows > 0) return backward_once(op, shares, stream);
   with_rank<64, kMostRank>(most_rank(op.parts), [&](auto rank) {
     constexpr int kRank = decltype(rank)::value;
     using Inner = InnerTiles<kRank>;

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/checked.h"
 #include "fit/weight_bytes.h"
+#include "kernels/adapter.h"
 #include "model/head.h"
 
 namespace nibble {
@@ -73,7 +75,26 @@ struct DevicePass {
 struct DevicePasses {
   DevicePass forward, backward;
 };
-DevicePasses device_passes(const Model& model, Dtype compute) {
+
+// Elements of a token that the adapters' backward moves of dY, or beside it: dB and dY B read dY
+// together, and leave sums to add up, or each reads it.
+double adapter_backward_elements(const LinearGroup& g, const Model& model, Dtype compute,
+                                 int64_t tokens) {
+  const double out = real(g.out_features());
+  std::vector<AdapterPart> parts;
+  for (const Projection& p : g.parts)
+    if (p.lora_b >= 0) {
+      const auto& shape = model.parameters.all()[static_cast<size_t>(p.lora_b)].shape;
+      parts.push_back({.b = make_tensor(nullptr, compute, {shape[0], shape[1]})});
+    }
+  const AdapterShares s = adapter_shares(parts, tokens);
+  if (compute != Dtype::kBf16 || s.rows == 0) return 2.0 * out;
+  const double sums = real(s.inner * s.rows + s.outer * s.shares);  // written, and read
+  return out +
+         2.0 * sums / real(s.rows) * static_cast<double>(sizeof(float) / dtype_bytes(compute));
+}
+
+DevicePasses device_passes(const Model& model, Dtype compute, int64_t tokens) {
   const ModelConfig& c = model.config;
   const double hidden = real(c.hidden_size), f = real(c.intermediate_size);
   const double q = real(c.heads * c.head_dim), k = real(c.kv_heads * c.head_dim);
@@ -97,8 +118,8 @@ DevicePasses device_passes(const Model& model, Dtype compute) {
     // X A^T, and its product with B, which the weights' is added to.
     p.forward.elements += in + out;
     p.forward.launches += 2.0;
-    // dB and dY B each read dY; dA reads X; dX starts as the adapters' share.
-    p.backward.elements += 2.0 * out + in + in;
+    // dA reads X; dX starts as the adapters' share.
+    p.backward.elements += adapter_backward_elements(*g, model, compute, tokens) + in + in;
     p.backward.launches += 4.0;
   }
   return p;
@@ -173,7 +194,7 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                                : 0.0;
   const double weights =
       cuda ? 0.0 : (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
-  const DevicePasses passes = cuda ? device_passes(model, o.compute) : DevicePasses{};
+  const DevicePasses passes = cuda ? device_passes(model, o.compute, o.tokens) : DevicePasses{};
   const double token_bytes = n * element * real(c.layers);
   const double stream = token_bytes * (cuda ? passes.forward.elements : elementwise(c));
   const double back = cuda ? token_bytes * passes.backward.elements : 2.0 * stream;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "emulate.h"
+#include "kernels/adapter.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dequantize.h"
@@ -240,6 +241,38 @@ Cases block_cases(const Shape& s) {
   };
 }
 
+// Of a group of `parts` layers of so many outputs.
+Cases adapter_cases(const char* forward, const char* backward, int64_t outputs, int64_t count) {
+  const int64_t n = kTokens, all = outputs * count, ranks = kRank * count;
+  const auto parts = [=](Memory& m, bool gradients) {
+    std::vector<AdapterPart> list;
+    for (int64_t i = 0; i < count; ++i)
+      list.push_back({.b = m.bf16s({outputs, kRank}),
+                      .db = gradients ? m.twice(m.f32s({outputs, kRank})) : Tensor{},
+                      .column = i * outputs,
+                      .scale = 0.5f});
+    return list;
+  };
+  return {
+      {forward,
+       [=](Memory& m) {
+         const auto list = parts(m, false);
+         adapter_forward({.y = m.bf16s({n, all}),
+                          .xa = m.bf16s({n, ranks}),
+                          .parts = list,
+                          .output = AdapterForward::Output::kWrite});
+       }},
+      {backward,
+       [=](Memory& m) {
+         const auto list = parts(m, true);
+         adapter_backward({.dxa = m.bf16s({n, ranks}),
+                           .dy = m.bf16s({n, all}),
+                           .xa = m.bf16s({n, ranks}),
+                           .parts = list});
+       }},
+  };
+}
+
 Cases end_cases(const Shape& s) {
   const int64_t n = kTokens, adapter = kRank * (s.c + 2 * s.f);
   std::vector<int32_t> ids(static_cast<size_t>(n)), some(static_cast<size_t>(kRowsOfLogits));
@@ -359,6 +392,9 @@ int main(int argc, char** argv) {
       const OwnedStream stream(kCuda);
       const StreamScope scope(stream.get());
       run_cases(block_cases(shape));
+      run_cases(adapter_cases("adapters forward, gate and up", "adapters backward, gate and up",
+                              shape.f, 2));
+      run_cases(adapter_cases("adapters forward, output", "adapters backward, output", shape.c, 1));
       run_cases(end_cases(shape));
       run_cases(decode_cases(shape));
     } catch (const Error& error) {

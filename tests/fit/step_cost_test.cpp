@@ -69,6 +69,17 @@ TEST(StepCost, IsWhatOneCountsByHand) {
   EXPECT_DOUBLE_EQ(c.seconds(rates, 2), 10.0 * (2 * 95 + 12));
 }
 
+// With ranks that the GPU's own kernel takes, dY is read once, and one share's sums are written and
+// read: of q, k and v, of gate and up, and of two more, rank times a token's tiles and the weights.
+TEST(StepCost, LowRanksReadGradientsOnce) {
+  Question q = question();
+  q.lora.rank = 16;
+  const double tiles = 3 + 1 + 2 + 1, weights = 128 + 64 + 256 + 64;
+  const double sums = 2.0 * 4 * 16 * (32 * tiles + weights);
+  EXPECT_DOUBLE_EQ(cost(q).bytes,
+                   32.0 * 2 * 2 * (2'112 + 3'648 - 512) + 2 * sums + 4.0 * 32 * 100 * 2);
+}
+
 TEST(StepCost, WeightsKeptExpandedCostNothing) {
   Question q = question();
   const double all = cost(q).expand_bytes;
@@ -86,7 +97,7 @@ TEST(StepCost, MoreWorkNeverTakesLess) {
            Change{[](Question& q) { q.train.longest = q.train.row_length *= 2; }},
            Change{[](Question& q) { q.config.layers *= 2; }},
            Change{[](Question& q) { q.config.vocab_size *= 64; }},
-           Change{[](Question& q) { q.lora.rank *= 2; }},
+           Change{[](Question& q) { q.lora.rank *= 16; }},  // past those that are read once
            Change{[](Question& q) { q.train.recompute = Recompute::kLayer; }},
        }) {
     Question q = question();
