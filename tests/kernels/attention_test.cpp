@@ -239,6 +239,7 @@ std::vector<Case> cases() {
       {{201}, 3, 1, 64, 70},
       {{137}, 1, 1, 256},
       {{64}, 1, 1, 64},
+      {{20}, 2, 1, 200},
   };
   std::vector<Case> out;
   for (Case c : shapes)
@@ -262,9 +263,14 @@ TEST_P(Attention, Forward) {
   check_forward(GetParam());
 }
 
+/// The threads that a test is run with: a device asks for none.
+std::vector<int> thread_counts() {
+  return test_device().on_cuda() ? std::vector{1} : std::vector{1, 3};
+}
+
 /// The number of threads decides how sums over queries are cut.
 TEST_P(Attention, Backward) {
-  for (const int count : {1, 3}) {
+  for (const int count : thread_counts()) {
     set_threads(count);
     check_backward(GetParam());
   }
@@ -440,17 +446,20 @@ struct DecodeCase {
   std::vector<int64_t> lengths;
   int64_t room, heads, kv_heads, dim, window = 0;
   Dtype dtype = Dtype::kF32, cache = Dtype::kF32;
+  bool apart = false;  // scores of one head are far above all of the next
 };
 
-/// Decoding is the last row of a sequence whose keys and values are the cache's.
-void check_decode(const DecodeCase& c) {
+/// Decoding is the last row of a sequence whose keys and values are the cache's. Rows of q are
+/// `gap` further apart than they are wide.
+void check_decode(const DecodeCase& c, int64_t gap) {
   const auto batch = int64_t(c.lengths.size());
   const int64_t cached = c.kv_heads * c.dim, width = c.heads * c.dim;
-  OpCase op(cat("attention_decode ", dtype_name(c.dtype), " cache ", dtype_name(c.cache),
-                " lengths ", shape_name(c.lengths), " room ", c.room, " H ", c.heads, " K ",
-                c.kv_heads, " D ", c.dim, " window ", c.window, " on ", threads(), " threads"),
-            39);
-  Buffer& q = op.input("q", c.dtype, {batch, width}, 7);
+  OpCase op(
+      cat("attention_decode ", dtype_name(c.dtype), " cache ", dtype_name(c.cache), " lengths ",
+          shape_name(c.lengths), " room ", c.room, " H ", c.heads, " K ", c.kv_heads, " D ", c.dim,
+          " window ", c.window, " gap ", gap, " on ", threads(), " threads"),
+      39);
+  Buffer& q = op.input("q", c.dtype, {batch, width}, gap);
   Buffer& keys = op.input("keys", c.cache, {batch, c.room, cached});
   Buffer& values = op.input("values", c.cache, {batch, c.room, cached});
   Buffer& lengths = op.input("lengths", Dtype::kI32, {batch});
@@ -458,6 +467,12 @@ void check_decode(const DecodeCase& c) {
   const AttentionShape shape = Case{{1}, c.heads, c.kv_heads, c.dim, c.window}.shape();
   Buffer& scratch = op.scratch(Dtype::kF32, {attention_decode_scratch(shape, batch, c.room)});
   lengths.set_values({c.lengths.begin(), c.lengths.end()});
+  if (c.apart) {
+    // Scores are 60 and -60 in turn: of any two heads one's exponentials vanish beside the other's.
+    for (int64_t i = 0; i < keys.size(); ++i) keys.set(i, 1.0);
+    const double each = 60.0 / std::sqrt(double(c.dim));
+    for (int64_t i = 0; i < q.size(); ++i) q.set(i, i / c.dim % 2 ? -each : each);
+  }
   std::vector<Bounded> want;
   for (int64_t b = 0; b < batch; ++b) {
     const int64_t length = c.lengths[size_t(b)];
@@ -499,11 +514,12 @@ void check_decode(const DecodeCase& c) {
 class AttentionDecodeOf : public testing::TestWithParam<DecodeCase> {};
 
 TEST_P(AttentionDecodeOf, EqualsReference) {
-  for (const int count : {1, 3}) {
-    set_threads(count);
-    check_decode(GetParam());
-    set_threads(0);
-  }
+  for (const int count : thread_counts())
+    for (const int64_t gap : {8, 7}) {  // what leaves accesses of four elements aligned, or not
+      set_threads(count);
+      check_decode(GetParam(), gap);
+      set_threads(0);
+    }
 }
 
 std::vector<DecodeCase> decode_cases() {
@@ -515,7 +531,8 @@ std::vector<DecodeCase> decode_cases() {
           {{129}, 131, 9, 3, 16, 0, h, f},
           {{300}, 512, 4, 1, 96, 0, f, h},
           {{45}, 45, 17, 1, 128, 0, h, h},
-          {{37}, 64, 2, 2, 256, 1, f, h}};
+          {{37}, 64, 2, 2, 256, 1, f, h},
+          {{45, 300}, 300, 8, 2, 16, 0, f, f, true}};
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionDecodeOf, testing::ValuesIn(decode_cases()),
