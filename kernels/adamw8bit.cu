@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A warp a block of 256: eight neighbouring elements a lane.
+// A warp a block of 256: a lane takes every 32nd element.
 #include <cmath>
 
 #include "kernels/cuda/dynamic8bit.h"
@@ -29,7 +29,7 @@ struct State {
   float *m_absmax, *v_absmax, *m_small, *v_small;
 };
 
-__global__ void __launch_bounds__(kWarps* kWarp)
+__global__ void __launch_bounds__(kWarps* kWarp, 4)
     adamw8bit_kernel(State s, Segments segments, Factors f, CodeMap signed_map,
                      CodeMap unsigned_map) {
   __shared__ float m_map[kCodes], v_map[kCodes];
@@ -44,43 +44,46 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const Chunk chunk = find_chunk(segments, number, kStateBlock);
   const Segment& segment = segments.segment[chunk.index];
   const bool small = segment.count < kSmallSegment;
-  const int64_t lane_first = static_cast<int64_t>(threadIdx.x % kWarp) * kEach;
-  const int64_t left = chunk.count - lane_first;
-  const auto count = static_cast<int>(max(int64_t{0}, min(left, int64_t{kEach})));
-  const int64_t at = segment.begin + chunk.offset + lane_first;
-  const int64_t block = segment.state + chunk.offset / kStateBlock;    // 8-bit state
-  const int64_t small_at = segment.state + chunk.offset + lane_first;  // fp32 state
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, count = static_cast<int>(chunk.count);
+  const int64_t at = segment.begin + chunk.offset;
+  const int64_t block = segment.state + chunk.offset / kStateBlock;  // 8-bit state
+  const int64_t small_at = segment.state + chunk.offset;             // fp32 state
   // Read by the lane that writes them back.
-  const bool holds = threadIdx.x % kWarp == 0 && !small;
+  const bool holds = lane == 0 && !small;
   const float m_absmax = __shfl_sync(kAllLanes, holds ? s.m_absmax[block] : 0.0f, 0);
   const float v_absmax = __shfl_sync(kAllLanes, holds ? s.v_absmax[block] : 0.0f, 0);
   const auto keep = static_cast<float>(1.0 - f.learning_rate * segment.weight_decay);
   const bool decays = segment.weight_decay > 0.0f;
-  float m[kEach] = {}, v[kEach] = {};
-  for (int i = 0; i < count; ++i) {
-    const float g = product(s.gradients[at + i], scale);
-    m[i] = small ? s.m_small[small_at + i] : product(m_map[s.m_codes[at + i]], m_absmax);
-    v[i] = small ? s.v_small[small_at + i] : product(v_map[s.v_codes[at + i]], v_absmax);
-    m[i] = fmaf(f.c1, g, product(m[i], f.b1));
-    v[i] = fmaf(product(f.c2, g), g, product(v[i], f.b2));
-    float p = s.values[at + i];
-    if (decays) p = product(p, keep);
+  float p[kEach], g[kEach], m[kEach] = {}, v[kEach] = {};
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const int k = i * kWarp + lane;
+    if (k >= count) continue;
+    p[i] = s.values[at + k];
+    g[i] = product(s.gradients[at + k], scale);
+    m[i] = small ? s.m_small[small_at + k] : product(m_map[s.m_codes[at + k]], m_absmax);
+    v[i] = small ? s.v_small[small_at + k] : product(v_map[s.v_codes[at + k]], v_absmax);
+  }
+#pragma unroll
+  for (int i = 0; i < kEach; ++i) {
+    const int k = i * kWarp + lane;
+    if (k >= count) continue;
+    m[i] = fmaf(f.c1, g[i], product(m[i], f.b1));
+    v[i] = fmaf(product(f.c2, g[i]), g[i], product(v[i], f.b2));
+    if (decays) p[i] = product(p[i], keep);
     if (small)
-      p = fmaf(f.small_rate, m[i] / (sqrtf(v[i]) + f.small_epsilon), p);
+      p[i] = fmaf(f.small_rate, m[i] / (sqrtf(v[i]) + f.small_epsilon), p[i]);
     else
-      p += product(f.rate, m[i]) / (sqrtf(v[i]) / f.root_correction + f.epsilon);
-    s.values[at + i] = p;
+      p[i] += product(f.rate, m[i]) / (sqrtf(v[i]) / f.root_correction + f.epsilon);
+    s.values[at + k] = p[i];
+    if (!small) continue;
+    s.m_small[small_at + k] = m[i];
+    s.v_small[small_at + k] = v[i];
   }
-  if (small) {
-    for (int i = 0; i < count; ++i) {
-      s.m_small[small_at + i] = m[i];
-      s.v_small[small_at + i] = v[i];
-    }
-    return;
-  }
+  if (small) return;
   const float m_new = store_codes(s.m_codes + at, m, count, m_map);
   const float v_new = store_codes(s.v_codes + at, v, count, v_map);
-  if (threadIdx.x % kWarp == 0) {
+  if (lane == 0) {
     s.m_absmax[block] = m_new;
     s.v_absmax[block] = v_new;
   }

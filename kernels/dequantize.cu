@@ -66,28 +66,38 @@ __global__ void __launch_bounds__(kThreads)
       from_f32<T>(product(product(code, row_scale[first_row + row]), kInt8Step));
 }
 
-// Sixteen codes of one row a thread.
+// As many codes as are 16 bytes of the output a thread and step.
+constexpr int kInt8Steps = 2;
+
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dequantize_int8_wide_kernel(T* out, const int8_t* codes, const float* row_scale,
-                                int64_t first_row, int64_t units, int64_t width) {
-  constexpr int kCodes = 16;
-  const int64_t unit = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (unit >= units) return;
-  const int64_t at = unit * kCodes;
-  struct alignas(16) Packed {
+                                int64_t first_row, uint32_t units, uint32_t row_units) {
+  constexpr int kCodes = kWide<T>;
+  const uint32_t begin = blockIdx.x * kThreads * kInt8Steps + threadIdx.x;
+  const int64_t first = first_row * row_units * kCodes;
+  struct alignas(kCodes) Packed {
     int8_t code[kCodes];
   };
-  const Packed packed =
-      load_streaming(reinterpret_cast<const Packed*>(codes + first_row * width + at));
-  const float scale = row_scale[first_row + at / width];
+  Packed packed[kInt8Steps];
+  float scales[kInt8Steps];
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    Floats<8> x;
+  for (int s = 0; s < kInt8Steps; ++s) {
+    const uint32_t unit = begin + s * kThreads;
+    if (unit >= units) continue;
+    packed[s] =
+        load_streaming(reinterpret_cast<const Packed*>(codes + first + int64_t{unit} * kCodes));
+    scales[s] = row_scale[first_row + unit / row_units];
+  }
 #pragma unroll
-    for (int k = 0; k < 8; ++k)
-      x.v[k] = product(product(static_cast<float>(packed.code[half * 8 + k]), scale), kInt8Step);
-    write(out + at + half * 8, x);
+  for (int s = 0; s < kInt8Steps; ++s) {
+    const uint32_t unit = begin + s * kThreads;
+    if (unit >= units) continue;
+    Floats<kCodes> x;
+#pragma unroll
+    for (int k = 0; k < kCodes; ++k)
+      x.v[k] = product(product(static_cast<float>(packed[s].code[k]), scales[s]), kInt8Step);
+    write(out + int64_t{unit} * kCodes, x);
   }
 }
 
@@ -114,9 +124,12 @@ void dequantize(const Dequantize& op, Stream stream) {
     T* out = device_pointer<T>(op.out);
     if (m.type == QuantType::kInt8) {
       const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
-      if (whole && width % 16 == 0 && aligned(m.codes, 16))
-        return launch(dequantize_int8_wide_kernel<T>, flat(count / 16, kThreads, stream), out,
-                      codes, m.row_scale, op.first_row, count / 16, width);
+      constexpr int kCodes = kWide<T>;
+      const int64_t units = count / kCodes;
+      if (whole && width % kCodes == 0 && aligned(m.codes, kCodes) && units <= INT32_MAX)
+        return launch(dequantize_int8_wide_kernel<T>, flat(units, kThreads * kInt8Steps, stream),
+                      out, codes, m.row_scale, op.first_row, static_cast<uint32_t>(units),
+                      static_cast<uint32_t>(width / kCodes));
       return launch(dequantize_int8_kernel<T>, flat(count, kThreads, stream), out, codes,
                     m.row_scale, op.first_row, rows, width, op.out.row_stride);
     }

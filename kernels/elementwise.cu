@@ -21,6 +21,11 @@ Rows rows_of(const Tensor& a, const Tensor& b) {
   return {a.dim(0), a.row_elements()};
 }
 
+// The wider of two types sets how many elements an access takes: then neighbouring lanes' accesses
+// of both lie side by side.
+template <class A, class B>
+using Wider = std::conditional_t<(sizeof(A) < sizeof(B)), B, A>;
+
 // How far one row of the sweep lies from the next.
 int64_t stride_of(const Tensor& t, const Rows& rows) {
   return rows.rows == 1 ? rows.width : t.row_stride;
@@ -53,11 +58,10 @@ void sweep(const Tensor& out, const Tensor& in, float alpha, float beta, Stream 
     with_weight_type(in.dtype, [&](auto from) {
       using Out = decltype(to);
       using In = decltype(from);
-      // The narrower type sets the width: the other is read as two accesses.
-      using Narrow = std::conditional_t<(sizeof(Out) < sizeof(In)), Out, In>;
+      using Wide = Wider<Out, In>;
       const bool wide =
-          wide_rows(out, rows.width, kWide<Narrow>) && wide_rows(in, rows.width, kWide<Narrow>);
-      with_width<Narrow>(wide, [&](auto count) {
+          wide_rows(out, rows.width, kWide<Wide>) && wide_rows(in, rows.width, kWide<Wide>);
+      with_width<Wide>(wide, [&](auto count) {
         constexpr int kCount = decltype(count)::value;
         const RowGrid grid = row_grid<kCount>(rows.rows, rows.width, stream, name);
         launch(accumulate_kernel<Out, In, kCount>, grid.launch, device_pointer<Out>(out),
@@ -68,17 +72,30 @@ void sweep(const Tensor& out, const Tensor& in, float alpha, float beta, Stream 
   });
 }
 
+// Some rows a block, which read the bias once.
+constexpr int kBiasRows = 4;
+
 template <class T, class B, int kCount>
 __global__ void __launch_bounds__(kRowThreads)
-    bias_forward_kernel(T* inout, const B* bias, int64_t stride, int64_t width, int parts) {
-  const auto [row, column] = row_part<kCount>(parts);
+    bias_forward_kernel(T* inout, const B* bias, int64_t stride, int64_t rows, int64_t width,
+                        int parts) {
+  const auto [group, column] = row_part<kCount>(parts);
   if (column >= width) return;
-  T* place = inout + row * stride + column;
-  Floats<kCount> x = read<kCount>(place);
+  const int64_t first = group * kBiasRows;
+  const auto count = static_cast<int>(min(rows - first, int64_t{kBiasRows}));
+  T* const place = inout + first * stride + column;
   const Floats<kCount> b = read<kCount>(bias + column);
+  Floats<kCount> x[kBiasRows];
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) x.v[i] += b.v[i];
-  write(place, x);
+  for (int r = 0; r < kBiasRows; ++r)
+    if (r < count) x[r] = read<kCount>(place + r * stride);
+#pragma unroll
+  for (int r = 0; r < kBiasRows; ++r) {
+    if (r >= count) continue;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) x[r].v[i] += b.v[i];
+    write(place + r * stride, x[r]);
+  }
 }
 
 template <class T>
@@ -189,12 +206,15 @@ void bias_forward(const BiasForward& op, Stream stream) {
     with_weight_type(op.bias.dtype, [&](auto weight) {
       using T = decltype(type);
       using B = decltype(weight);
-      const bool wide = wide_rows(op.inout, width, kWide<T>) && wide_rows(op.bias, width, kWide<T>);
-      with_width<T>(wide, [&](auto count) {
+      using Wide = Wider<T, B>;
+      const bool wide =
+          wide_rows(op.inout, width, kWide<Wide>) && wide_rows(op.bias, width, kWide<Wide>);
+      with_width<Wide>(wide, [&](auto count) {
         constexpr int kCount = decltype(count)::value;
-        const RowGrid grid = row_grid<kCount>(n, width, stream, "bias_forward");
+        const RowGrid grid =
+            row_grid<kCount>(blocks_for(n, kBiasRows), width, stream, "bias_forward");
         launch(bias_forward_kernel<T, B, kCount>, grid.launch, device_pointer<T>(op.inout),
-               device_pointer<B>(op.bias), op.inout.row_stride, width, grid.parts);
+               device_pointer<B>(op.bias), op.inout.row_stride, n, width, grid.parts);
       });
     });
   });

@@ -75,13 +75,14 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   constexpr int kEach = kCodes / kWarp;
   const int lane = threadIdx.x % kWarp;
-  const int64_t at = b * kCodes + lane * kEach;
-  if (b * kCodes >= elements) return;
-  const int64_t left = elements - at;
-  const auto count = static_cast<int>(max(int64_t{0}, min(left, int64_t{kEach})));
+  const int64_t first = b * kCodes;
+  if (first >= elements) return;
+  const auto count = static_cast<int>(min(elements - first, int64_t{kCodes}));
   float x[kEach] = {};
-  for (int i = 0; i < count; ++i) x[i] = values[at + i];
-  const float most = store_codes(codes + at, x, count, values_of_codes);
+#pragma unroll
+  for (int i = 0; i < kEach; ++i)
+    if (const int at = i * kWarp + lane; at < count) x[i] = values[first + at];
+  const float most = store_codes(codes + first, x, count, values_of_codes);
   if (lane == 0) absmax[b] = most;
 }
 

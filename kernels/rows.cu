@@ -16,24 +16,38 @@ __global__ void __launch_bounds__(kRowThreads)
   write(out + m * c + column, read<kCount>(in + rows[m] * c + column));
 }
 
-// Every row of `out` looks for itself among the increasing `rows`.
+// A warp takes sixteen rows of `out` and as many columns as it moves at once, and looks for the
+// rows among the increasing `rows` once: down to sixteen numbers by halves, and then all lanes.
+constexpr int kScatteredRows = 16, kScatterThreads = 256;
+
 template <class T, int kCount>
-__global__ void __launch_bounds__(kRowThreads)
-    scatter_rows_kernel(T* out, const T* in, const int32_t* rows, int64_t count, int64_t c,
-                        int parts) {
-  const auto [n, column] = row_part<kCount>(parts);
-  if (column >= c) return;
-  int64_t low = 0, high = count;  // the first that is not below n
-  while (low < high) {
+__global__ void __launch_bounds__(kScatterThreads)
+    scatter_rows_kernel(T* out, int64_t out_stride, int64_t out_rows, const T* in,
+                        const int32_t* rows, int64_t count, int64_t c, int parts) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int64_t warp =
+      static_cast<int64_t>(blockIdx.x) * (kScatterThreads / kWarp) + threadIdx.x / kWarp;
+  const int64_t first = warp / parts * kScatteredRows;
+  if (first >= out_rows) return;
+  const int64_t column = (warp % parts * kWarp + lane) * kCount;
+  int64_t low = 0, high = count;  // between them is the first that is not below `first`
+  while (high - low > kWarp - kScatteredRows) {
     const int64_t middle = (low + high) / 2;
-    if (rows[middle] < n)
+    if (rows[middle] < first)
       low = middle + 1;
     else
       high = middle;
   }
-  Floats<kCount> x{};
-  if (low < count && rows[low] == n) x = read<kCount>(in + low * c + column);
-  write(out + n * c + column, x);
+  // The sixteen numbers from that one on, too.
+  const int32_t mine = low + lane < count ? rows[low + lane] : -1;
+#pragma unroll 4
+  for (int64_t n = first; n < min(first + kScatteredRows, out_rows); ++n) {
+    const unsigned found = __ballot_sync(kAllLanes, mine == n);
+    if (column >= c) continue;
+    Floats<kCount> x{};
+    if (found) x = read<kCount>(in + (low + __ffs(static_cast<int>(found)) - 1) * c + column);
+    write(out + n * out_stride + column, x);
+  }
 }
 
 }  // namespace
@@ -59,10 +73,15 @@ void scatter_rows(const ScatterRows& op, Stream stream) {
     using T = decltype(type);
     with_width<T>(wide_rows(op.out, c, kWide<T>) && wide_rows(op.in, c, kWide<T>), [&](auto count) {
       constexpr int kCount = decltype(count)::value;
-      const RowGrid grid = row_grid<kCount>(n, c, stream, "scatter_rows");
-      launch(scatter_rows_kernel<T, kCount>, grid.launch, device_pointer<T>(op.out),
-             device_pointer<T>(op.in), device_pointer<int32_t>(op.rows), op.rows.dim(0), c,
-             grid.parts);
+      const unsigned parts = blocks_for(c, kWarp * kCount);
+      const int64_t warps = int64_t{parts} * blocks_for(n, kScatteredRows);
+      launch(scatter_rows_kernel<T, kCount>,
+             {.grid = dim3(blocks_for(warps, kScatterThreads / kWarp)),
+              .block = dim3(kScatterThreads),
+              .stream = queue(stream).stream,
+              .name = "scatter_rows"},
+             device_pointer<T>(op.out), op.out.row_stride, n, device_pointer<T>(op.in),
+             device_pointer<int32_t>(op.rows), op.rows.dim(0), c, static_cast<int>(parts));
     });
   });
 }

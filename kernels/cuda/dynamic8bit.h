@@ -38,8 +38,9 @@ __device__ __forceinline__ int dynamic_code(float v, const float* map) {
   return low;
 }
 
-/// Codes of a block of 256, eight neighbouring elements a lane, and its absmax. Elements past the
-/// block's end are zero and `count` says how many of this lane's are stored.
+/// Codes of a block of 256 and its absmax; a lane holds elements lane, lane + 32, and so on, so
+/// that a warp's accesses lie side by side wherever the block starts. Elements from `count` on are
+/// zero and not stored.
 __device__ __forceinline__ float store_codes(uint8_t* codes, const float (&x)[8], int count,
                                              const float* map) {
   float most = 0.0f;
@@ -47,8 +48,12 @@ __device__ __forceinline__ float store_codes(uint8_t* codes, const float (&x)[8]
   for (const float v : x) most = fmaxf(most, fabsf(v));
   const float absmax = warp_max(most);
   const float inverse = absmax > 0.0f ? 1.0f / absmax : 0.0f;
-  for (int i = 0; i < count; ++i)
-    codes[i] = static_cast<uint8_t>(absmax > 0.0f ? dynamic_code(product(x[i], inverse), map) : 0);
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+    if (const int at = i * kWarp + lane; at < count)
+      codes[at] =
+          static_cast<uint8_t>(absmax > 0.0f ? dynamic_code(product(x[i], inverse), map) : 0);
   return absmax;
 }
 

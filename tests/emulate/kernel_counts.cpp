@@ -106,8 +106,9 @@ QuantizedMatrix int8_matrix(Memory& m, int64_t out, int64_t in) {
           .row_scale = m.f32s({out}).as<float>()};
 }
 
-// Blocks that are counted of a grid: of kernels whose blocks do much, and of all others.
-constexpr uint64_t kFew = 8, kMany = 240;
+// Blocks that are counted of a grid: of kernels whose blocks do much, of most others, and of those
+// whose blocks differ.
+constexpr uint64_t kFew = 8, kMany = 240, kAll = UINT32_MAX;
 
 struct Case {
   const char* name;
@@ -269,7 +270,8 @@ Cases adapter_cases(const char* forward, const char* backward, int64_t outputs, 
                            .dy = m.bf16s({n, all}),
                            .xa = m.bf16s({n, ranks}),
                            .parts = list});
-       }},
+       },
+       kAll},
   };
 }
 
