@@ -25,15 +25,28 @@ namespace nibble {
 
 inline constexpr int64_t kDynamicBlock = 256;
 
-/// The ranks, and the midpoints once more as a search tree: node n has children 2n and 2n+1.
+/// The ranks, and for each of 16 stretches of [-1, 1] what of them matters there: how many
+/// midpoints lie below it, and those that lie in it, two at most of NF4, three of FP4, which has
+/// two zeros.
 struct Ranking : CodeRanks {
-  std::array<float, 16> heap;
+  // v * kScale + kShift is 2^23 and the stretch's number, 1 to 15, which its lowest bits then are.
+  static constexpr float kScale = 6.8f, kShift = 8388616.0f;
+  std::array<std::array<float, 16>, 3> within;  // infinite where there is none
+  std::array<uint8_t, 16> below{};
 
   explicit Ranking(QuantType type) : CodeRanks(code_ranks(type)) {
-    heap[0] = 0.0f;
-    for (size_t level = 0, node = 1; level < 4; ++level)
-      for (size_t k = 0; k < size_t{1} << level; ++k, ++node)
-        heap[node] = midpoint[(2 * k + 1) * (size_t{8} >> level) - 1];
+    for (auto& list : within) list.fill(std::numeric_limits<float>::infinity());
+    for (const float m : midpoint) {
+      const float at = m * kScale + 8.0f;
+      const auto stretch = static_cast<size_t>(std::lround(at));
+      // So far from its ends that how the sum was rounded does not matter.
+      CHECK(std::abs(at - static_cast<float>(stretch)) < 0.49f);
+      const auto free = std::find_if(within.begin(), within.end(),
+                                     [&](const auto& list) { return std::isinf(list[stretch]); });
+      CHECK(free != (type == QuantType::kNf4 ? within.end() - 1 : within.end()));
+      (*free)[stretch] = m;
+      for (size_t next = stretch + 1; next < below.size(); ++next) ++below[next];
+    }
   }
   uint8_t code_of(float v) const {
     size_t rank = 0;
@@ -94,37 +107,41 @@ class Coder {
  public:
   explicit Coder(const Ranking& ranking)
       : ranking_(ranking),
-        tree_(ranking.heap.data()),
-        codes_(code_bits(ranking).data()),
-        root_(hn::Set(Floats(), ranking.heap[1])) {
+        first_(ranking.within[0].data()),
+        second_(ranking.within[1].data()),
+        third_(ranking.within[2].data()),
+        below_(as_bits(ranking.below).data()),
+        codes_(as_bits(ranking.code).data()) {
     identity_ = std::is_sorted(ranking.code.begin(), ranking.code.end());
   }
   HWY_INLINE VU operator()(V v) const {
     const BitsOf<Floats> du;
+    const Floats d;
     const auto one = hn::Set(du, 1u);
-    // The root is in every lane; below it each lane goes its own way.
-    VU node =
-        hn::Add(hn::Set(du, 2u), hn::IfThenElseZero(hn::RebindMask(du, hn::Gt(v, root_)), one));
-    for (int level = 1; level < 4; ++level) {
-      const auto right = hn::RebindMask(du, hn::Gt(v, tree_(node)));
-      node = hn::Add(hn::Add(node, node), hn::IfThenElseZero(right, one));
-    }
-    const VU rank = hn::And(node, hn::Set(du, 15u));
-    return identity_ ? rank : hn::BitCast(du, codes_(rank));
+    const VU stretch =
+        hn::BitCast(du, hn::MulAdd(v, hn::Set(d, Ranking::kScale), hn::Set(d, Ranking::kShift)));
+    VU rank = hn::BitCast(du, below_(stretch));
+    const auto count = [&](const CodeTable<Floats>& midpoints) HWY_ATTR {
+      const auto past = hn::RebindMask(du, hn::Gt(v, midpoints(stretch)));
+      rank = hn::IfThenElse(past, hn::Add(rank, one), rank);
+    };
+    count(first_);
+    count(second_);
+    if (identity_) return rank;  // NF4
+    count(third_);
+    return hn::BitCast(du, codes_(rank));
   }
   uint8_t one(float v) const { return ranking_.code_of(v); }
 
  private:
-  /// Codes as the bits of floats, to be looked up like them.
-  static std::array<float, 16> code_bits(const Ranking& ranking) {
+  /// As the bits of floats, to be looked up like them.
+  static std::array<float, 16> as_bits(const std::array<uint8_t, 16>& numbers) {
     std::array<float, 16> bits;
-    for (size_t i = 0; i < bits.size(); ++i)
-      bits[i] = std::bit_cast<float>(uint32_t{ranking.code[i]});
+    for (size_t i = 0; i < bits.size(); ++i) bits[i] = std::bit_cast<float>(uint32_t{numbers[i]});
     return bits;
   }
   const Ranking& ranking_;
-  CodeTable<Floats> tree_, codes_;
-  V root_;
+  CodeTable<Floats> first_, second_, third_, below_, codes_;
   bool identity_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/profile.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -47,6 +49,8 @@ double seconds(int64_t nanoseconds) {
 }  // namespace
 
 void Span::begin(const char* name) {
+  // Work that is already shared out has its span outside: sums would be of CPU time.
+  if (omp_in_parallel()) return;
   name_ = name;
   outer_ = innermost;
   innermost = this;

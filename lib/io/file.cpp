@@ -19,6 +19,7 @@ namespace nibble {
 namespace {
 
 constexpr size_t kBuffer = size_t{1} << 20;
+constexpr size_t kDirect = size_t{1} << 17;  // as much is not worth copying first
 constexpr size_t kWriteback = size_t{8} << 20;
 
 // What a temporary's name ends in until it is renamed; messages leave it out.
@@ -265,8 +266,8 @@ void AtomicFile::flush_buffer() {
 void AtomicFile::write(const void* data, size_t bytes) {
   CHECK(fd_ >= 0);
   const size_t before = size_ - buffer_.size();
-  if (buffer_.size() + bytes > kBuffer) flush_buffer();
-  if (bytes > kBuffer)
+  if (buffer_.size() + bytes > kBuffer || bytes >= kDirect) flush_buffer();
+  if (bytes >= kDirect)
     write_all(fd_, static_cast<const char*>(data), bytes, path_);
   else
     buffer_.append(static_cast<const char*>(data), bytes);

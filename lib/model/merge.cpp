@@ -28,6 +28,8 @@ std::optional<QuantizeOptions> quantized_type(const std::string& type) {
   return std::nullopt;
 }
 
+constexpr int64_t kPartWeights = int64_t{1} << 22;
+
 // One weight of the result: dense, or quantised with `options`.
 struct Output {
   const MergedWeight* weight;
@@ -125,7 +127,7 @@ class Writer {
     const WeightSource& source = o.weight->source;
     PartQuantizer parts(source.name, o.dtype, source.rows(), source.width(), *o.options, out);
     std::vector<std::byte> dense;
-    const int64_t step = parts.part_rows();
+    const int64_t step = part_rows(*o.options, source.width(), kPartWeights);
     for (int64_t begin = 0; begin < source.rows(); begin += step) {
       const int64_t count = std::min(step, source.rows() - begin);
       dense.clear();

@@ -89,6 +89,16 @@ void check_options(const QuantizeOptions& options) {
         cat("--block-size=", block, ": no block size; use a power of two from 32 to ", 4096));
 }
 
+size_t code_bytes(QuantType type, int64_t weights) {
+  return count(type == QuantType::kInt8 ? weights : ceil_div<int64_t>(weights, 2));
+}
+
+int64_t part_rows(const QuantizeOptions& options, int64_t in_features, int64_t weights) {
+  const int64_t unit =
+      options.type == QuantType::kInt8 ? 1 : options.block / std::gcd(options.block, in_features);
+  return std::max<int64_t>(1, weights / (unit * in_features)) * unit;
+}
+
 std::string quant_type_name(QuantType type) {
   return type == QuantType::kNf4 ? "nf4" : type == QuantType::kFp4 ? "fp4" : "int8";
 }
@@ -118,7 +128,7 @@ QuantizedMatrix QuantizedTensor::matrix() const {
 
 PartQuantizer::PartQuantizer(std::string name, Dtype dtype, int64_t out_features,
                              int64_t in_features, const QuantizeOptions& options,
-                             QuantizedTensor& out)
+                             QuantizedTensor& out, Codes codes)
     : name_(std::move(name)), out_(out) {
   check_options(options);
   out.options = options;
@@ -128,43 +138,36 @@ PartQuantizer::PartQuantizer(std::string name, Dtype dtype, int64_t out_features
   out.absmax_codes.clear();
   out.nested_absmax.clear();
   const int64_t n = out_features * in_features;
-  if (options.type == QuantType::kInt8) {
-    out.codes.resize(count(n));
+  out.codes.resize(codes == Codes::kKept ? code_bytes(options.type, n) : 0);
+  if (options.type == QuantType::kInt8)
     out.row_scale.resize(count(out_features));
-  } else {
-    out.codes.resize(count(ceil_div<int64_t>(n, 2)));
+  else
     out.absmax.resize(count(ceil_div(n, options.block)));
-  }
 }
 
-int64_t PartQuantizer::part_rows() const {
-  constexpr int64_t kElements = int64_t{1} << 22;
-  const int64_t in = out_.in_features;
-  const int64_t unit = out_.options.type == QuantType::kInt8
-                           ? 1
-                           : out_.options.block / std::gcd(out_.options.block, in);
-  return std::max<int64_t>(1, kElements / (unit * in)) * unit;
+void PartQuantizer::add(const Tensor& rows) {
+  const int64_t first = done_;
+  CHECK(out_.codes.size() == code_bytes(out_.options.type, out_.out_features * out_.in_features));
+  make(first, rows, out_.codes.data() + code_bytes(out_.options.type, first * out_.in_features));
 }
 
-void PartQuantizer::add(const Tensor& weight) {
+void PartQuantizer::make(int64_t row, const Tensor& weight, uint8_t* codes) {
   CHECK(weight.rank == 2 && weight.dense() && weight.dim(1) == out_.in_features);
-  CHECK(weight.dtype == out_.dtype && done_ + weight.dim(0) <= out_.out_features);
-  const int64_t first = done_ * out_.in_features, n = weight.elements();
-  const int64_t row = done_;
+  CHECK(weight.dtype == out_.dtype && row + weight.dim(0) <= out_.out_features);
+  const int64_t first = row * out_.in_features, n = weight.elements();
   done_ += weight.dim(0);
   if (out_.options.type == QuantType::kInt8) {
     const Tensor scales = part(out_.row_scale, row, weight.dim(0));
-    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(out_.codes.data()) + first,
-                                 {weight.dim(0), weight.dim(1)}),
+    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(codes), {weight.dim(0), weight.dim(1)}),
                    .row_scale = scales,
                    .weight = weight});
     if (!finite(scales)) refuse(name_, weight, out_.options.type, row);
     return;
   }
   const int64_t block = out_.options.block;
-  CHECK(first % block == 0 && (n % block == 0 || done_ == out_.out_features));
+  CHECK(first % block == 0 && (n % block == 0 || row + weight.dim(0) == out_.out_features));
   const Tensor absmax = part(out_.absmax, first / block, ceil_div(n, block));
-  quantize_4bit({.codes = part(out_.codes, first / 2, ceil_div<int64_t>(n, 2)),
+  quantize_4bit({.codes = view(codes, {ceil_div<int64_t>(n, 2)}),
                  .absmax = absmax,
                  .weight = weight,
                  .type = out_.options.type,

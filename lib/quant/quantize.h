@@ -4,6 +4,7 @@
 // rows.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -44,22 +45,31 @@ struct QuantizedTensor {
 void quantize(const std::string& name, const Tensor& weight, const QuantizeOptions& options,
               QuantizedTensor& out);
 
-/// The same for a weight that comes in parts of rows, in order, which need not be kept.
+/// Bytes of the codes of that many weights.
+size_t code_bytes(QuantType type, int64_t weights);
+
+/// How many rows a part of about that many weights has, but for the last, which may have fewer:
+/// whole blocks.
+int64_t part_rows(const QuantizeOptions& options, int64_t in_features, int64_t weights);
+
+/// The same for a weight that comes in parts of rows, which need not be kept.
 class PartQuantizer {
  public:
+  /// Where the codes go: to `out`, or to whoever hands in a part.
+  enum class Codes : uint8_t { kKept, kHandedOut };
   PartQuantizer(std::string name, Dtype dtype, int64_t out_features, int64_t in_features,
-                const QuantizeOptions& options, QuantizedTensor& out);
-  /// How many rows a part has, but for the last, which may have fewer: whole blocks, about 8 MiB.
-  int64_t part_rows() const;
-  /// Throws DataError as quantize() does.
+                const QuantizeOptions& options, QuantizedTensor& out, Codes codes = Codes::kKept);
+  /// The rows that come next. Throws DataError as quantize() does.
   void add(const Tensor& rows);
+  /// Rows from `first` on, the codes to `codes`. Threads may hand in different rows at once.
+  void make(int64_t first, const Tensor& rows, uint8_t* codes);
   /// When all rows are there.
   void finish();
 
  private:
   std::string name_;
   QuantizedTensor& out_;
-  int64_t done_ = 0;  // rows
+  std::atomic<int64_t> done_ = 0;  // rows
 };
 
 /// How far a quantised weight is from the one it was made of.

@@ -50,6 +50,8 @@ std::vector<TensorInfo> quantized_tensors(const std::string& weight_name, int64_
                                           Dtype dtype, const QuantizeOptions& options);
 void write_quantized(TensorWriter& writer, const std::string& weight_name,
                      const QuantizedTensor& tensor);
+/// What comes after the codes, where these are written already.
+void write_quantized_scales(TensorWriter& writer, const QuantizedTensor& tensor);
 
 /// INT8: one byte each, to be written after all else, since nothing behind it is aligned.
 TensorInfo weight_format_tensor(const std::string& weight_name);

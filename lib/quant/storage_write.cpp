@@ -78,6 +78,10 @@ std::vector<TensorInfo> quantized_tensors(const std::string& weight, int64_t out
 void write_quantized(TensorWriter& writer, const std::string& weight, const QuantizedTensor& t) {
   CHECK(writer.current() != nullptr && writer.current()->name == weight);
   write_all(writer, t.codes);
+  write_quantized_scales(writer, t);
+}
+
+void write_quantized_scales(TensorWriter& writer, const QuantizedTensor& t) {
   if (t.options.type == QuantType::kInt8) return write_all(writer, t.row_scale);
   const auto book = code_book(t.options.type);
   if (t.options.double_quant) {

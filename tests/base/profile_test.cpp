@@ -6,6 +6,8 @@
 #include <chrono>
 #include <thread>
 
+#include "base/threads.h"
+
 namespace nibble {
 namespace {
 
@@ -49,6 +51,23 @@ TEST(Profile, SumsByNameAndKeepsInnerTimeApart) {
   EXPECT_GE(outer.self, 0.002);
   EXPECT_NEAR(outer.self + inner.self, outer.seconds, 1e-6);
   EXPECT_LE(outer.seconds, profile.seconds);
+}
+
+TEST(Profile, CountsWhatIsSharedOutAsAWhole) {
+  profile_start();
+  {
+    const Span whole("whole");
+    set_threads(2);
+    parallel_for(2, 1, [](int64_t, int64_t) {
+      const Span part("part");
+      EXPECT_FALSE(part.recording());
+      pause();
+    });
+    set_threads(0);
+  }
+  const Profile profile = profile_stop();
+  ASSERT_EQ(profile.rows.size(), 1u);
+  EXPECT_LE(row(profile, "whole").self, profile.seconds);
 }
 
 TEST(Profile, KeepsAsManyEventsAsAsked) {

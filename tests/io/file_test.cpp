@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "io/placed_reader.h"
 #include "support/folder_test.h"
 
 namespace nibble::test {
@@ -130,6 +131,20 @@ TEST_F(FileTest, FaultsNameThePathAskedFor) {
   EXPECT_EQ(thrown([&] { MappedFile file(path("fifo")); }),
             cat("66: ", path("fifo").string(), ": not a regular file; give the file itself"));
   EXPECT_TRUE(thrown([&] { read_text_file("/proc/self/exe", 10); }).starts_with("65: "));
+}
+
+TEST_F(FileTest, PartsAreReadByPlace) {
+  write_text_file(path("f"), "0123456789");
+  const PlacedReader reader(path("f"));
+  std::string part(4, ' ');
+  reader.read(3, part.data(), 4);
+  EXPECT_EQ(part, "3456");
+  reader.read(10, part.data(), 0);
+  fs::resize_file(path("f"), 5);
+  const std::string shorter = thrown([&] { reader.read(3, part.data(), 4); });
+  EXPECT_EQ(shorter,
+            cat("74: ", path("f").string(), ": became shorter while it was read; fetch it again"));
+  EXPECT_TRUE(thrown([&] { PlacedReader none(path("none")); }).starts_with("66: "));
 }
 
 TEST_F(FileTest, MissingIsNotTheSameAsHidden) {

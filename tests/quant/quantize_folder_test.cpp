@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/rng.h"
+#include "base/threads.h"
 #include "io/json.h"
 #include "quant/storage.h"
 #include "support/folder_test.h"
@@ -130,6 +131,62 @@ TEST_F(QuantizeFolderTest, AWeightAndItsTablesShareAShard) {
   for (const char* weight : {"a.q_proj.weight", "b.q_proj.weight"})
     for (const char* table : {".absmax", ".quant_map", ".nested_absmax"})
       EXPECT_EQ(out.at(weight).file, out.at(weight + std::string(table)).file) << weight << table;
+}
+
+// Of more pieces than one, the last ones short, with blocks that end in the middle of a row.
+TEST_F(QuantizeFolderTest, LargeTensorsAreTheSameInPieces) {
+  constexpr int64_t kRows = 1537, kColumns = 717;
+  constexpr size_t kElements = kRows * kColumns;
+  const auto write = [&](size_t poisoned) {
+    write_source();
+    Rng rng(6);
+    std::vector<float> weight(kElements), embedding(kElements);
+    for (float& x : weight) x = static_cast<float>(rng.normal());
+    for (float& x : embedding) x = static_cast<float>(rng.normal());
+    if (poisoned < kElements) weight[poisoned] = INFINITY;
+    TensorWriter writer(path("in"), {tensor_info("embed.weight", Dtype::kF32, {kRows, kColumns}),
+                                     tensor_info("q_proj.weight", Dtype::kF32, {kRows, kColumns})});
+    writer.write(embedding.data(), kElements * sizeof(float));
+    writer.write(weight.data(), kElements * sizeof(float));
+    writer.finish();
+    write_text_file(path("in/config.json"), R"({"dtype": "bfloat16"})");
+    return weight;
+  };
+  std::vector<float> weight = write(SIZE_MAX);
+  for (const QuantType type : {QuantType::kNf4, QuantType::kInt8}) {
+    QuantizedTensor direct;
+    quantize("w", view(weight.data(), {kRows, kColumns}), {.type = type}, direct);
+    for (const bool reported : {false, true}) {
+      QuantizeFolder one = job(type);
+      if (reported) one.report = [](const std::string&, const QuantizationError&) {};
+      for (const int count : {1, 2, 3}) {
+        set_threads(count);
+        fs::create_directories(path("out"));
+        quantize_folder(one);
+        const TensorStore in(path("in")), out(path("out"));
+        const std::string codes = bytes_of(out, "q_proj.weight");
+        ASSERT_EQ(codes.size(), direct.codes.size());
+        EXPECT_EQ(std::memcmp(codes.data(), direct.codes.data(), codes.size()), 0);
+        if (type == QuantType::kInt8) {
+          EXPECT_EQ(floats_of(out, "q_proj.SCB"), direct.row_scale);
+        } else {
+          EXPECT_EQ(floats_of(out, "q_proj.weight.nested_absmax"), direct.nested_absmax);
+          const std::string absmax = bytes_of(out, "q_proj.weight.absmax");
+          ASSERT_EQ(absmax.size(), direct.absmax_codes.size());
+          EXPECT_EQ(std::memcmp(absmax.data(), direct.absmax_codes.data(), absmax.size()), 0);
+        }
+        std::vector<float> rounded = floats_of(in, "embed.weight");
+        for (float& x : rounded) x = to_float(to_bf16(x));
+        EXPECT_EQ(floats_of(out, "embed.weight"), rounded);
+        fs::remove_all(path("out"));
+      }
+    }
+  }
+  write(kElements - 2);
+  fs::create_directories(path("out"));
+  const std::string infinite = thrown([&] { quantize_folder(job()); });
+  EXPECT_NE(infinite.find("element (1536,715) is infinite"), std::string::npos) << infinite;
+  set_threads(0);
 }
 
 TEST_F(QuantizeFolderTest, ReportsEachWeight) {
