@@ -22,7 +22,16 @@ cpu_set_t given_cores() {
   return set;
 }
 
-// Where the mask gives this process some of the machine's cores and every one of them has a thread,
+// Where a runtime binds threads (OMP_PROC_BIND), the first one's mask is its own place alone.
+bool bound_by_runtime() {
+  return omp_get_proc_bind() != omp_proc_bind_false;
+}
+
+int slurm_cores() {
+  return count_of_threads(std::getenv("SLURM_CPUS_PER_TASK"));
+}
+
+// Where the mask, or Slurm, gives this process cores of its own and every one of them has a thread,
 // each thread beside the first stays on its own: memory that it touched first stays near. The first
 // may move among all of them, since threads of other kinds start with its mask. Where all cores are
 // open, so they are to other programs, and the system places threads better.
@@ -33,8 +42,9 @@ struct Pinning {
   void choose(int thread_count) {
     cores = given_cores();
     const int given = CPU_COUNT(&cores);
-    const bool some = given < sysconf(_SC_NPROCESSORS_ONLN);
-    count = some && given == thread_count && cgroup_cores() >= given ? given : 0;
+    const bool own = given < sysconf(_SC_NPROCESSORS_ONLN) || given == slurm_cores();
+    const bool all = given == thread_count && cgroup_cores() >= given;
+    count = own && all && !bound_by_runtime() ? given : 0;
   }
   void pin(int64_t thread) const {
     thread_local int done = 0;
@@ -56,10 +66,10 @@ Pinning pinning;
 
 int available_threads() {
   const cpu_set_t cores = given_cores();
-  int count = std::min(CPU_COUNT(&cores), cgroup_cores());
+  int count = bound_by_runtime() ? omp_get_num_procs() : CPU_COUNT(&cores);
+  count = std::min(count, cgroup_cores());
   // Without task binding Slurm leaves the mask wide open.
-  if (const int slurm = count_of_threads(std::getenv("SLURM_CPUS_PER_TASK")))
-    count = std::min(count, slurm);
+  if (const int slurm = slurm_cores()) count = std::min(count, slurm);
   return std::max(1, count);
 }
 

@@ -102,7 +102,9 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
 // before main, so a tool that computes on several threads starts itself once more with a short one.
 void shorten_spinning(char** argv, int threads) {
   if (threads == 1 || (threads == 0 && available_threads() == 1)) return;
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  // Whoever binds threads has the cores to himself, and what is bound already would stay so.
+  for (const char* set : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND"})
+    if (std::getenv(set)) return;
   if (::setenv("GOMP_SPINCOUNT", "1000", 1) == 0) ::execv("/proc/self/exe", argv);
 }
 

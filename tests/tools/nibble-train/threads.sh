@@ -20,9 +20,14 @@ OMP_NUM_THREADS=3 threads 2 train --threads=2
 SLURM_CPUS_PER_TASK=1 threads 1 train
 SLURM_CPUS_PER_TASK=4096 threads "$cores" train
 
+# A runtime that binds the first thread to its place leaves the others theirs.
+OMP_PROC_BIND=true threads "$cores" train
+OMP_PROC_BIND=close OMP_PLACES=cores threads "$cores" train
+
 first=$(taskset -pc $$ | sed 's/.*: *\([0-9]*\).*/\1/')
 one() { taskset -c "$first" nibble-train -q --model=model --data=train.nbp --steps=1 -o out "$@"; }
 threads 1 one
+OMP_PROC_BIND=true threads 1 one
 threads 2 one --threads=2
 OMP_NUM_THREADS=2 threads 2 one
 
