@@ -125,13 +125,6 @@ class Completer {
         [&](size_t index, Completion c) { done[index] = std::move(c); });
     for (size_t i = 0; i < window.size(); ++i) out.line(record_of(window[i], done[i]));
     out.flush();
-    tell_of_graphs(generator);
-  }
-
-  // Says once where there are none.
-  void tell_of_graphs(const Generator& generator) {
-    if (!generator.graphs_refused().empty() && !std::exchange(told_of_graphs_, true))
-      context_.say(cat("goes on without CUDA graphs: ", generator.graphs_refused()));
   }
 
  private:
@@ -151,7 +144,6 @@ class Completer {
   std::unique_ptr<Session> session_;
   Prompter prompter_;
   std::vector<std::string> stops_;
-  bool told_of_graphs_ = false;
 };
 
 void complete_files(const Options& o, const ToolContext& context, Completer& completer) {
@@ -203,7 +195,6 @@ void run(const Options& o, ToolContext& context) {
   stream_completion(generator, ids, completer.prompter(), completer.stops(),
                     [](std::string_view text) { write_stdout(text); });
   write_stdout("\n");
-  completer.tell_of_graphs(generator);
 }
 
 }  // namespace

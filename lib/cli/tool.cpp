@@ -14,6 +14,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/notice.h"
 #include "base/threads.h"
 #include "cli/clean_up.h"
 #include "cli/profile.h"
@@ -147,6 +148,12 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
   context.progress = common.progress == "always"  ? ToolContext::ProgressMode::kAlways
                      : common.progress == "never" ? ToolContext::ProgressMode::kNever
                                                   : ToolContext::ProgressMode::kAuto;
+  struct Listening {
+    explicit Listening(const ToolContext& c) {
+      on_notice([&c](std::string_view text) { c.say(text); });
+    }
+    ~Listening() { on_notice(nullptr); }
+  } const listening(context);
   if (common.profile.empty()) return run(context);
   AtomicFile trace(common.profile);
   profile_start();

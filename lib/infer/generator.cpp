@@ -233,9 +233,6 @@ Generator::~Generator() = default;
 int64_t Generator::graphs() const {
   return state_->graphs.held();
 }
-const std::string& Generator::graphs_refused() const {
-  return state_->graphs.refusal();
-}
 
 size_t Generator::planned_bytes() const {
   return state_->arena.peak();

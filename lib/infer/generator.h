@@ -52,8 +52,6 @@ class Generator {
   size_t planned_bytes() const;
   /// CUDA graphs held.
   int64_t graphs() const;
-  /// Why there are no more, where the driver refused one.
-  const std::string& graphs_refused() const;
 
  private:
   struct State;

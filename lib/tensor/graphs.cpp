@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/checked.h"
+#include "base/notice.h"
 #include "tensor/memory.h"
 
 namespace nibble {
@@ -43,6 +44,7 @@ bool Graphs::end(Stream stream, Entry& entry) try {
 bool Graphs::refuse(const UnavailableError& error) {
   on_ = false;
   refusal_ = error.what();
+  notice(cat("goes on without CUDA graphs: ", refusal_));
   return false;
 }
 

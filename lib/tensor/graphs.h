@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Work that comes again and again, as CUDA graphs: launching hundreds of small kernels one by one
 // takes the host longer than a small model's kernels take the device. On the CPU, where graphs are
-// off and where the driver refuses them, work is done as it comes.
+// off and where the driver refuses them, of which there is a notice, work is done as it comes.
 #pragma once
 
 #include <array>

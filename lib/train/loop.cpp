@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "base/profile.h"
 #include "base/signals.h"
@@ -144,13 +143,10 @@ void TrainingRun::State::run(const TrainReport& report) {
     report.say(cat("no better for ", options.patience, " evaluations; stopping early"));
     return true;
   };
-  bool told_of_graphs = false;
   // A checkpoint may be of the step where patience ran out.
   while (at.step < total_steps && !enough()) {
     const auto begin = Clock::now();
     StepResult r = gradients(at.step);
-    if (!step->graphs_refused().empty() && !std::exchange(told_of_graphs, true))
-      report.say(cat("goes on without CUDA graphs: ", step->graphs_refused()));
     if (r.stopped || stop_signal() != 0) {
       save(report);
       throw StoppedError(cat("stopped by signal ", stop_signal(), " after step ", at.step,

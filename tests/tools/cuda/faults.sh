@@ -42,6 +42,12 @@ for refusal in capture instantiate; do
   NIBBLE_EMULATE_FAULT=$refusal $say >again 2>err
   [ "$(grep -c "without CUDA graphs" err)" = 1 ] || fail "$refusal: said $(cat err)"
   cmp said again
+  echo it | NIBBLE_EMULATE_FAULT=$refusal nibble-generate --model=model --chat --max-tokens=9 \
+    --device=cuda >again 2>err
+  [ "$(grep -c "without CUDA graphs" err)" = 1 ] || fail "$refusal, --chat: said $(cat err)"
+  NIBBLE_EMULATE_FAULT=$refusal nibble-eval --model=model --task=squad --limit=2 --device=cuda \
+    --data="$CASES/../../eval/tasks/squad/hub.jsonl" >report 2>err
+  [ "$(grep -c "without CUDA graphs" err)" = 1 ] || fail "$refusal, nibble-eval: said $(cat err)"
 done
 rm -r with
 
