@@ -47,7 +47,8 @@ void run(const Options& o, ToolContext& context) {
                     }});
   progress.finish(cat(report.source, " (", report.config.family, ", ", report.config.layers,
                       " layers, vocabulary ", report.config.vocab_size, "): ", report.tensors,
-                      " tensors, ", format_size(report.bytes), " to ", o.out));
+                      " tensors, ", format_size(report.bytes), " to ", o.out, "; ",
+                      resources_used()));
 }
 
 }  // namespace

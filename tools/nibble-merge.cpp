@@ -33,7 +33,7 @@ void run(const Options& o, ToolContext& context) {
        }});
   progress.finish(cat(o.out, ": ", report.adapted, " layers merged, ", report.replaced,
                       " tensors replaced; ", report.tensors, " tensors, ",
-                      format_size(report.bytes)));
+                      format_size(report.bytes), "; ", resources_used()));
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ void run(const Options& o, ToolContext& context) {
   folder.commit();
   progress.finish(cat(report.quantized, " weights to ", o.type, ", ", report.dense,
                       " tensors dense: ", format_size(report.bytes_before), " to ",
-                      format_size(report.bytes_after), " in ", o.out));
+                      format_size(report.bytes_after), " in ", o.out, "; ", resources_used()));
 }
 
 }  // namespace
