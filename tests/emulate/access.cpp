@@ -145,9 +145,10 @@ bool block_acquired(const Worker& w, uint32_t block) {
   return std::find(w.acquired.begin(), w.acquired.end(), block) != w.acquired.end();
 }
 
-// Faults where the access that `old` tells of and this one are not ordered.
+// Faults where the access that `old` tells of, a write of the time `written` or a read (0), and
+// this one are not ordered.
 [[gnu::noinline]] void check_order(Worker& w, Stamp old, const void* p, int bytes, bool write,
-                                   bool is_read) {
+                                   bool is_read, uint32_t written) {
   const char* what = is_read ? "not ordered after a read" : "not ordered after the write";
   if (old.task() != running.id) {
     if (!ordered_before_running(old.task())) {
@@ -163,8 +164,10 @@ bool block_acquired(const Worker& w, uint32_t block) {
                                            : "block number " + std::to_string(old.block()));
   }
   const bool one = !is_read || !old.flag();
-  // Within a warp, order is not followed through global memory.
-  if (one && old.thread() / kWarp == static_cast<unsigned>(w.warp_of())) return;
+  // Within a warp, order after a read is not followed through global memory.
+  const int warp = w.warp_of();
+  if (one && old.thread() / kWarp == static_cast<unsigned>(warp) && written <= w.known[warp][warp])
+    return;
   if (old.barriers() != w.barriers || w.barriers == Stamp::kMaxBarriers) return;
   race(w, p, bytes, write, what, one ? thread_name(w, old.thread()) : "several threads");
 }
@@ -185,7 +188,8 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
   const bool own = ((writer.bits ^ self) & kMine) == 0;
   if (!own && writer.task() != w.known_earlier && (writer.bytes() & mask) != 0 &&
       !(kind == Access::kAtomic && writer.flag() && writer.task() == running.id)) {
-    check_order(w, writer, p, bytes, writes, false);
+    check_order(w, writer, p, bytes, writes, false,
+                __atomic_load_n(&cell.written, __ATOMIC_RELAXED));
   }
   const uint64_t stamp = self | static_cast<uint64_t>(mask) << Stamp::kBytes |
                          static_cast<uint64_t>(w.barriers) << Stamp::kBarriers;
@@ -194,7 +198,7 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
       const Stamp reader{__atomic_load_n(&cell.read[half], __ATOMIC_RELAXED)};
       const bool read_by_self = ((reader.bits ^ self) & kMine) == 0;
       if (!read_by_self && reader.task() != w.known_earlier && (reader.bytes() & mask) != 0)
-        check_order(w, reader, p, bytes, true, true);
+        check_order(w, reader, p, bytes, true, true, 0);
     }
     if ((state & mask) != mask) {
       __atomic_fetch_or(&heap.state[word], static_cast<uint8_t>(mask), __ATOMIC_RELAXED);
@@ -203,6 +207,7 @@ inline void global_word(Worker& w, size_t word, uint32_t mask, const void* p, in
         own && writer.barriers() == w.barriers ? uint64_t{writer.bytes()} << Stamp::kBytes : 0;
     __atomic_store_n(&cell.write, stamp | before | (kind == Access::kAtomic ? 1 : 0),
                      __ATOMIC_RELAXED);
+    __atomic_store_n(&cell.written, w.time, __ATOMIC_RELAXED);
     return;
   }
   for (int half = 0; half < 2; ++half) {

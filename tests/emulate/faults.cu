@@ -106,6 +106,19 @@ __global__ void no_syncwarp(bool mended, int* data) {
   data[threadIdx.x] = tile[threadIdx.x ^ 1];
 }
 
+__global__ void no_syncwarp_through_global(bool mended, int* data) {
+  data[threadIdx.x] = 1;
+  if (mended) __syncwarp();
+  data[512 + threadIdx.x] = data[threadIdx.x ^ 1];
+}
+
+// The same value even: which of two writes comes last is nobody's promise.
+__global__ void lanes_write_one_place(bool mended, int* data) {
+  if (threadIdx.x == 7) data[0] = 1;
+  if (mended) __syncwarp();
+  if (threadIdx.x == 20) data[0] = 1;
+}
+
 // A barrier of two warps orders these two, not the other two.
 __global__ void wrong_named_barrier(bool mended, int* data) {
   __shared__ int tile[128];
@@ -324,6 +337,10 @@ const std::vector<Fault>& faults() {
       {"no_second_barrier", " shared tile + ", run<no_second_barrier, 64>},
       {"same_place", "race: no barrier since the write", run<same_place, 64>},
       {"no_syncwarp", " shared tile + ", run<no_syncwarp, 32>},
+      {"no_syncwarp_through_global", "race: not ordered after the write by thread",
+       run<no_syncwarp_through_global, 32>},
+      {"lanes_write_one_place", "race: not ordered after the write by thread",
+       run<lanes_write_one_place, 32>},
       {"wrong_named_barrier", " shared tile + ", run<wrong_named_barrier, 128>},
       {"producer_and_consumer", " shared tile + ", run<producer_and_consumer, 64>},
       {"global_within_block", " device allocation ", run<global_within_block, 64>},

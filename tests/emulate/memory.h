@@ -31,9 +31,11 @@ struct Stamp {
 };
 
 /// Reads of the two halves are kept apart: neighbouring 16-bit elements often belong to different
-/// blocks, and what one of them reads the other may write beside.
+/// blocks, and what one of them reads the other may write beside. `written` is the time of the
+/// write in its block (worker.h), by which lanes of one warp are ordered.
 struct Cell {
   uint64_t write, read[2];
+  uint32_t written;
 };
 
 /// The range. `state` has a byte a word: low nibble the bytes written, high nibble those allocated.

@@ -61,6 +61,8 @@ std::vector<Case> cases() {
   // Whole tiles and nothing beside them.
   out.push_back({128, {{256, 16}}});
   out.push_back({32, {{128, 64}}});
+  out.push_back({128, {{32, 64}}});
+  out.push_back({131, {{40, 64}, {16, 128}}});
   // Several tiles of outputs, several shares of the rows, and more rows than are taken at a time.
   out.push_back({150, {{1032, 16, 0.5f}, {520, 8}}});
   out.push_back({260, {{512, 24}, {16, 32, 2.0f}}});
