@@ -28,7 +28,6 @@ __global__ void __launch_bounds__(kScatterThreads)
   const int64_t warp =
       static_cast<int64_t>(blockIdx.x) * (kScatterThreads / kWarp) + threadIdx.x / kWarp;
   const int64_t first = warp / parts * kScatteredRows;
-  if (first >= out_rows) return;
   const int64_t column = (warp % parts * kWarp + lane) * kCount;
   int64_t low = 0, high = count;  // between them is the first that is not below `first`
   while (high - low > kWarp - kScatteredRows) {
