@@ -61,13 +61,15 @@ namespace {
 
 constexpr int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL;
 constexpr int64_t kAvx2 = HWY_AVX2;
+constexpr std::string_view kForcedBf16 = "avx512bf16";
 
 /// What NIBBLE_CPU forbids.
 int64_t forbidden_targets(std::string_view name) {
-  if (name.empty() || name == "avx512") return 0;
+  if (name.empty() || name == "avx512" || name == kForcedBf16) return 0;
   if (name == "avx2") return kAvx512;
   if (name == "sse2") return kAvx512 | kAvx2;
-  throw UsageError(cat("NIBBLE_CPU=", name, ": no such instruction set; use sse2, avx2 or avx512"));
+  throw UsageError(cat("NIBBLE_CPU=", name, ": no such instruction set; use sse2, avx2, avx512 or ",
+                       kForcedBf16));
 }
 
 }  // namespace
@@ -80,6 +82,11 @@ void choose_simd_target() {
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     return true;
   }();
+}
+
+bool bf16_products_forced() {
+  const char* name = std::getenv("NIBBLE_CPU");
+  return name && name == kForcedBf16;
 }
 
 std::string simd_target_name() {

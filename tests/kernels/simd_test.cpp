@@ -32,13 +32,14 @@ TEST(SimdDeathTest, NibbleCpuLowersTheTarget) {
   }
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     EXPECT_EXIT(exit_with_name("avx512"), testing::ExitedWithCode(0), "^AVX-512$");
+    EXPECT_EXIT(exit_with_name("avx512bf16"), testing::ExitedWithCode(0), "^AVX-512$");
   }
 }
 
 TEST(SimdDeathTest, AnUnknownNameIsRefused) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(exit_with_name("neon"), testing::ExitedWithCode(64),
-              "NIBBLE_CPU=neon: no such instruction set; use sse2, avx2 or avx512");
+              "NIBBLE_CPU=neon: no such instruction set; use sse2, avx2, avx512 or avx512bf16");
 }
 
 }  // namespace
