@@ -78,7 +78,8 @@ Outcome run(const Setting& s, Device device) {
                      }});
   }
   Model host = load_model(place);
-  const LoraConfig lora = {.rank = 4, .alpha = 8.0, .modules_to_save = {"norm"}};
+  // A rank that the adapters' own kernels take.
+  const LoraConfig lora = {.rank = 8, .alpha = 16.0, .modules_to_save = {"norm"}};
   attach_lora(host, lora);
   const Arena host_arena = host.parameters.lay_out(Device{}, Dtype::kF32, false);
   init_trained(host, lora, 3);
