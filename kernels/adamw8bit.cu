@@ -121,7 +121,11 @@ void adamw8bit(const AdamW8bit& op, Stream stream) {
       blocks += (r.count + kStateBlock - 1) / kStateBlock;
     return at;
   };
-  for_segments(op.segments, kStateBlock, place, [&](const Segments& segments) {
+  // Blocks start anew at every segment, and small ones have another state.
+  const auto joins = [](int64_t before, int64_t count) {
+    return before % kStateBlock == 0 && before >= kSmallSegment && count >= kSmallSegment;
+  };
+  for_segments(op.segments, kStateBlock, place, joins, [&](const Segments& segments) {
     launch(adamw8bit_kernel,
            {.grid = dim3(blocks_for(segments.chunks, kWarps)),
             .block = dim3(kWarps * kWarp),

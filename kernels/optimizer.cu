@@ -78,6 +78,9 @@ __global__ void __launch_bounds__(kWarp)
 int64_t stateless(const ParameterRange&) {
   return 0;
 }
+bool always(int64_t, int64_t) {
+  return true;
+}
 
 }  // namespace
 
@@ -94,7 +97,7 @@ void adamw(const AdamW& op, Stream stream) {
       .rate = static_cast<float>(-op.learning_rate / correction1),
       .scale = gradient_scale(op.gradient_scale, op.clip),
       .learning_rate = op.learning_rate};
-  for_segments(op.segments, kChunk, stateless, [&](const Segments& segments) {
+  for_segments(op.segments, kChunk, stateless, always, [&](const Segments& segments) {
     launch(adamw_kernel,
            {.grid = dim3(static_cast<unsigned>(segments.chunks)),
             .block = dim3(kThreads),
@@ -106,7 +109,7 @@ void adamw(const AdamW& op, Stream stream) {
 }
 
 void sgd(const Sgd& op, Stream stream) {
-  for_segments(op.segments, kChunk, stateless, [&](const Segments& segments) {
+  for_segments(op.segments, kChunk, stateless, always, [&](const Segments& segments) {
     launch(sgd_kernel,
            {.grid = dim3(static_cast<unsigned>(segments.chunks)),
             .block = dim3(kThreads),

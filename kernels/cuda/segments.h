@@ -55,23 +55,38 @@ __device__ __forceinline__ Chunk find_chunk(const Segments& s, int32_t chunk, in
   return {low, offset, min(left, size)};
 }
 
-/// body(Segments) for all ranges, in as few launches as they need. `state(range)` numbers the
-/// state of a range; it is called in order.
-template <class State, class Body>
+/// body(Segments) for all ranges, in as few launches as they need: adjoining ranges that decay
+/// alike are one segment where joins(count before, count) lets them, so that all tensors of an
+/// adapter are one launch. `state(range)` numbers the state of a range; it is called in order.
+template <class State, class Joins, class Body>
 void for_segments(std::span<const ParameterRange> ranges, int64_t chunk_size, const State& state,
-                  const Body& body) {
+                  const Joins& joins, const Body& body) {
   Segments batch;
   const auto flush = [&] {
     if (batch.chunks > 0) body(batch);
     batch = {};
   };
+  const auto chunks_of = [chunk_size](int64_t count) {
+    return (count + chunk_size - 1) / chunk_size;
+  };
   for (const ParameterRange& r : ranges) {
     if (r.count == 0) continue;
-    const int64_t chunks = (r.count + chunk_size - 1) / chunk_size;
+    const int64_t place = state(r);
+    if (batch.count > 0) {
+      Segment& last = batch.segment[batch.count - 1];
+      const int64_t chunks = last.first_chunk + chunks_of(last.count + r.count);
+      if (last.begin + last.count == r.begin && last.weight_decay == r.weight_decay &&
+          chunks <= INT32_MAX && joins(last.count, r.count)) {
+        last.count += r.count;
+        batch.chunks = static_cast<int32_t>(chunks);
+        continue;
+      }
+    }
+    const int64_t chunks = chunks_of(r.count);
     if (batch.count == kMostSegments || batch.chunks + chunks > INT32_MAX) flush();
     batch.segment[batch.count++] = {.begin = r.begin,
                                     .count = r.count,
-                                    .state = state(r),
+                                    .state = place,
                                     .first_chunk = batch.chunks,
                                     .weight_decay = r.weight_decay};
     batch.chunks += static_cast<int32_t>(chunks);

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <span>
+#include <tuple>
 
 #include "base/checked.h"
 #include "base/threads.h"
@@ -209,6 +211,71 @@ struct State8bit {
     return out;
   }
 };
+
+/// Adjoining segments, decaying alike or not, with state of 8 bits or without, of whole blocks or
+/// not: all in one call have the bits of one call each.
+TEST(Optimizer, AdjoiningSegmentsHaveTheBitsOfEachAlone) {
+  std::vector<ParameterRange> segments;
+  int64_t elements = 0;
+  for (const int64_t count : {4096, 4352, 100, 80, 5000, 4100, 1, 8192, 4096}) {
+    segments.push_back({elements, count, segments.size() < 7 ? 0.1f : 0.2f});
+    elements += count;
+  }
+  const auto n = static_cast<size_t>(elements);
+  const auto noise = [n](uint32_t seed) {
+    TestVector<float> v(n);
+    for (uint32_t i = 0; i < n; ++i) v[i] = std::abs(hash_noise(i, seed));
+    return v;
+  };
+  const auto part = [](auto& v, int64_t first, int64_t count) {
+    return test_view(v.data() + first, {count});
+  };
+  const auto run = [&](bool at_once) {
+    TestVector<float> values = noise(1), gradients = noise(2), m = noise(3), v = noise(4),
+                      momentum = noise(5), values8 = noise(6), values_sgd = noise(7);
+    TestVector<uint8_t> m_codes(n, 200), v_codes(n, 100);
+    const auto blocks = static_cast<size_t>(adamw8bit_blocks(segments));
+    const auto small = static_cast<size_t>(adamw8bit_small(segments));
+    TestVector<float> m_absmax(blocks, 0.5f), v_absmax(blocks, 0.25f), m_small(small, 0.5f),
+        v_small(small, 0.25f);
+    int64_t block = 0, plain = 0;
+    for (size_t i = 0; i < (at_once ? 1 : segments.size()); ++i) {
+      std::span<const ParameterRange> some = segments;
+      if (!at_once) some = some.subspan(i, 1);
+      const int64_t own_blocks = adamw8bit_blocks(some), own_small = adamw8bit_small(some);
+      and_wait([&] {
+        adamw({.values = part(values, 0, elements),
+               .gradients = part(gradients, 0, elements),
+               .m = part(m, 0, elements),
+               .v = part(v, 0, elements),
+               .segments = some,
+               .learning_rate = kRate});
+        sgd({.values = part(values_sgd, 0, elements),
+             .gradients = part(gradients, 0, elements),
+             .momentum = part(momentum, 0, elements),
+             .segments = some,
+             .learning_rate = kRate,
+             .beta = 0.9,
+             .step = 2});
+        adamw8bit({.values = part(values8, 0, elements),
+                   .gradients = part(gradients, 0, elements),
+                   .m_codes = part(m_codes, 0, elements),
+                   .v_codes = part(v_codes, 0, elements),
+                   .m_absmax = part(m_absmax, block, own_blocks),
+                   .v_absmax = part(v_absmax, block, own_blocks),
+                   .m_small = part(m_small, plain, own_small),
+                   .v_small = part(v_small, plain, own_small),
+                   .segments = some,
+                   .learning_rate = kRate});
+      });
+      block += own_blocks;
+      plain += own_small;
+    }
+    return std::tuple(values, m, v, values_sgd, momentum, values8, m_codes, v_codes, m_absmax,
+                      v_absmax, m_small, v_small);
+  };
+  EXPECT_TRUE(run(true) == run(false));
+}
 
 TEST(AdamW8bit, EqualsBitsandbytes) {
   constexpr int kSteps = 7;
