@@ -242,6 +242,7 @@ int main(int argc, char** argv) {
                     {"nibble-eval --compare before.jsonl after.jsonl",
                      "what changed, with 95 % intervals"}},
        .computes = true,
+       .on_gpu = true,
        .reports = true},
       declare, run);
 }

@@ -214,6 +214,7 @@ int main(int argc, char** argv) {
                     {"nibble-generate --model=model --chat", "a conversation in the terminal"},
                     {"nibble-generate --model=model --prompt='Once upon a time' --temperature=0.8",
                      "one completion, as text"}},
-       .computes = true},
+       .computes = true,
+       .on_gpu = true},
       declare, run);
 }

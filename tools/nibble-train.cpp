@@ -221,6 +221,7 @@ int main(int argc, char** argv) {
                      "options from a file, some from the command line"}},
        .exit_codes = {{65, "bad data, or a loss that is not finite"},
                       {75, "stopped by a signal, a checkpoint written: go on with --resume"}},
-       .computes = true},
+       .computes = true,
+       .on_gpu = true},
       declare, run);
 }

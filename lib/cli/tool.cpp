@@ -80,7 +80,8 @@ struct Common {
 void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
   table.group("Common options");
   if (info.computes) {
-    table.add("device", "NAME", c.device, "what computes: cpu or cuda[:N]");
+    table.add("device", "NAME", c.device,
+              info.on_gpu ? "what computes: cpu or cuda[:N]" : "what computes: cpu alone");
     table.add("threads", "N", c.threads, "threads; 0: all that may be used").range(0, 4096);
     table.add("seed", "N", c.seed, "seed of everything random");
     table.add("profile", "FILE", c.profile,
@@ -130,7 +131,11 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
   }
   parse_command_line(table, info, argc, argv);
   if (info.computes) {
-    parse_device(common.device);  // cuda never quietly means the CPU
+    // cuda never quietly means the CPU.
+    if (!info.on_gpu && common.device.starts_with("cuda"))
+      throw UnavailableError(cat("--device=", common.device, ": ", info.name,
+                                 " computes on the CPU alone; leave it out"));
+    parse_device(common.device);
     shorten_spinning(argv, common.threads);
   }
   clean_up_on_signals();

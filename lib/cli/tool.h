@@ -149,6 +149,7 @@ struct ToolInfo {
   std::vector<std::pair<std::string, std::string>> examples;  // command, what it does
   std::vector<std::pair<int, std::string>> exit_codes;        // besides the common ones
   bool computes = false;                                      // has --threads, --seed and --device
+  bool on_gpu = false;                                        // --device=cuda[:N] too
   bool reports = false;                                       // has --json
 };
 
