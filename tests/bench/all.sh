@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # All that tests/bench measures on a CPU, as the Markdown tables of RESULTS.md: all.sh MODEL/ TEXT >TABLES
-# What it needs, and what variables change, is in compare.py; $PYTHON runs that (python3). Takes an hour or
-# so where nothing else runs.
+# What it needs, $NIBBLE_DATA included, and what variables change, is in compare.py; $PYTHON runs that
+# (python3). Takes two hours or so where nothing else runs; TRIAL=1 shows in minutes that all of it works.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 64; }
-export WORK=${WORK:-$(mktemp -d)}
+: "${NIBBLE_DATA:?is not set; preprocess and near-duplicates make their data of what it holds}"
+if [ -z "${WORK:-}" ]; then
+  WORK=$(mktemp -d)
+  trap 'rm -rf "$WORK"' EXIT
+fi
+export WORK
 compare() { "${PYTHON:-python3}" "$here/compare.py" "$@"; }
 
 printf '\n## All cores\n\n'
@@ -13,7 +18,7 @@ compare "$@"
 printf '\n## Dense LoRA, compiled\n\n'
 compare "$@" train-lora
 printf '\n## One core\n\n'
-CORES=1 compare "$@" train prompts decode perplexity quantize tokenize start
+CORES=1 compare "$@" train train-long prompts decode perplexity quantize tokenize start
 printf '\n## Scaling\n\n'
 compare "$@" scaling
 printf '\n## AVX2\n\n'

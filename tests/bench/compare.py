@@ -9,7 +9,8 @@ alone, one core and all), large (a step of 1.1 billion weights beside oneDNN's p
 preprocess and near-duplicates make their data of alpaca_5000.json in $NIBBLE_DATA/instructions. Needs a build
 with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop makes to run it. $ROUNDS rounds
 of each (3), on the first $CORES cores (all); $PEERS names the peers to run, by the ends of their names (all);
-$STEPS steps of training are timed (3). On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
+$STEPS steps of training are timed (3). TRIAL=1 does all of it once and small, to see that it works: its numbers say
+little. On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2."""
 
 import json
@@ -24,7 +25,12 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 BIN = pathlib.Path(os.environ.get("NIBBLE_BIN", HERE / "../../build")).resolve()
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
+TRIAL = bool(os.environ.get("TRIAL"))
+ROUNDS = 1 if TRIAL else int(os.environ.get("ROUNDS", "3"))
+
+
+def trial(small, full):
+    return small if TRIAL else full
 
 
 def output(*command):
@@ -111,7 +117,8 @@ def pipeline(*commands):
 
 
 def train(work, rows, length, compute, recompute="none", dense=False):
-    steps = int(os.environ.get("STEPS", "3"))
+    steps = trial(1, int(os.environ.get("STEPS", "3")))
+    length //= trial(8, 1)
     model = work.model if dense else work.nf4()
 
     def ours():
@@ -131,11 +138,11 @@ def train(work, rows, length, compute, recompute="none", dense=False):
 
 def generate(work, prompt, new, key, kinds):
     def theirs(kind):
-        return lambda: peer("llama_cpp_rate.py", work.gguf(kind), prompt, new, 3)
+        return lambda: peer("llama_cpp_rate.py", work.gguf(kind), prompt, new, trial(1, 3))
 
     return (
         "tokens/s",
-        lambda: bench("generate_rate", work.nf4(), prompt, new, 3, "bf16"),
+        lambda: bench("generate_rate", work.nf4(), prompt, new, trial(1, 3), "bf16"),
         {f"llama.cpp {kind.upper()}": theirs(kind) for kind in kinds},
         lambda r: r[key],
     )
@@ -144,13 +151,14 @@ def generate(work, prompt, new, key, kinds):
 def perplexity(work):
     context = 512
     text = work.folder / "perplexity.txt"
-    text.write_text(pathlib.Path(work.text).read_text()[:24000])
+    text.write_text(pathlib.Path(work.text).read_text()[: trial(5000, 24000)])
 
     def ours():
         command = [BIN / "nibble-eval", f"--model={work.model}", f"--perplexity={text}", "--json",
                    f"--length={context}", f"--stride={context}", "--batch-size=1", "-q"]
-        took = seconds(*command)
-        return json.loads(output(*command))["tokens"] / took
+        start = time.perf_counter()
+        tokens = json.loads(output(*command))["tokens"]
+        return tokens / (time.perf_counter() - start)
 
     def theirs():
         return peer("llama_cpp_perplexity.py", work.gguf("bf16"), text, context)["tokens_per_second"]
@@ -171,7 +179,7 @@ def quantize(work):
 
 def tokenize(work):
     text = work.folder / "long.txt"  # long enough that starting does not count
-    text.write_bytes(pathlib.Path(work.text).read_bytes() * 8)
+    text.write_bytes(pathlib.Path(work.text).read_bytes() * trial(1, 8))
     size = text.stat().st_size / 1e6
 
     def ours():
@@ -204,7 +212,7 @@ def start(work):
     return "1/s, from the command to the end of one step", ours, {"PEFT + bitsandbytes": theirs}, float
 
 
-def preprocess(work, count=100000, length=2048):
+def preprocess(work, count=trial(2000, 100000), length=2048):
     path = work.folder / "conversations.jsonl"
     with path.open("w") as out:
         for ask, answer in alpaca(count):
@@ -235,7 +243,7 @@ def preprocess(work, count=100000, length=2048):
 def scaling(work):
     """nibble on one core and on all of them, and how many times as fast."""
     text = work.folder / "scaling.txt"
-    text.write_bytes(pathlib.Path(work.text).read_bytes() * 16)
+    text.write_bytes(pathlib.Path(work.text).read_bytes() * trial(1, 16))
     size, read = text.stat().st_size / 1e6, bytes_of(work.model)
 
     def tokenized():
@@ -251,11 +259,11 @@ def scaling(work):
         return kernels("memory/read")["memory/read/real_time"] / 1e9
 
     def generated(prompt, new, key):
-        return lambda: bench("generate_rate", work.nf4(), prompt, new, 3, "bf16")[key]
+        return lambda: bench("generate_rate", work.nf4(), prompt, new, trial(1, 3), "bf16")[key]
 
     quantized()  # the file is read for the first time
     works = {
-        "train": lambda: bench("train_step", work.nf4(), 4, 512, 2, "none", "bf16")["median"],
+        "train": lambda: bench("train_step", work.nf4(), 4, trial(64, 512), 2, "none", "bf16")["median"],
         "prompts": generated(512, 2, "prompt_tokens_per_second"),
         "decode": generated(16, 128, "decoded_tokens_per_second"),
         "tokenize": tokenized,
@@ -277,12 +285,13 @@ def scaling(work):
 def large(work):
     """A whole step of a model of TinyLlama-1.1B's shape, random weights, 1 x 1024, beside the time that
     oneDNN's f32 products take for its frozen weights alone."""
-    dense = work.made("large", BIN / "nibble-init", "--layers=22", "--hidden-size=2048", "--heads=32",
+    layers = trial(2, 22)
+    dense = work.made("large", BIN / "nibble-init", f"--layers={layers}", "--hidden-size=2048", "--heads=32",
                       "--kv-heads=4", "--intermediate-size=5632", "--vocab-size=32000", "--dtype=bf16",
-                      f"--tokenizer={work.model}", "-q", "-o")
+                      f"--tokenizer={HERE}/../support/tiny-tokenizer", "-q", "-o")
     model = work.made("large-nf4", BIN / "nibble-quantize", dense, "-q", "-o")
     layer = ("qkv", "output", "gate_up", "down")
-    products = {name: 22 for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
+    products = {name: layers for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
     rates = {"nibble": {}, "oneDNN": {}}
     steps = []
     for _ in range(ROUNDS):
@@ -307,7 +316,7 @@ def bytes_of(model):
     return sum(f.stat().st_size for f in pathlib.Path(model).glob("*.safetensors")) / 1e9
 
 
-def near_duplicates(work, count=50000):
+def near_duplicates(work, count=trial(1000, 50000)):
     path = work.folder / "texts.jsonl"
     with path.open("w") as out:
         for ask, answer in alpaca(count):
