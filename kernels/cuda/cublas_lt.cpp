@@ -56,6 +56,10 @@ void check(cublasStatus_t status, const char* what) {
     case CUBLAS_STATUS_ARCH_MISMATCH:
     case CUBLAS_STATUS_NOT_INITIALIZED:
       throw UnavailableError(cat(what, ": cuBLASLt does not run on this device"));
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+      throw BugError(cat(what,
+                         ": cuBLASLt: it, or work queued before it, failed; "
+                         "CUDA_LAUNCH_BLOCKING=1 with --no-graphs names it"));
     default:
       throw BugError(cat(what, ": cuBLASLt status ", static_cast<int>(status)));
   }

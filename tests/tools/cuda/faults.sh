@@ -64,6 +64,8 @@ for fault in launch:150 launch:300 copy:100 copy:200; do
   NIBBLE_EMULATE_FAULT=$fault nibble-train $on -o broken 2>err || code=$?
   [ $code = 70 ] || fail "$fault: exit code $code: $(cat err)"
   one_line err
+  grep -q "^nibble-train: [a-z_0-9 ]*: unspecified launch failure .*CUDA_LAUNCH_BLOCKING=1" err ||
+    fail "$fault: said $(cat err)"
   [ ! -e broken/adapter_config.json ] || fail "$fault: the run ended"
   if [ -e broken/checkpoint-000001 ]; then
     kept+=" $fault"
