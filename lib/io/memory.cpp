@@ -15,6 +15,8 @@
 namespace nibble {
 namespace {
 
+namespace fs = std::filesystem;
+
 // "MemTotal:  24612345 kB" in /proc/meminfo; 0 where there is no such line.
 uint64_t meminfo(std::string_view name) {
   std::ifstream file("/proc/meminfo");
@@ -24,43 +26,69 @@ uint64_t meminfo(std::string_view name) {
   return 0;
 }
 
-// A control group's number, or the most there is for "max" and where there is none.
-uint64_t group_number(const std::filesystem::path& file) {
+constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
+
+// A control group's number; kNoLimit for "max" and where there is none.
+uint64_t group_number(const fs::path& file) {
   std::ifstream in(file);
   uint64_t n = 0;
-  return in >> n ? n : std::numeric_limits<uint64_t>::max();
+  return in >> n ? n : kNoLimit;
 }
 
-struct Allowed {
-  uint64_t total, available;
+// What a version of control groups calls its files, and in memory.stat the page cache.
+struct GroupFiles {
+  const char *limit, *used, *inactive, *active;
 };
+constexpr GroupFiles kVersion1 = {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                  "total_inactive_file", "total_active_file"};
+constexpr GroupFiles kVersion2 = {"memory.max", "memory.current", "inactive_file", "active_file"};
 
-// The tightest of the control groups (version 2) that this process is in.
-Allowed allowed() {
-  namespace fs = std::filesystem;
-  Allowed a{meminfo("MemTotal:"), meminfo("MemAvailable:")};
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line) && !line.starts_with("0::")) continue;
-  if (!line.starts_with("0::/")) return a;
-  const fs::path root = "/sys/fs/cgroup";
-  for (fs::path group = root / line.substr(4);; group = group.parent_path()) {
-    const uint64_t most = group_number(group / "memory.max");
-    if (most < a.total) {
-      // Of what the group uses, its page cache would make way.
-      uint64_t used = group_number(group / "memory.current");
-      std::ifstream stat(group / "memory.stat");
-      uint64_t bytes = 0;
-      for (std::string key; stat >> key >> bytes;)
-        if (key == "inactive_file" || key == "active_file") used -= std::min(used, bytes);
-      a.total = most;
-      a.available = std::min(a.available, most - std::min(most, used));
-    }
-    if (group == root || !group.has_relative_path()) return a;
-  }
+void limit_to(const fs::path& group, const GroupFiles& files, MemoryAllowed& allowed) {
+  const uint64_t most = group_number(group / files.limit);
+  if (most == kNoLimit) return;
+  // Of what the group uses, its page cache would make way.
+  uint64_t used = group_number(group / files.used);
+  std::ifstream stat(group / "memory.stat");
+  uint64_t bytes = 0;
+  for (std::string key; stat >> key >> bytes;)
+    if (key == files.inactive || key == files.active) used -= std::min(used, bytes);
+  allowed.total = std::min(allowed.total, most);
+  allowed.available = std::min(allowed.available, most - std::min(most, used));
+}
+
+// From `path`, as the kernel names it, up to the root. A container may see a path that its mount
+// does not have; the root then is its own group.
+void limit_to_all(const fs::path& root, const std::string& path, const GroupFiles& files,
+                  MemoryAllowed& allowed) {
+  limit_to(root, files, allowed);
+  for (fs::path group = fs::path(path).relative_path(); !group.empty(); group = group.parent_path())
+    limit_to(root / group, files, allowed);
+}
+
+MemoryAllowed allowed() {
+  return limited_by_groups({meminfo("MemTotal:"), meminfo("MemAvailable:")});
 }
 
 }  // namespace
+
+MemoryAllowed limited_by_groups(MemoryAllowed machine, const fs::path& mount,
+                                const fs::path& self) {
+  std::ifstream file(self);
+  // "hierarchy:controllers:path"; version 2 has hierarchy 0 and names no controllers.
+  for (std::string line; std::getline(file, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == line.npos || second == line.npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string path = line.substr(second + 1);
+    if (controllers.empty()) {
+      limit_to_all(mount, path, kVersion2, machine);
+      limit_to_all(mount / "unified", path, kVersion2, machine);
+    } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
+      limit_to_all(mount / "memory", path, kVersion1, machine);
+    }
+  }
+  return machine;
+}
 
 uint64_t memory_total() {
   return allowed().total;

@@ -3,11 +3,22 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace nibble {
 
 /// Peak resident memory, bytes (VmHWM).
 uint64_t peak_rss();
+
+struct MemoryAllowed {
+  uint64_t total = 0, available = 0;  // bytes; what is available counts page cache
+};
+/// What is left of a machine's memory by the control groups of a process: the tightest limit on the
+/// way from its group to the root, of version 2 (memory.max) or 1 (memory.limit_in_bytes). `mount`
+/// is where the groups are mounted, `self` lists the process's own.
+MemoryAllowed limited_by_groups(MemoryAllowed machine,
+                                const std::filesystem::path& mount = "/sys/fs/cgroup",
+                                const std::filesystem::path& self = "/proc/self/cgroup");
 
 /// Memory that this process may have, bytes: the machine's, or less where a control group (a
 /// container, a batch job) says so.
