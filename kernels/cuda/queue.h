@@ -16,7 +16,7 @@ inline constexpr int kPartialSums = 1024;
 struct Queue {
   int device = 0;
   cudaStream_t stream = nullptr;
-  void* workspace = nullptr;       // kCublasWorkspaceBytes
+  void* workspace = nullptr;       // kCublasWorkspaceBytes; of any op, between two of the stream
   double* partial_sums = nullptr;  // (kPartialSums)
   double* result = nullptr;        // pinned, of the host
   size_t most_shared = 0;          // bytes that a block may have
