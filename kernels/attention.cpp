@@ -105,7 +105,8 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   check_shape(args, op.shape);
   args.require(op.out.rank == 2, "out is not a matrix");
   const int64_t n = op.out.dim(0);
-  args.check("out", op.out, NIBBLE_FLOATS, {n, op.shape.heads * op.shape.head_dim});
+  args.check("out", op.out, NIBBLE_FLOATS, {n, op.shape.heads * op.shape.head_dim},
+             RowStride::kFree);
   args.check("qkv", op.qkv, {op.out.dtype}, {n, qkv_width(op.shape)});
   if (op.lse) args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
@@ -124,10 +125,10 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   check_shape(args, op.shape);
   args.require(op.dqkv.rank == 2, "dqkv is not a matrix");
   const int64_t n = op.dqkv.dim(0), width = op.shape.heads * op.shape.head_dim;
-  args.check("dqkv", op.dqkv, NIBBLE_FLOATS, {n, qkv_width(op.shape)});
+  args.check("dqkv", op.dqkv, NIBBLE_FLOATS, {n, qkv_width(op.shape)}, RowStride::kFree);
   args.check("qkv", op.qkv, {op.dqkv.dtype}, {n, qkv_width(op.shape)});
   args.check("dout", op.dout, {op.dqkv.dtype}, {n, width});
-  args.check("out", op.out, {op.dqkv.dtype}, {n, width});
+  args.check("out", op.out, {op.dqkv.dtype}, {n, width}, RowStride::kFree);
   args.check("lse", op.lse, {Dtype::kF32}, {n, op.shape.heads});
   check_starts(args, op.starts, n);
   check_scratch(

@@ -24,7 +24,7 @@ struct AttentionShape {
 };
 
 struct AttentionForward {
-  Tensor out;     // (N, H*D) f32|bf16 written
+  Tensor out;     // (N, H*D) f32|bf16 written, row stride free
   Tensor lse;     // (N, H) f32 written; absent: not kept
   Tensor qkv;     // (N, (H+2K)*D) as out: q, then k, then v
   Tensor starts;  // (S+1) i32, increasing from 0 to N: sequence s is rows [starts[s], starts[s+1])
@@ -36,9 +36,9 @@ struct AttentionForward {
 };
 
 struct AttentionBackward {
-  Tensor dqkv;  // (N, (H+2K)*D) f32|bf16 written
+  Tensor dqkv;  // (N, (H+2K)*D) f32|bf16 written, row stride free
   Tensor dout;  // (N, H*D) as dqkv
-  Tensor out;   // (N, H*D) as dqkv
+  Tensor out;   // (N, H*D) as dqkv, row stride free
   Tensor qkv;   // (N, (H+2K)*D) as dqkv
   Tensor lse;   // (N, H) f32
   Tensor starts;

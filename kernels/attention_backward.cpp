@@ -204,7 +204,7 @@ class BackwardRun {
     const int64_t width = op_.shape.heads * d_;
     const T* q = qkv_ + q0_ * t_.qkv_width + head(h) * d_;
     const T* dout = op_.dout.as<T>() + row(0) * width + head(h) * d_;
-    const T* out = op_.out.as<T>() + row(0) * width + head(h) * d_;
+    const T* out = op_.out.as<T>() + row(0) * op_.out.row_stride + head(h) * d_;
     std::fill_n(at(p_.query, h, 0), nq_ * dim_, 0.0f);
     std::fill_n(at(p_.dquery, h, 0), nq_ * dim_, 0.0f);
     widen_rows(dout, width, nq_, d_, at(p_.dout, h, 0), dim_, dim_);
@@ -214,7 +214,8 @@ class BackwardRun {
               at(p_.query, h, r) + i, part);
       });
       *delta(h, r) = sum_vectors(d_, [&](int64_t i, auto part) {
-        return hn::Mul(load(dout + r * width + i, part), load(out + r * width + i, part));
+        return hn::Mul(load(dout + r * width + i, part),
+                       load(out + r * op_.out.row_stride + i, part));
       });
     }
   }
@@ -271,7 +272,7 @@ class BackwardRun {
 
   void store_dquery(int64_t h) {
     for (int64_t r = 0; r < nq_; ++r) {
-      T* to = op_.dqkv.as<T>() + row(r) * t_.qkv_width + head(h) * d_;
+      T* to = op_.dqkv.as<T>() + row(r) * op_.dqkv.row_stride + head(h) * d_;
       for_vectors(d_, [&](int64_t i, auto part) {
         store(hn::Mul(load(at(p_.dquery, h, r) + i, part), set(op_.shape.scale)), to + i, part);
       });
@@ -312,7 +313,7 @@ void join_rows(const AttentionBackward& op, const cpu::BackwardPlan& plan, int64
         for (const bool is_value : {false, true}) {
           const float* sums =
               tasks.sums_of(length, head, 0) + ((is_value ? length : 0) + k) * t.padded_dim;
-          T* to = op.dqkv.as<T>() + (first + k) * t.qkv_width +
+          T* to = op.dqkv.as<T>() + (first + k) * op.dqkv.row_stride +
                   (is_value ? t.value_column : t.key_column) + head * t.head_dim;
           for_vectors(t.head_dim, [&](int64_t i, auto part) {
             Vec x = zero();

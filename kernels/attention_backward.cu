@@ -15,18 +15,22 @@ constexpr int kDeltaWarps = 8;
 
 template <class T>
 __global__ void __launch_bounds__(kDeltaWarps* kWarp)
-    delta_kernel(float* delta, const T* dout, const T* out, int64_t things, int head_dim) {
+    delta_kernel(float* delta, const T* dout, const T* out, int64_t out_stride, int64_t things,
+                 int heads, int head_dim) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kDeltaWarps + threadIdx.x / kWarp;
   if (at >= things) return;
+  const T* const dout_head = dout + at * head_dim;
+  const T* const out_head = out + at / heads * out_stride + at % heads * head_dim;
   float sum = 0.0f;
   for (int i = lane_id(); i < head_dim; i += kWarp)
-    sum = fmaf(to_f32(dout[at * head_dim + i]), to_f32(out[at * head_dim + i]), sum);
+    sum = fmaf(to_f32(dout_head[i]), to_f32(out_head[i]), sum);
   sum = warp_sum(sum);
   if (lane_id() == 0) delta[at] = sum;
 }
 
 struct BackwardArgs {
   Bf16* dqkv;
+  int64_t dqkv_stride;
   const Bf16 *dout, *qkv;
   const float *lse, *delta;
   AttentionArgs attention;
@@ -151,7 +155,8 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
   for (int half = 0; half < 2; ++half) {
     const int row = key + half * 8;
     if (row >= a.rows) continue;
-    Bf16* const dk_row = args.dqkv + row * stride + static_cast<int64_t>(a.heads + kv) * a.head_dim;
+    Bf16* const dk_row =
+        args.dqkv + row * args.dqkv_stride + static_cast<int64_t>(a.heads + kv) * a.head_dim;
     Bf16* const dv_row = dk_row + static_cast<int64_t>(a.kv_heads) * a.head_dim;
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
@@ -261,7 +266,7 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
   for (int half = 0; half < 2; ++half) {
     const int at = row + half * 8;
     if (at >= a.rows) continue;
-    Bf16* const place = args.dqkv + at * stride + static_cast<int64_t>(head) * a.head_dim;
+    Bf16* const place = args.dqkv + at * args.dqkv_stride + static_cast<int64_t>(head) * a.head_dim;
 #pragma unroll
     for (int c = 0; c < kD / 8; ++c) {
       const int column = c * 8 + lane % 4 * 2;
@@ -289,11 +294,13 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
             .block = dim3(kDeltaWarps * kWarp),
             .stream = where,
             .name = name},
-           delta, device_pointer<T>(op.dout), device_pointer<T>(op.out), things, args.head_dim);
+           delta, device_pointer<T>(op.dout), device_pointer<T>(op.out), op.out.row_stride, things,
+           args.heads, args.head_dim);
   });
   if (!tiled(op.shape, {op.dqkv, op.dout, op.qkv}))
     return attention_backward_rows(op, args, delta, stream);
   const BackwardArgs all = {.dqkv = device_pointer<Bf16>(op.dqkv),
+                            .dqkv_stride = op.dqkv.row_stride,
                             .dout = device_pointer<Bf16>(op.dout),
                             .qkv = device_pointer<Bf16>(op.qkv),
                             .lse = device_pointer<float>(op.lse),

@@ -137,7 +137,7 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
     for (int64_t r = 0; r < nq; ++r) {
       const SoftmaxRows rows = rows_of(h, r);
       const int64_t row = s.first + q0 + r, head = kv_head * t.group + h;
-      T* out = op.out.as<T>() + row * op.shape.heads * d + head * d;
+      T* out = op.out.as<T>() + row * op.out.row_stride + head * d;
       const Vec inverse = set(1.0f / *rows.sum);
       for_vectors(d, [&](int64_t i, auto part) {
         store(hn::Mul(load(rows.out + i, part), inverse), out + i, part);

@@ -29,7 +29,8 @@ struct ForwardTiles {
 
 template <int kD, bool kTree>
 __global__ void __launch_bounds__(ForwardTiles<kD, kTree>::kThreads)
-    attention_forward_kernel(Bf16* out, float* lse, const Bf16* qkv, AttentionArgs args) {
+    attention_forward_kernel(Bf16* out, int64_t out_stride, float* lse, const Bf16* qkv,
+                             AttentionArgs args) {
   using Tiles = ForwardTiles<kD, kTree>;
   constexpr int kKeys = Tiles::kKeys, kThreads = Tiles::kThreads, kTiles = kKeys / 8;
   NIBBLE_DYNAMIC_SHARED(Bf16, queries);
@@ -168,7 +169,7 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kTree>::kThreads)
     const int at = row + half * 8;
     if (at >= args.rows) continue;
     const float inverse = 1.0f / all;
-    Bf16* const place = out + at * args.out_stride() + static_cast<int64_t>(head) * args.head_dim;
+    Bf16* const place = out + at * out_stride + static_cast<int64_t>(head) * args.head_dim;
 #pragma unroll
     for (int c = 0; c < kD / 8; ++c) {
       const int column = c * 8 + lane % 4 * 2;
@@ -199,8 +200,8 @@ void attention_forward(const AttentionForward& op, Stream stream) {
            .shared_bytes = Tiles::shared_bytes(rows),
            .stream = queue(stream).stream,
            .name = "attention_forward"},
-          device_pointer<Bf16>(op.out), device_pointer<float>(op.lse), device_pointer<Bf16>(op.qkv),
-          args);
+          device_pointer<Bf16>(op.out), op.out.row_stride, device_pointer<float>(op.lse),
+          device_pointer<Bf16>(op.qkv), args);
     };
     if (op.parents)
       run(std::true_type());

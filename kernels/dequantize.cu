@@ -3,6 +3,8 @@
 // warp reads 128 bytes and writes whole lines; several such steps a thread keep memory busy.
 #include "kernels/dequantize.h"
 
+#include <bit>
+
 #include "kernels/cuda/codes.h"
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
@@ -14,11 +16,29 @@ constexpr int kThreads = 256;
 constexpr int kSteps = 4;
 constexpr int kUnit = 8;  // codes of one read
 
+// Which row a unit lies in, without a division: of numbers below 2^31, floor(n / d) is
+// n * ceil(2^(31+l) / d) >> (31+l), 2^l being the least power of two that is not below d (Granlund
+// and Montgomery 1994).
+struct RowUnits {
+  uint64_t factor;
+  int shift;
+  explicit RowUnits(int64_t units) {
+    CHECK(units > 0 && units <= INT32_MAX);
+    const auto d = static_cast<uint64_t>(units);
+    shift = 31 + std::bit_width(d - 1);
+    factor = ((uint64_t{1} << shift) + d - 1) / d;
+  }
+  __device__ __forceinline__ int64_t row_of(int64_t unit) const {
+    return static_cast<int64_t>(static_cast<uint64_t>(unit) * factor >> shift);
+  }
+};
+
 // Flat elements [first, first + count) of the matrix; `first` and `count` are multiples of kUnit,
-// and so is the block.
+// and so are a row and the block. `gap` elements of out lie between rows.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    dequantize_flat_kernel(T* out, Codes codes, int64_t first, int64_t count) {
+    dequantize_flat_kernel(T* out, Codes codes, int64_t first, int64_t count, RowUnits rows,
+                           int64_t gap) {
   __shared__ float book[16];
   if (threadIdx.x < 16) book[threadIdx.x] = codes.book[threadIdx.x];
   __syncthreads();
@@ -40,7 +60,7 @@ __global__ void __launch_bounds__(kThreads)
     Floats<kUnit> x;
 #pragma unroll
     for (int k = 0; k < kUnit; ++k) x.v[k] = book[code_of(words[s], k)] * scales[s];
-    write(out + at, x);
+    write(out + at + rows.row_of(at / kUnit) * gap, x);
   }
 }
 
@@ -133,10 +153,13 @@ void dequantize(const Dequantize& op, Stream stream) {
       return launch(dequantize_int8_kernel<T>, flat(count, kThreads, stream), out, codes,
                     m.row_scale, op.first_row, rows, width, op.out.row_stride);
     }
-    if (whole && first % kUnit == 0 && count % kUnit == 0 && m.block % kUnit == 0 &&
-        aligned(m.codes, 4))
+    // Rows without gaps are one.
+    const bool dense = op.out.dense();
+    const int64_t row = dense ? count : width, gap = dense ? 0 : op.out.row_stride - width;
+    if (aligned(op.out.data, 16) && first % kUnit == 0 && row % kUnit == 0 && gap % kUnit == 0 &&
+        m.block % kUnit == 0 && aligned(m.codes, 4))
       return launch(dequantize_flat_kernel<T>, flat(count, kThreads * kSteps * kUnit, stream), out,
-                    make_codes(m), first, count);
+                    make_codes(m), first, count, RowUnits(row / kUnit), gap);
     launch(dequantize_each_kernel<T>, flat(count, kThreads, stream), out, make_codes(m), first,
            rows, width, op.out.row_stride);
   });

@@ -38,7 +38,7 @@ void backward(const EmbeddingBackward& op, int64_t begin, int64_t end) {
   const int32_t* ids = op.ids.as<int32_t>();
   for (int64_t n = 0; n < op.dout.dim(0); ++n) {
     float* sums = op.dtable.as<float>() + ids[n] * c + begin;
-    const T* dout = op.dout.as<T>() + n * c + begin;
+    const T* dout = op.dout.as<T>() + n * op.dout.row_stride + begin;
     for_vectors(end - begin, [&](int64_t i, auto part) {
       store(hn::Add(load(sums + i, part), load(dout + i, part)), sums + i, part);
     });
@@ -100,7 +100,7 @@ void embedding_backward(const EmbeddingBackward& op, Stream stream) {
   const Args args("embedding_backward", stream);
   args.require(op.dout.rank == 2 && op.dtable.rank == 2, "dout or dtable is not a matrix");
   const int64_t n = op.dout.dim(0), c = op.dout.dim(1), v = op.dtable.dim(0);
-  args.check("dout", op.dout, NIBBLE_FLOATS, {n, c});
+  args.check("dout", op.dout, NIBBLE_FLOATS, {n, c}, RowStride::kFree);
   args.check("ids", op.ids, {Dtype::kI32}, {n});
   args.check("dtable", op.dtable, {Dtype::kF32}, {v, c});
   args.work(0.0, tensor_bytes(op.dout) + 2.0 * sizeof(float) * static_cast<double>(n * c));

@@ -19,8 +19,8 @@ __global__ void __launch_bounds__(kRowThreads)
 // that id in their order.
 template <class T>
 __global__ void __launch_bounds__(kRowThreads)
-    embedding_backward_kernel(float* dtable, const T* dout, const int32_t* ids, int64_t n,
-                              int64_t c) {
+    embedding_backward_kernel(float* dtable, const T* dout, int64_t dout_stride, const int32_t* ids,
+                              int64_t n, int64_t c) {
   constexpr int kWarps = kRowThreads / kWarp;
   __shared__ int32_t found[kRowThreads];
   __shared__ unsigned votes[kWarps];
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kRowThreads)
     __syncthreads();
     for (int64_t column = thread; column < c && count > 0; column += kRowThreads) {
       float sum = place[column];
-      for (int k = 0; k < count; ++k) sum += to_f32(dout[found[k] * c + column]);
+      for (int k = 0; k < count; ++k) sum += to_f32(dout[found[k] * dout_stride + column]);
       place[column] = sum;
     }
     // What is read here is written again only after the next barrier.
@@ -91,7 +91,7 @@ void embedding_backward(const EmbeddingBackward& op, Stream stream) {
             .block = dim3(kRowThreads),
             .stream = queue(stream).stream,
             .name = "embedding_backward"},
-           device_pointer<float>(op.dtable), device_pointer<T>(op.dout),
+           device_pointer<float>(op.dtable), device_pointer<T>(op.dout), op.dout.row_stride,
            device_pointer<int32_t>(op.ids), n, c);
   });
 }

@@ -15,7 +15,7 @@ struct EmbeddingForward {
 
 struct EmbeddingBackward {
   Tensor dtable;  // (V,C) f32 added to
-  Tensor dout;    // (N,C) f32|bf16
+  Tensor dout;    // (N,C) f32|bf16, row stride free
   Tensor ids;     // (N) i32
 };
 

@@ -66,7 +66,7 @@ void forward(const RmsnormForward& op, int64_t begin, int64_t end) {
     }
     const float rstd = inverse_rms(x, c, op.eps);
     if (op.rstd) op.rstd.as<float>()[n] = rstd;
-    normalise(x, weight, rstd, c, op.out.as<T>() + n * c);
+    normalise(x, weight, rstd, c, op.out.as<T>() + n * op.out.row_stride);
   }
 }
 
@@ -74,7 +74,7 @@ template <class T, class W>
 void backward(const RmsnormBackward& op, int64_t begin, int64_t end) {
   const int64_t c = op.in.dim(1);
   for (int64_t n = begin; n < end; ++n) {
-    T* din = op.din.as<T>() + n * c;
+    T* din = op.din.as<T>() + n * op.din.row_stride;
     row_gradient(op.dout.as<T>() + n * c, op.in.as<T>() + n * c, op.weight.as<W>(),
                  op.rstd.as<float>()[n], c, [&](int64_t i, Vec gradient, auto part) {
                    store(hn::Add(load(din + i, part), gradient), din + i, part);
@@ -227,7 +227,7 @@ void rmsnorm_forward(const RmsnormForward& op, Stream stream) {
   args.require(op.in.rank == 2 && op.in.dim(1) > 0, "in is not a matrix");
   const int64_t n = op.in.dim(0), c = op.in.dim(1);
   args.check("in", op.in, NIBBLE_FLOATS, {n, c});
-  args.check("out", op.out, {op.in.dtype}, {n, c});
+  args.check("out", op.out, {op.in.dtype}, {n, c}, RowStride::kFree);
   args.check("weight", op.weight, NIBBLE_FLOATS, {c});
   if (op.rstd) args.check("rstd", op.rstd, {Dtype::kF32}, {n});
   if (op.delta) {
@@ -241,7 +241,7 @@ void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
   const Args args("rmsnorm_backward", stream);
   args.require(op.in.rank == 2 && op.in.dim(1) > 0, "in is not a matrix");
   const int64_t n = op.in.dim(0), c = op.in.dim(1);
-  args.check("din", op.din, NIBBLE_FLOATS, {n, c});
+  args.check("din", op.din, NIBBLE_FLOATS, {n, c}, RowStride::kFree);
   args.check("dout", op.dout, {op.din.dtype}, {n, c});
   args.check("in", op.in, {op.din.dtype}, {n, c});
   args.check("rstd", op.rstd, {Dtype::kF32}, {n});

@@ -15,8 +15,8 @@ constexpr size_t kMostShared = size_t{64} << 10;
 
 template <class T, class W, int kCount, bool kKeep>
 __global__ void __launch_bounds__(kMostThreads)
-    rmsnorm_forward_kernel(T* out, float* rstd, T* sum, const T* in, const T* delta,
-                           const W* weight, int64_t c, float eps) {
+    rmsnorm_forward_kernel(T* out, int64_t out_stride, float* rstd, T* sum, const T* in,
+                           const T* delta, const W* weight, int64_t c, float eps) {
   NIBBLE_DYNAMIC_SHARED(float, kept);
   __shared__ float room[kWarp];
   const int64_t row = static_cast<int64_t>(blockIdx.x) * c;
@@ -37,23 +37,25 @@ __global__ void __launch_bounds__(kMostThreads)
   const float scale = 1.0f / sqrtf(block_sum(squares, room) / static_cast<float>(c) + eps);
   if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = scale;
   const T* stored = delta ? sum : in;
+  T* const out_row = out + static_cast<int64_t>(blockIdx.x) * out_stride;
   for (int64_t i = first; i < c; i += step) {
     Floats<kCount> x = kKeep ? read_apart<kCount>(kept, c, i) : read<kCount>(stored + row + i);
     const Floats<kCount> w = read<kCount>(weight + i);
 #pragma unroll
     for (int k = 0; k < kCount; ++k) x.v[k] = x.v[k] * scale * w.v[k];
-    write(out + row + i, x);
+    write(out_row + i, x);
   }
 }
 
 template <class T, class W, int kCount, bool kKeep>
 __global__ void __launch_bounds__(kMostThreads)
-    rmsnorm_backward_kernel(T* din, const T* dout, const T* in, const float* rstd, const W* weight,
-                            int64_t c) {
+    rmsnorm_backward_kernel(T* din, int64_t din_stride, const T* dout, const T* in,
+                            const float* rstd, const W* weight, int64_t c) {
   NIBBLE_DYNAMIC_SHARED(float, kept);  // x, then g
   __shared__ float room[kWarp];
   const int64_t row = static_cast<int64_t>(blockIdx.x) * c;
   const int64_t first = threadIdx.x * kCount, step = blockDim.x * kCount;
+  T* const din_row = din + static_cast<int64_t>(blockIdx.x) * din_stride;
   float products = 0.0f;
   for (int64_t i = first; i < c; i += step) {
     const Floats<kCount> x = read<kCount>(in + row + i), w = read<kCount>(weight + i);
@@ -71,7 +73,7 @@ __global__ void __launch_bounds__(kMostThreads)
   const float scale = rstd[blockIdx.x];
   const float mean = block_sum(products, room) / static_cast<float>(c) * scale * scale;
   for (int64_t i = first; i < c; i += step) {
-    Floats<kCount> x, g, d = read<kCount>(din + row + i);
+    Floats<kCount> x, g, d = read<kCount>(din_row + i);
     if (kKeep) {
       x = read_apart<kCount>(kept, c, i);
       g = read_apart<kCount>(kept + c, c, i);
@@ -84,7 +86,7 @@ __global__ void __launch_bounds__(kMostThreads)
     }
 #pragma unroll
     for (int k = 0; k < kCount; ++k) d.v[k] += scale * (g.v[k] - x.v[k] * mean);
-    write(din + row + i, d);
+    write(din_row + i, d);
   }
 }
 
@@ -217,10 +219,10 @@ void rmsnorm_forward(const RmsnormForward& op, Stream stream) {
              using T = decltype(type);
              using W = decltype(weight);
              launch(rmsnorm_forward_kernel<T, W, decltype(count)::value, decltype(keeps)::value>,
-                    where, device_pointer<T>(op.out), device_pointer<float>(op.rstd),
-                    device_pointer<T>(op.sum), device_pointer<T>(op.in),
-                    device_pointer<T>(op.delta), device_pointer<W>(op.weight), op.in.dim(1),
-                    op.eps);
+                    where, device_pointer<T>(op.out), op.out.row_stride,
+                    device_pointer<float>(op.rstd), device_pointer<T>(op.sum),
+                    device_pointer<T>(op.in), device_pointer<T>(op.delta),
+                    device_pointer<W>(op.weight), op.in.dim(1), op.eps);
            });
 }
 
@@ -231,7 +233,7 @@ void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
              using T = decltype(type);
              using W = decltype(weight);
              launch(rmsnorm_backward_kernel<T, W, decltype(count)::value, decltype(keeps)::value>,
-                    where, device_pointer<T>(op.din), device_pointer<T>(op.dout),
+                    where, device_pointer<T>(op.din), op.din.row_stride, device_pointer<T>(op.dout),
                     device_pointer<T>(op.in), device_pointer<float>(op.rstd),
                     device_pointer<W>(op.weight), c);
            });

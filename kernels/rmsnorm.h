@@ -16,7 +16,7 @@
 namespace nibble {
 
 struct RmsnormForward {
-  Tensor out;     // (N,C) f32|bf16 written
+  Tensor out;     // (N,C) f32|bf16 written, row stride free
   Tensor rstd;    // (N) f32 written; absent: not kept
   Tensor sum;     // (N,C) as in; written with delta (may be `in` itself); absent without delta
   Tensor in;      // (N,C) f32|bf16
@@ -26,7 +26,7 @@ struct RmsnormForward {
 };
 
 struct RmsnormBackward {
-  Tensor din;      // (N,C) f32|bf16 added to
+  Tensor din;      // (N,C) f32|bf16 added to, row stride free
   Tensor dweight;  // (C) f32 added to; absent: weight is frozen
   Tensor dout;     // (N,C) as din
   Tensor in;       // (N,C) as din: the sum that was normalised

@@ -14,8 +14,9 @@ struct GatherRows {
 };
 
 struct ScatterRows {
-  Tensor out;   // (N,C) f32|bf16; the named rows are written, the others set to zero
-  Tensor in;    // (M,C) as out
+  Tensor
+      out;    // (N,C) f32|bf16, row stride free; the named rows are written, the others set to zero
+  Tensor in;  // (M,C) as out
   Tensor rows;  // (M) i32, increasing
 };
 

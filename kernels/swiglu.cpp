@@ -19,9 +19,9 @@ template <class T>
 void forward(const SwigluForward& op, int64_t begin, int64_t end) {
   const int64_t f = op.out.dim(1);
   for (int64_t n = begin; n < end; ++n) {
-    const T* gate = op.gate_up.as<T>() + n * 2 * f;
+    const T* gate = op.gate_up.as<T>() + n * op.gate_up.row_stride;
     const T* up = gate + f;
-    T* out = op.out.as<T>() + n * f;
+    T* out = op.out.as<T>() + n * op.out.row_stride;
     for_vectors(f, [&](int64_t i, auto part) {
       const Vec g = load(gate + i, part);
       store(hn::Mul(hn::Mul(g, sigmoid(g)), load(up + i, part)), out + i, part);
@@ -33,12 +33,12 @@ template <class T>
 void backward(const SwigluBackward& op, int64_t begin, int64_t end) {
   const int64_t f = op.dout.dim(1);
   for (int64_t n = begin; n < end; ++n) {
-    const T* gate = op.gate_up.as<T>() + n * 2 * f;
+    const T* gate = op.gate_up.as<T>() + n * op.gate_up.row_stride;
     const T* up = gate + f;
-    const T* dout = op.dout.as<T>() + n * f;
-    T* dgate = op.dgate_up.as<T>() + n * 2 * f;
+    const T* dout = op.dout.as<T>() + n * op.dout.row_stride;
+    T* dgate = op.dgate_up.as<T>() + n * op.dgate_up.row_stride;
     T* dup = dgate + f;
-    T* out = op.out ? op.out.as<T>() + n * f : nullptr;
+    T* out = op.out ? op.out.as<T>() + n * op.out.row_stride : nullptr;
     for_vectors(f, [&](int64_t i, auto part) {
       const Vec g = load(gate + i, part), u = load(up + i, part), d = load(dout + i, part);
       const Vec s = sigmoid(g);
@@ -91,8 +91,8 @@ void swiglu_forward(const SwigluForward& op, Stream stream) {
   const Args args("swiglu_forward", stream);
   args.require(op.out.rank == 2, "out is not a matrix");
   const int64_t n = op.out.dim(0), f = op.out.dim(1);
-  args.check("out", op.out, NIBBLE_FLOATS, {n, f});
-  args.check("gate_up", op.gate_up, {op.out.dtype}, {n, 2 * f});
+  args.check("out", op.out, NIBBLE_FLOATS, {n, f}, RowStride::kFree);
+  args.check("gate_up", op.gate_up, {op.out.dtype}, {n, 2 * f}, RowStride::kFree);
   NIBBLE_CALL_TWIN(args, swiglu_forward, op, stream);
 }
 
@@ -100,10 +100,10 @@ void swiglu_backward(const SwigluBackward& op, Stream stream) {
   const Args args("swiglu_backward", stream);
   args.require(op.dout.rank == 2, "dout is not a matrix");
   const int64_t n = op.dout.dim(0), f = op.dout.dim(1);
-  args.check("dout", op.dout, NIBBLE_FLOATS, {n, f});
-  args.check("gate_up", op.gate_up, {op.dout.dtype}, {n, 2 * f});
-  args.check("dgate_up", op.dgate_up, {op.dout.dtype}, {n, 2 * f});
-  if (op.out) args.check("out", op.out, {op.dout.dtype}, {n, f});
+  args.check("dout", op.dout, NIBBLE_FLOATS, {n, f}, RowStride::kFree);
+  args.check("gate_up", op.gate_up, {op.dout.dtype}, {n, 2 * f}, RowStride::kFree);
+  args.check("dgate_up", op.dgate_up, {op.dout.dtype}, {n, 2 * f}, RowStride::kFree);
+  if (op.out) args.check("out", op.out, {op.dout.dtype}, {n, f}, RowStride::kFree);
   NIBBLE_CALL_TWIN(args, swiglu_backward, op, stream);
 }
 

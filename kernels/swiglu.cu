@@ -11,28 +11,38 @@ __device__ __forceinline__ float sigmoid(float x) {
   return 1.0f / (1.0f + expf(-x));
 }
 
+template <class T>
+struct Matrix {
+  T* data;
+  int64_t stride;
+  explicit Matrix(const Tensor& t) : data(device_pointer<T>(t)), stride(t.row_stride) {}
+  __device__ __forceinline__ T* at(int64_t row, int64_t column) const {
+    return data + row * stride + column;
+  }
+};
+
 template <class T, int kCount>
 __global__ void __launch_bounds__(kRowThreads)
-    swiglu_forward_kernel(T* out, const T* gate_up, int64_t f, int parts) {
+    swiglu_forward_kernel(Matrix<T> out, Matrix<T> gate_up, int64_t f, int parts) {
   const auto [row, column] = row_part<kCount>(parts);
   if (column >= f) return;
-  const T* gate = gate_up + row * 2 * f + column;
+  const T* gate = gate_up.at(row, column);
   const Floats<kCount> g = read<kCount>(gate), u = read<kCount>(gate + f);
   Floats<kCount> y;
 #pragma unroll
   for (int i = 0; i < kCount; ++i) y.v[i] = g.v[i] * sigmoid(g.v[i]) * u.v[i];
-  write(out + row * f + column, y);
+  write(out.at(row, column), y);
 }
 
 template <class T, int kCount>
 __global__ void __launch_bounds__(kRowThreads)
-    swiglu_backward_kernel(T* dgate_up, T* out, const T* dout, const T* gate_up, int64_t f,
-                           int parts) {
+    swiglu_backward_kernel(Matrix<T> dgate_up, Matrix<T> out, Matrix<T> dout, Matrix<T> gate_up,
+                           int64_t f, int parts) {
   const auto [row, column] = row_part<kCount>(parts);
   if (column >= f) return;
-  const int64_t gate = row * 2 * f + column, narrow = row * f + column;
-  const Floats<kCount> g = read<kCount>(gate_up + gate), u = read<kCount>(gate_up + gate + f);
-  const Floats<kCount> d = read<kCount>(dout + narrow);
+  const T* gate = gate_up.at(row, column);
+  const Floats<kCount> g = read<kCount>(gate), u = read<kCount>(gate + f);
+  const Floats<kCount> d = read<kCount>(dout.at(row, column));
   Floats<kCount> dgate, dup, y;
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
@@ -42,9 +52,9 @@ __global__ void __launch_bounds__(kRowThreads)
     dgate.v[i] = d.v[i] * u.v[i] * (s + silu * (1.0f - s));
     dup.v[i] = d.v[i] * silu;
   }
-  write(dgate_up + gate, dgate);
-  write(dgate_up + gate + f, dup);
-  if (out) write(out + narrow, y);
+  write(dgate_up.at(row, column), dgate);
+  write(dgate_up.at(row, column + f), dup);
+  if (out.data) write(out.at(row, column), y);
 }
 
 }  // namespace
@@ -58,8 +68,8 @@ void swiglu_forward(const SwigluForward& op, Stream stream) {
     with_width<T>(wide, [&](auto count) {
       constexpr int kCount = decltype(count)::value;
       const RowGrid grid = row_grid<kCount>(n, f, stream, "swiglu_forward");
-      launch(swiglu_forward_kernel<T, kCount>, grid.launch, device_pointer<T>(op.out),
-             device_pointer<T>(op.gate_up), f, grid.parts);
+      launch(swiglu_forward_kernel<T, kCount>, grid.launch, Matrix<T>(op.out),
+             Matrix<T>(op.gate_up), f, grid.parts);
     });
   });
 }
@@ -74,9 +84,8 @@ void swiglu_backward(const SwigluBackward& op, Stream stream) {
     with_width<T>(wide, [&](auto count) {
       constexpr int kCount = decltype(count)::value;
       const RowGrid grid = row_grid<kCount>(n, f, stream, "swiglu_backward");
-      launch(swiglu_backward_kernel<T, kCount>, grid.launch, device_pointer<T>(op.dgate_up),
-             device_pointer<T>(op.out), device_pointer<T>(op.dout), device_pointer<T>(op.gate_up),
-             f, grid.parts);
+      launch(swiglu_backward_kernel<T, kCount>, grid.launch, Matrix<T>(op.dgate_up),
+             Matrix<T>(op.out), Matrix<T>(op.dout), Matrix<T>(op.gate_up), f, grid.parts);
     });
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SwiGLU (Shazeer 2020): out = silu(gate) * up, silu(x) = x / (1 + exp(-x)); gate and up are the
-// two halves of one wide row. Backward, s = sigmoid(gate):
+// two halves of one wide row. All row strides are free. Backward, s = sigmoid(gate):
 //   dgate = dout * up * s * (1 + gate * (1 - s)),  dup = dout * gate * s
 #pragma once
 

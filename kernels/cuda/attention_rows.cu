@@ -70,7 +70,7 @@ struct Rows {
 
 template <class T>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    forward_rows_kernel(T* out, float* lse, Rows<T> rows) {
+    forward_rows_kernel(T* out, int64_t out_stride, float* lse, Rows<T> rows) {
   const AttentionArgs& args = rows.args;
   const Place at = place_of(args, args.heads);
   if (!at.inside) return;
@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   });
 #pragma unroll
   for (int i = 0; i < kEach; ++i) sum.v[i] /= total;
-  write_head(out + at.row * args.out_stride() + static_cast<int64_t>(at.head) * args.head_dim,
+  write_head(out + at.row * out_stride + static_cast<int64_t>(at.head) * args.head_dim,
              args.head_dim, sum);
   if (lse && lane_id() == 0)
     lse[static_cast<int64_t>(at.row) * args.heads + at.head] = top + logf(total);
@@ -102,6 +102,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 template <class T>
 struct Gradients {
   T* dqkv;
+  int64_t dqkv_stride;
   const T* dout;
   const float* lse;
   const float* delta;
@@ -140,7 +141,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
     const Pair<T> pair(g, args, at.row, at.head, q, k, rows.value(j, kv), dout);
     add(dq, pair.ds, k);
   }
-  write_head(g.dqkv + at.row * args.qkv_stride() + static_cast<int64_t>(at.head) * args.head_dim,
+  write_head(g.dqkv + at.row * g.dqkv_stride + static_cast<int64_t>(at.head) * args.head_dim,
              args.head_dim, dq);
 }
 
@@ -160,7 +161,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       add(dk, pair.ds, q);
       add(dv, pair.p, dout);
     }
-  T* const row = g.dqkv + at.row * args.qkv_stride();
+  T* const row = g.dqkv + at.row * g.dqkv_stride;
   write_head(row + static_cast<int64_t>(args.heads + at.head) * args.head_dim, args.head_dim, dk);
   write_head(row + static_cast<int64_t>(args.heads + args.kv_heads + at.head) * args.head_dim,
              args.head_dim, dv);
@@ -180,7 +181,7 @@ void attention_forward_rows(const AttentionForward& op, const AttentionArgs& arg
     using T = decltype(type);
     launch(forward_rows_kernel<T>,
            warps_for(op.out.dim(0) * op.shape.heads, stream, "attention_forward"),
-           device_pointer<T>(op.out), device_pointer<float>(op.lse),
+           device_pointer<T>(op.out), op.out.row_stride, device_pointer<float>(op.lse),
            Rows<T>{device_pointer<T>(op.qkv), args});
   });
 }
@@ -189,8 +190,9 @@ void attention_backward_rows(const AttentionBackward& op, const AttentionArgs& a
                              const float* delta, Stream stream) {
   with_float_type(op.dqkv.dtype, [&](auto type) {
     using T = decltype(type);
-    const Gradients<T> gradients = {device_pointer<T>(op.dqkv), device_pointer<T>(op.dout),
-                                    device_pointer<float>(op.lse), delta};
+    const Gradients<T> gradients = {device_pointer<T>(op.dqkv), op.dqkv.row_stride,
+                                    device_pointer<T>(op.dout), device_pointer<float>(op.lse),
+                                    delta};
     const Rows<T> rows = {device_pointer<T>(op.qkv), args};
     const int64_t n = op.dqkv.dim(0);
     launch(query_gradient_rows_kernel<T>,

@@ -185,7 +185,7 @@ inline constexpr float kLn2 = 0.6931471805599453f;
 inline bool tiled(const AttentionShape& shape, std::initializer_list<Tensor> tensors) {
   if (shape.head_dim % 8 != 0) return false;
   for (const Tensor& t : tensors)
-    if (t.dtype != Dtype::kBf16 || reinterpret_cast<uintptr_t>(t.data) % 16 != 0) return false;
+    if (t.dtype != Dtype::kBf16 || !wide_rows(t, shape.head_dim, 8)) return false;
   return true;
 }
 

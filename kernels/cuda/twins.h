@@ -47,7 +47,8 @@ namespace nibble {
   TWIN(store_cache, StoreCache)                      \
   TWIN(swiglu_backward, SwigluBackward)              \
   TWIN(swiglu_forward, SwigluForward)                \
-  TWIN(uniform_noise, UniformNoise)
+  TWIN(uniform_noise, UniformNoise)                  \
+  TWIN(weave, Weave)
 
 #define NIBBLE_DECLARE_TWIN(name, Op)     \
   struct Op;                              \

@@ -14,6 +14,7 @@ struct Case {
   int64_t heads, kv_heads, dim, window = 0;
   Dtype dtype = Dtype::kF32;
   std::vector<int64_t> parents = {};
+  int64_t gap = 0;  // between rows of out and dqkv
 
   int64_t n() const {
     int64_t total = 0;
@@ -27,7 +28,8 @@ struct Case {
   }
   std::string name(const char* op) const {
     return cat(op, " ", dtype_name(dtype), " lengths ", shape_name(lengths), " H ", heads, " K ",
-               kv_heads, " D ", dim, " window ", window, parents.empty() ? "" : " tree");
+               kv_heads, " D ", dim, " window ", window, parents.empty() ? "" : " tree", " gap ",
+               gap);
   }
 };
 
@@ -173,7 +175,7 @@ void check_forward(const Case& c) {
   OpCase op(c.name("attention_forward"), 31);
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
   Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
-  Buffer& out = op.output("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& out = op.output("out", c.dtype, {c.n(), c.heads * c.dim}, c.gap);
   Buffer& lse = op.output("lse", Dtype::kF32, {c.n(), c.heads});
   Buffer& scratch = op.scratch(Dtype::kF32, {attention_forward_scratch(c.shape(), c.longest())});
   starts.set_values(starts_of(c));
@@ -201,9 +203,9 @@ void check_backward(const Case& c) {
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
   Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
   Buffer& dout = op.input("dout", c.dtype, {c.n(), c.heads * c.dim});
-  Buffer& out = op.input("out", c.dtype, {c.n(), c.heads * c.dim});
+  Buffer& out = op.input("out", c.dtype, {c.n(), c.heads * c.dim}, c.gap);
   Buffer& lse = op.input("lse", Dtype::kF32, {c.n(), c.heads});
-  Buffer& dqkv = op.output("dqkv", c.dtype, {c.n(), c.width()});
+  Buffer& dqkv = op.output("dqkv", c.dtype, {c.n(), c.width()}, c.gap);
   Buffer& scratch =
       op.scratch(Dtype::kF32, {attention_backward_scratch(c.shape(), c.n(), c.longest())});
   starts.set_values(starts_of(c));
@@ -247,6 +249,14 @@ std::vector<Case> cases() {
       c.dtype = dtype;
       out.push_back(c);
     }
+  // Rows inside wider ones, which 16-byte accesses can read and which they cannot.
+  for (const Case& dense : std::vector<Case>(out)) {
+    if (dense.n() > 64) continue;
+    for (const int64_t gap : {8, 5}) {
+      out.push_back(dense);
+      out.back().gap = gap;
+    }
+  }
   return out;
 }
 

@@ -54,7 +54,8 @@ TEST(Dequantize, EqualsThePlainLoop) {
     for (const Case& c : kCases) {
       const RandomMatrix r(c.type, c.out, c.in, c.block, c.nested, 7);
       for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16})
-        for (const auto& [first, gap] : {std::pair{int64_t{0}, 5}, {c.out / 2, 0}, {c.out / 2, 5}})
+        for (const auto& [first, gap] :
+             {std::pair{int64_t{0}, 5}, {c.out / 2, 0}, {c.out / 2, 5}, {c.out / 2, 8}})
           check_rows(r, first, c.out - first, gap, dtype, target);
     }
   });

@@ -95,23 +95,29 @@ std::vector<Case> cases() {
   return out;
 }
 
+/// Between the rows of what may lie in a wider matrix: nothing; what leaves 16-byte accesses
+/// aligned; what does not.
+constexpr int64_t kGaps[] = {0, 8, 5};
+
 TEST_P(Rmsnorm, Forward) {
   const auto& [n, c, dtype, weight_type] = GetParam();
-  OpCase op(GetParam().name("rmsnorm_forward"), 5);
-  Buffer& in = op.input("in", dtype, {n, c});
-  Buffer& weight = op.input("weight", weight_type, {c});
-  Buffer& out = op.output("out", dtype, {n, c});
-  Buffer& rstd = op.output("rstd", Dtype::kF32, {n});
-  const auto want = forward_reference<Bounded>(in.values(), weight.values());
-  op.want(out, want.out);
-  op.want(rstd, want.rstd);
-  op.check([&] {
-    rmsnorm_forward({.out = out.tensor(),
-                     .rstd = rstd.tensor(),
-                     .in = in.tensor(),
-                     .weight = weight.tensor(),
-                     .eps = kEps});
-  });
+  for (const int64_t gap : kGaps) {
+    OpCase op(GetParam().name("rmsnorm_forward") + cat(" gap ", gap), 5);
+    Buffer& in = op.input("in", dtype, {n, c});
+    Buffer& weight = op.input("weight", weight_type, {c});
+    Buffer& out = op.output("out", dtype, {n, c}, gap);
+    Buffer& rstd = op.output("rstd", Dtype::kF32, {n});
+    const auto want = forward_reference<Bounded>(in.values(), weight.values());
+    op.want(out, want.out);
+    op.want(rstd, want.rstd);
+    op.check([&] {
+      rmsnorm_forward({.out = out.tensor(),
+                       .rstd = rstd.tensor(),
+                       .in = in.tensor(),
+                       .weight = weight.tensor(),
+                       .eps = kEps});
+    });
+  }
 }
 
 TEST_P(Rmsnorm, ForwardWithResidual) {
@@ -137,27 +143,29 @@ TEST_P(Rmsnorm, ForwardWithResidual) {
 
 TEST_P(Rmsnorm, Backward) {
   const auto& [n, c, dtype, weight_type] = GetParam();
-  OpCase op(GetParam().name("rmsnorm_backward"), 7);
-  Buffer& din = op.accumulated("din", dtype, {n, c});
-  Buffer& dweight = op.accumulated("dweight", Dtype::kF32, {c});
-  Buffer& dout = op.input("dout", dtype, {n, c});
-  Buffer& in = op.input("in", dtype, {n, c});
-  Buffer& rstd = op.input("rstd", Dtype::kF32, {n});
-  Buffer& weight = op.input("weight", weight_type, {c});
-  rstd.set_values(stored_rstd(in.values(), weight.values()));
-  const auto r = rstd.values();
-  const auto want = backward_reference<Bounded>(
-      dout.values(), in.values(), std::vector<Bounded>(r.begin(), r.end()), weight.values());
-  op.want(din, want.din);
-  op.want(dweight, want.dweight);
-  op.check([&] {
-    rmsnorm_backward({.din = din.tensor(),
-                      .dweight = dweight.tensor(),
-                      .dout = dout.tensor(),
-                      .in = in.tensor(),
-                      .rstd = rstd.tensor(),
-                      .weight = weight.tensor()});
-  });
+  for (const int64_t gap : kGaps) {
+    OpCase op(GetParam().name("rmsnorm_backward") + cat(" gap ", gap), 7);
+    Buffer& din = op.accumulated("din", dtype, {n, c}, gap);
+    Buffer& dweight = op.accumulated("dweight", Dtype::kF32, {c});
+    Buffer& dout = op.input("dout", dtype, {n, c});
+    Buffer& in = op.input("in", dtype, {n, c});
+    Buffer& rstd = op.input("rstd", Dtype::kF32, {n});
+    Buffer& weight = op.input("weight", weight_type, {c});
+    rstd.set_values(stored_rstd(in.values(), weight.values()));
+    const auto r = rstd.values();
+    const auto want = backward_reference<Bounded>(
+        dout.values(), in.values(), std::vector<Bounded>(r.begin(), r.end()), weight.values());
+    op.want(din, want.din);
+    op.want(dweight, want.dweight);
+    op.check([&] {
+      rmsnorm_backward({.din = din.tensor(),
+                        .dweight = dweight.tensor(),
+                        .dout = dout.tensor(),
+                        .in = in.tensor(),
+                        .rstd = rstd.tensor(),
+                        .weight = weight.tensor()});
+    });
+  }
 }
 
 /// Heads of c columns, 3 a row, inside rows that are wider: by what leaves 16-byte accesses
@@ -264,7 +272,7 @@ TEST(RmsnormEntry, RefusesWrongArguments) {
   EXPECT_NO_THROW(rmsnorm_forward(good));
   refused([&](auto& bad) { bad.weight = short_weight; });
   refused([&](auto& bad) { bad.out = half; });
-  refused([&](auto& bad) { bad.out = gapped; });
+  refused([&](auto& bad) { bad.in = gapped; });
   refused([&](auto& bad) { bad.out.data = nullptr; });
   refused([&](auto& bad) { bad.delta = in; });  // and nowhere to put the sum
   try {

@@ -78,17 +78,20 @@ TEST_P(RowsOp, Gather) {
 
 TEST_P(RowsOp, Scatter) {
   const Case& c = GetParam();
-  OpCase op(c.name("scatter_rows"), 82);
-  Buffer& out = op.output("out", c.dtype, {c.n, c.c});
-  Buffer& in = op.input("in", c.dtype, {c.m(), c.c});
-  Buffer& rows = op.input("rows", Dtype::kI32, {c.m()});
-  rows.set_values(c.rows);
-  std::vector<Bounded> want(static_cast<size_t>(c.n * c.c), 0.0);
-  for (int64_t k = 0; k < in.size(); ++k)
-    want[size_t(rows.at(k / c.c)) * size_t(c.c) + size_t(k % c.c)] = in.at(k);
-  op.want(out, want);
-  op.check([&] { scatter_rows({.out = out.tensor(), .in = in.tensor(), .rows = rows.tensor()}); });
-  for (int64_t k = 0; k < out.size(); ++k) ASSERT_EQ(out.at(k), want[size_t(k)].value) << k;
+  for (const int64_t gap : {0, 8, 5}) {
+    OpCase op(c.name("scatter_rows") + cat(" gap ", gap), 82);
+    Buffer& out = op.output("out", c.dtype, {c.n, c.c}, gap);
+    Buffer& in = op.input("in", c.dtype, {c.m(), c.c});
+    Buffer& rows = op.input("rows", Dtype::kI32, {c.m()});
+    rows.set_values(c.rows);
+    std::vector<Bounded> want(static_cast<size_t>(c.n * c.c), 0.0);
+    for (int64_t k = 0; k < in.size(); ++k)
+      want[size_t(rows.at(k / c.c)) * size_t(c.c) + size_t(k % c.c)] = in.at(k);
+    op.want(out, want);
+    op.check(
+        [&] { scatter_rows({.out = out.tensor(), .in = in.tensor(), .rows = rows.tensor()}); });
+    for (int64_t k = 0; k < out.size(); ++k) ASSERT_EQ(out.at(k), want[size_t(k)].value) << k;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RowsOp, testing::ValuesIn(cases()),

@@ -44,8 +44,9 @@ std::vector<Real> backward_reference(const std::vector<double>& dout,
 struct Case {
   int64_t n, f;
   Dtype dtype;
+  int64_t gap;  // between rows
   std::string name(const char* op) const {
-    return cat(op, " ", dtype_name(dtype), " ", shape_name({n, f}));
+    return cat(op, " ", dtype_name(dtype), " ", shape_name({n, f}), " gap ", gap);
   }
 };
 
@@ -58,7 +59,8 @@ std::vector<Case> cases() {
       {3, 16}, {3, 17}, {2, 31}, {4, 61}, {9, 1536}, {2, 1021},
   };
   for (const auto& [n, f] : shapes)
-    for (const Dtype dtype : kFloatTypes) out.push_back({n, f, dtype});
+    for (const Dtype dtype : kFloatTypes)
+      for (const int64_t gap : {0, 8, 5}) out.push_back({n, f, dtype, gap});
   return out;
 }
 
@@ -70,22 +72,22 @@ void fill_gates(Buffer& gate_up, OpCase& op) {
 }
 
 TEST_P(Swiglu, Forward) {
-  const auto& [n, f, dtype] = GetParam();
+  const auto& [n, f, dtype, gap] = GetParam();
   OpCase op(GetParam().name("swiglu_forward"), 21);
-  Buffer& gate_up = op.input("gate_up", dtype, {n, 2 * f});
-  Buffer& out = op.output("out", dtype, {n, f});
+  Buffer& gate_up = op.input("gate_up", dtype, {n, 2 * f}, gap);
+  Buffer& out = op.output("out", dtype, {n, f}, gap);
   fill_gates(gate_up, op);
   op.want(out, forward_reference<Bounded>(gate_up.values(), f));
   op.check([&] { swiglu_forward({.out = out.tensor(), .gate_up = gate_up.tensor()}); });
 }
 
 TEST_P(Swiglu, Backward) {
-  const auto& [n, f, dtype] = GetParam();
+  const auto& [n, f, dtype, gap] = GetParam();
   OpCase op(GetParam().name("swiglu_backward"), 22);
-  Buffer& dgate_up = op.output("dgate_up", dtype, {n, 2 * f});
-  Buffer& out = op.output("out", dtype, {n, f});
-  Buffer& dout = op.input("dout", dtype, {n, f});
-  Buffer& gate_up = op.input("gate_up", dtype, {n, 2 * f});
+  Buffer& dgate_up = op.output("dgate_up", dtype, {n, 2 * f}, gap);
+  Buffer& out = op.output("out", dtype, {n, f}, gap);
+  Buffer& dout = op.input("dout", dtype, {n, f}, gap);
+  Buffer& gate_up = op.input("gate_up", dtype, {n, 2 * f}, gap);
   fill_gates(gate_up, op);
   op.want(out, forward_reference<Bounded>(gate_up.values(), f));
   op.want(dgate_up, backward_reference<Bounded>(dout.values(), gate_up.values(), f));
@@ -98,10 +100,10 @@ TEST_P(Swiglu, Backward) {
 }
 
 TEST_P(Swiglu, BackwardInPlace) {
-  const auto& [n, f, dtype] = GetParam();
+  const auto& [n, f, dtype, gap] = GetParam();
   OpCase op(GetParam().name("swiglu_backward in place"), 23);
-  Buffer& gate_up = op.in_place("gate_up", dtype, {n, 2 * f});
-  Buffer& dout = op.input("dout", dtype, {n, f});
+  Buffer& gate_up = op.in_place("gate_up", dtype, {n, 2 * f}, gap);
+  Buffer& dout = op.input("dout", dtype, {n, f}, gap);
   op.want(gate_up, backward_reference<Bounded>(dout.values(), gate_up.values(), f));
   op.check([&] {
     swiglu_backward(
