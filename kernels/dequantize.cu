@@ -92,7 +92,8 @@ constexpr int kInt8Steps = 2;
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     dequantize_int8_wide_kernel(T* out, const int8_t* codes, const float* row_scale,
-                                int64_t first_row, uint32_t units, uint32_t row_units) {
+                                int64_t first_row, uint32_t units, uint32_t row_units,
+                                int64_t gap) {
   constexpr int kCodes = kWide<T>;
   const uint32_t begin = blockIdx.x * kThreads * kInt8Steps + threadIdx.x;
   const int64_t first = first_row * row_units * kCodes;
@@ -101,13 +102,15 @@ __global__ void __launch_bounds__(kThreads)
   };
   Packed packed[kInt8Steps];
   float scales[kInt8Steps];
+  uint32_t rows[kInt8Steps];
 #pragma unroll
   for (int s = 0; s < kInt8Steps; ++s) {
     const uint32_t unit = begin + s * kThreads;
     if (unit >= units) continue;
     packed[s] =
         load_streaming(reinterpret_cast<const Packed*>(codes + first + int64_t{unit} * kCodes));
-    scales[s] = row_scale[first_row + unit / row_units];
+    rows[s] = unit / row_units;
+    scales[s] = row_scale[first_row + rows[s]];
   }
 #pragma unroll
   for (int s = 0; s < kInt8Steps; ++s) {
@@ -117,7 +120,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < kCodes; ++k)
       x.v[k] = product(product(static_cast<float>(packed[s].code[k]), scales[s]), kInt8Step);
-    write(out + int64_t{unit} * kCodes, x);
+    write(out + int64_t{unit} * kCodes + rows[s] * gap, x);
   }
 }
 
@@ -138,7 +141,8 @@ void dequantize(const Dequantize& op, Stream stream) {
   const QuantizedMatrix& m = op.matrix;
   const int64_t rows = op.out.dim(0), width = m.in_features, count = rows * width;
   const int64_t first = op.first_row * width;
-  const bool whole = op.out.dense() && aligned(op.out.data, 16);
+  const bool dense = op.out.dense();
+  const int64_t gap = dense ? 0 : op.out.row_stride - width;
   with_float_type(op.out.dtype, [&](auto type) {
     using T = decltype(type);
     T* out = device_pointer<T>(op.out);
@@ -146,16 +150,16 @@ void dequantize(const Dequantize& op, Stream stream) {
       const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
       constexpr int kCodes = kWide<T>;
       const int64_t units = count / kCodes;
-      if (whole && width % kCodes == 0 && aligned(m.codes, kCodes) && units <= INT32_MAX)
+      if (aligned(op.out.data, 16) && width % kCodes == 0 && gap % kCodes == 0 &&
+          aligned(m.codes, kCodes) && units <= INT32_MAX)
         return launch(dequantize_int8_wide_kernel<T>, flat(units, kThreads * kInt8Steps, stream),
                       out, codes, m.row_scale, op.first_row, static_cast<uint32_t>(units),
-                      static_cast<uint32_t>(width / kCodes));
+                      static_cast<uint32_t>(width / kCodes), gap);
       return launch(dequantize_int8_kernel<T>, flat(count, kThreads, stream), out, codes,
                     m.row_scale, op.first_row, rows, width, op.out.row_stride);
     }
     // Rows without gaps are one.
-    const bool dense = op.out.dense();
-    const int64_t row = dense ? count : width, gap = dense ? 0 : op.out.row_stride - width;
+    const int64_t row = dense ? count : width;
     if (aligned(op.out.data, 16) && first % kUnit == 0 && row % kUnit == 0 && gap % kUnit == 0 &&
         m.block % kUnit == 0 && aligned(m.codes, 4))
       return launch(dequantize_flat_kernel<T>, flat(count, kThreads * kSteps * kUnit, stream), out,

@@ -67,8 +67,10 @@ uint64_t Gpu::usable_bytes() const {
 
 Rates Gpu::rates() const {
   const double best = bf16 > 0 ? bf16 : fp16 > 0 ? fp16 : fp32;
+  const bool hopper = compute_capability >= 9.0 && compute_capability < 12.0;  // or Blackwell
   return {.matmul_flops = best * 1e12,
           .memory_bytes = bandwidth_gb * 1e9,
+          .attention_share = hopper ? kHopperAttentionShare : kGpuAttentionShare,
           .launch_seconds = kLaunchSeconds,
           .gap_seconds = kGapSeconds,
           .hides_expansion = true,

@@ -26,9 +26,32 @@ struct Linears {
   double stored = 0.0;    // bytes
   double adapters = 0.0;  // numbers of A and B
   double trained = 0.0;   // numbers of weights trained in full
+  // Of adapters woven into the weights (weight_pieces.h): zeros beside B, bytes moved to weave B
+  // and A.
+  double woven_zeros = 0.0, weave_b = 0.0, weave_a = 0.0;
 };
 
-Linears count(const Model& model, Dtype panel) {
+bool weaves(const LinearGroup& g, const StepOptions& o) {
+  return o.training && o.dropout == 0.0f && weavable(g);
+}
+
+void count_woven(Linears& out, const LinearGroup& g, const ParameterSet& parameters,
+                 double element) {
+  const auto numbers = [&](int index) {
+    return index < 0 ? 0.0 : real(parameters.all()[static_cast<size_t>(index)].count);
+  };
+  const double tail = real(g.lora_width(parameters)) * real(g.out_features());
+  double a = 0.0, b = 0.0;
+  for (const Projection& p : g.parts) {
+    a += numbers(p.lora_a);
+    b += numbers(p.lora_b);
+  }
+  out.woven_zeros += tail - b;
+  out.weave_b += sizeof(float) * b + element * tail;
+  out.weave_a += (sizeof(float) + element) * a;
+}
+
+Linears count(const Model& model, Dtype panel, bool cuda, const StepOptions& o) {
   Linears out;
   const auto add = [&](const Projection* p, double Linears::*const more) {
     const double n = real(p->out_features) * real(p->in_features);
@@ -54,6 +77,9 @@ Linears count(const Model& model, Dtype panel) {
       for (const Projection& p : g->parts) add(&p, nullptr);
     for (const Projection& p : b.gate_up.parts) add(&p, &Linears::mlp);
     for (const Projection& p : b.down.parts) add(&p, &Linears::down);
+    for (const LinearGroup* g : b.groups())
+      if (cuda && weaves(*g, o))
+        count_woven(out, *g, model.parameters, static_cast<double>(dtype_bytes(panel)));
   }
   out.mlp += out.down;
   return out;
@@ -94,8 +120,9 @@ double adapter_backward_elements(const LinearGroup& g, const Model& model, Dtype
          2.0 * sums / real(s.rows) * static_cast<double>(sizeof(float) / dtype_bytes(compute));
 }
 
-DevicePasses device_passes(const Model& model, Dtype compute, int64_t tokens) {
+DevicePasses device_passes(const Model& model, const StepOptions& o) {
   const ModelConfig& c = model.config;
+  const Dtype compute = o.compute;
   const double hidden = real(c.hidden_size), f = real(c.intermediate_size);
   const double q = real(c.heads * c.head_dim), k = real(c.kv_heads * c.head_dim);
   const double w = real(c.qkv_width());
@@ -115,12 +142,15 @@ DevicePasses device_passes(const Model& model, Dtype compute, int64_t tokens) {
     p.backward.launches += pieces;
     if (!g->adapted()) continue;
     const double in = real(g->in_features()), out = real(g->out_features());
-    // X A^T, and its product with B, which the weights' is added to.
-    p.forward.elements += in + out;
-    p.forward.launches += 2.0;
-    // dA reads X; dX starts as the adapters' share.
-    p.backward.elements += adapter_backward_elements(*g, model, compute, tokens) + in + in;
-    p.backward.launches += 4.0;
+    // X A^T, and, unless B is woven into the weights, its product with B, which the weights' is
+    // added to.
+    const bool woven = weaves(*g, o);
+    p.forward.elements += in + (woven ? 0.0 : out);
+    p.forward.launches += woven ? 1.0 : 2.0;
+    // dA reads X; unless A is woven into the weights, dX starts as the adapters' share.
+    p.backward.elements +=
+        adapter_backward_elements(*g, model, compute, o.tokens) + (woven ? in : in + in);
+    p.backward.launches += woven ? 3.0 : 4.0;
   }
   return p;
 }
@@ -140,15 +170,27 @@ double made_again(Recompute recompute, int64_t layers, double all, double mlp, d
 
 }  // namespace
 
+namespace {
+// So many operations, of them those of attention.
+double seconds_of(const Rates& r, double flops, double attention) {
+  const double share = r.attention_share > 0.0 ? r.attention_share : r.matmul_share;
+  return ((flops - attention) / r.matmul_share + attention / share) / r.matmul_flops;
+}
+}  // namespace
+
+double StepCost::product_seconds(const Rates& r) const {
+  return seconds_of(r, flops + recompute_flops, attention_flops + recompute_attention_flops);
+}
+
 double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
-  const double matmul = r.matmul_flops * r.matmul_share, memory = r.memory_bytes * r.memory_share;
-  const double products = (flops + recompute_flops) / matmul, expansion = expand_bytes / memory;
+  const double memory = r.memory_bytes * r.memory_share;
+  const double products = product_seconds(r), expansion = expand_bytes / memory;
   const double computed = r.hides_expansion ? std::max(products, expansion) : products + expansion;
   const double micro_batch =
       computed + (bytes + recompute_bytes) / memory + launches * r.gap_seconds;
   // Copies go beside the work; it waits for what they take longer. Forward is a third of what
   // nothing is made again in.
-  const double forward = (flops / matmul + bytes / memory) / 3.0;
+  const double forward = (seconds_of(r, flops, attention_flops) + bytes / memory) / 3.0;
   const double waits = std::max(0.0, forward_copies / r.host_bytes - forward) +
                        std::max(0.0, backward_copies / r.host_bytes - (micro_batch - forward));
   const double device = real(micro_batches) * (micro_batch + waits) +
@@ -161,7 +203,10 @@ double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
 StepLaunches step_launches(const ModelConfig& c, const StepOptions& o) {
   const double down = real(c.hidden_size) * real(c.intermediate_size), mlp = 3.0 * down;
   const double all = real(c.hidden_size) * real(c.qkv_width() + c.heads * c.head_dim) + mlp;
-  const double again = made_again(o.recompute, c.layers, all, mlp, down) / all;
+  // A block made again is all but its last product, but for the top one's attention.
+  const double again = o.recompute == Recompute::kLayer
+                           ? real(c.layers - 1) / real(c.layers)
+                           : made_again(o.recompute, c.layers, all, mlp, down) / all;
   const int64_t chunk = head_chunk_rows(c, o.labelled, {DeviceKind::kCuda, 0});
   return {real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches),
           kLossChunkLaunches * real(ceil_div(o.labelled, chunk))};
@@ -172,18 +217,22 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   const StepOptions o = job.step_options();
   const bool cuda = job.device == DeviceKind::kCuda;
   const Dtype panel = cuda ? Dtype::kBf16 : panel_dtype(o.compute);
-  const Linears linear = count(model, panel);
+  const Linears linear = count(model, panel, cuda, o);
   const double n = real(o.tokens), element = static_cast<double>(dtype_bytes(o.compute));
   const double panel_bytes = static_cast<double>(dtype_bytes(panel));
   const double window = c.window > 0 ? std::min(real(c.window), real(o.longest)) : real(o.longest);
 
   const double attention = 2.0 * n * window * real(c.heads * c.head_dim) * real(c.layers);
-  const double forward = 2.0 * n * (linear.weights + linear.adapters) + attention;
+  const double layers_forward = 2.0 * n * (linear.weights + linear.adapters + linear.woven_zeros);
   const double head = 2.0 * n * real(c.vocab_size) * real(c.hidden_size);
   const bool head_trained = model.head.weight_parameter >= 0;
   StepCost cost;
-  cost.flops = forward + 2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters) +
-               2.5 * attention + (head_trained ? 3.0 : 2.0) * head;
+  // Forward attention is two products; backward five, on a GPU seven: both its sweeps make scores
+  // and their gradients again.
+  cost.attention_flops = attention + (cuda ? 3.5 : 2.5) * attention;
+  cost.flops = layers_forward +
+               2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters) +
+               cost.attention_flops + (head_trained ? 3.0 : 2.0) * head;
 
   // Each pass reads the weights as they are stored, and writes and reads what it expands of them;
   // of layers that are kept expanded it reads that alone. On a GPU a product's own reading is part
@@ -194,7 +243,7 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                                : 0.0;
   const double weights =
       cuda ? 0.0 : (1.0 - kept) * linear.stored + (2.0 - kept) * panel_bytes * linear.expanded;
-  const DevicePasses passes = cuda ? device_passes(model, o.compute, o.tokens) : DevicePasses{};
+  const DevicePasses passes = cuda ? device_passes(model, o) : DevicePasses{};
   const double token_bytes = n * element * real(c.layers);
   const double stream = token_bytes * (cuda ? passes.forward.elements : elementwise(c));
   const double back = cuda ? token_bytes * passes.backward.elements : 2.0 * stream;
@@ -203,7 +252,9 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
 
   const double again =
       made_again(o.recompute, c.layers, linear.weights, linear.mlp, linear.down) / linear.weights;
-  cost.expand_bytes = (2.0 + again) * expanding;
+  // Adapters are woven into what is kept once a micro-batch, into panels behind their expansion.
+  cost.expand_bytes =
+      (2.0 + again) * expanding + (1.0 + (1.0 - kept) * again) * linear.weave_b + linear.weave_a;
   if (cuda) {
     const double forward_launches = passes.forward.launches;
     cost.block_launches = forward_launches + passes.backward.launches;
@@ -211,8 +262,8 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
                     step_launches(c, o).loss;
     cost.update_launches = kUpdateLaunches;
   }
-  cost.recompute_flops = again * 2.0 * n * (linear.weights + linear.adapters) +
-                         made_again(o.recompute, c.layers, attention, 0.0, 0.0);
+  cost.recompute_attention_flops = made_again(o.recompute, c.layers, attention, 0.0, 0.0);
+  cost.recompute_flops = again * layers_forward + cost.recompute_attention_flops;
   cost.recompute_bytes = again * (weights + stream);
   if (o.recompute == Recompute::kNorm)
     cost.recompute_bytes = n * element * real(c.layers) *
@@ -246,8 +297,12 @@ std::vector<std::string> cost_assumptions(const Rates& rates, const StepCost& co
   const auto percent = [](double share) { return std::lround(100.0 * share); };
   const auto micro = [](double seconds) { return std::lround(1e7 * seconds) / 10.0; };
   std::vector<std::string> out = {
-      cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, all else at ",
-          percent(rates.memory_share), "% of the memory bandwidth, one after the other",
+      cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, ",
+          rates.attention_share > 0.0
+              ? cat("attention's at ", percent(rates.attention_share), "%, ")
+              : "",
+          "all else at ", percent(rates.memory_share),
+          "% of the memory bandwidth, one after the other",
           rates.hides_expansion ? "; weights are expanded behind the products" : ""),
       "every row is full, every token trained on, weights read once a pass"};
   if (rates.launch_seconds > 0)

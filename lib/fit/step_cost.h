@@ -16,6 +16,7 @@ struct Rates {
   // Of a processor, as kernels/machine_rates.h measures them; 0: products are bound by memory.
   double expanded_weights = 0.0, vector_flops = 0.0;
   double matmul_share = 0.70, memory_share = 0.75;
+  double attention_share = 0.0;  // of the matmul rate, of attention's own products; 0: as others
   // Of a GPU: what the host takes to launch a kernel, and what passes between one kernel and the
   // next on the device. Whichever takes longer, host or device, is what a step takes.
   double launch_seconds = 0.0, gap_seconds = 0.0;
@@ -25,12 +26,20 @@ struct Rates {
 /// Over 16 lanes of PCIe; Hopper and Blackwell have the fifth.
 inline constexpr double kPcie4Bytes = 25e9, kPcie5Bytes = 50e9;
 inline constexpr double kMeasuredShare = 0.85;
+/// What cuBLAS was measured at on an H100, of its 989 TFLOP/s: 780 at 2048 x 4224 x 8192 (H. He,
+/// "H100 peak matmul FLOPS"), 792 (S. Bekman, "Maximum Achievable Matmul FLOPS"). Shown beside the
+/// default, which leaves room for other shapes and for clocks under load.
+inline constexpr double kBestMatmulShare = 0.80;
+/// FlashAttention-2, which by mma.sync is what the CUDA half does: 50 to 73% of an A100's rate (Dao
+/// 2023), 35% of an H100's, whose full rate takes other instructions (Shah et al. 2024).
+inline constexpr double kGpuAttentionShare = 0.50, kHopperAttentionShare = 0.35;
 inline constexpr double kLaunchSeconds = 3.5e-6, kReplayedLaunchSeconds = 1e-6, kGapSeconds = 1e-6;
 /// Where nothing is known of the machine, settings are ordered as on one that reads 100 bytes in
 /// the time of 10,000 operations, as most do within a factor of three; and on a GPU of the middle.
 inline constexpr Rates kTypicalRates{.matmul_flops = 1e12, .memory_bytes = 1e10};
 inline constexpr Rates kTypicalGpuRates{.matmul_flops = 1.5e14,
                                         .memory_bytes = 1e12,
+                                        .attention_share = kGpuAttentionShare,
                                         .launch_seconds = kLaunchSeconds,
                                         .gap_seconds = kGapSeconds,
                                         .hides_expansion = true};
@@ -44,7 +53,7 @@ inline const Rates& rates_or_typical(const Rates& rates, DeviceKind device) {
 /// Kernels that a graph holds for one block, forward and backward, expansions of its weights among
 /// them, with adapters on all linear layers; kernels of a block that decodes, of choosing a token,
 /// of a chunk of the loss and of an update. As scripts/kernel-report counts them.
-inline constexpr double kForwardLaunches = 32.0, kBackwardLaunches = 48.0, kDecodeLaunches = 10.0,
+inline constexpr double kForwardLaunches = 33.0, kBackwardLaunches = 40.0, kDecodeLaunches = 10.0,
                         kChoiceLaunches = 8.0, kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
 
 /// Of a micro-batch on a GPU.
@@ -55,7 +64,8 @@ StepLaunches step_launches(const ModelConfig& config, const StepOptions& options
 
 struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
-  double recompute_flops = 0.0, recompute_bytes = 0.0;  // of these, for what is made again
+  double recompute_flops = 0.0, recompute_bytes = 0.0;  // beside these, for what is made again
+  double attention_flops = 0.0, recompute_attention_flops = 0.0;  // attention's own of these
   double expand_bytes = 0.0;  // of a micro-batch: frozen weights made what products read
   // To or from the host's memory, whichever is more, of a micro-batch's passes and of an update.
   double forward_copies = 0.0, backward_copies = 0.0, update_copies = 0.0;
@@ -63,6 +73,8 @@ struct StepCost {
   // Of kernels one after another, on a GPU; of these, of a block there and back.
   double launches = 0.0, update_launches = 0.0, block_launches = 0.0;
 
+  /// Of a micro-batch's products.
+  double product_seconds(const Rates& rates) const;
   /// Of an update over `micro_batches`.
   double seconds(const Rates& rates, int64_t micro_batches) const;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/elementwise.h"
 #include "kernels/qk.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
@@ -73,6 +74,28 @@ Tensor table_weight(const Table& table, const ParameterSet& parameters) {
   return table.parameter >= 0 ? parameters.compute(table.parameter) : table.weight;
 }
 
+int64_t BlockScratch::row(int64_t width, std::initializer_list<size_t> groups) const {
+  int64_t ranks = 0;
+  if (linear.weaves)
+    for (const size_t g : groups) ranks = std::max(ranks, lora_widths[g]);
+  return row_with_room(width, ranks);
+}
+
+namespace {
+
+// Whether the step carries adapters inside the products of the weights. Dropout asks for a mask of
+// the adapters' own share.
+bool weaves(const Model& model, const BlockSizes& s, Device device) {
+  if (!s.training || s.dropout > 0 || !device.on_cuda()) return false;
+  return std::any_of(model.blocks.begin(), model.blocks.end(), [](const Block& b) {
+    const auto groups = b.groups();
+    return std::any_of(groups.begin(), groups.end(),
+                       [](const LinearGroup* g) { return weavable(*g); });
+  });
+}
+
+}  // namespace
+
 BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSizes& s,
                                 Remade remade) {
   const ModelConfig& c = model.config;
@@ -85,15 +108,6 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   const Tensor room = arena.take(s.compute, {n * std::max(c.hidden_size, s.training ? q : 0)});
   out.delta = reshaped(room, n, c.hidden_size);
   out.branch = arena.take(s.compute, {n, c.hidden_size});
-  if (remade != Remade::kNothing) {
-    out.x1 = arena.take(s.compute, {n, c.hidden_size});
-    out.x2 = out.x1;  // never alive together
-    out.act = arena.take(s.compute, {m, f});
-  }
-  if (s.training) {
-    out.dwide = arena.take(s.compute, {std::max(n * w, m * f)});
-    out.dattention = reshaped(room, n, q);
-  }
   int64_t matmul = 0, lora = 0, dropped = 0, attention = 0;
   for (const Block& b : model.blocks) {
     const AttentionShape shape = attention_shape(model.config, b.window);
@@ -112,13 +126,23 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
       if (g->adapted()) dropped = std::max(dropped, rows_at_once * g->in_features());
     }
   }
+  out.linear.weaves = weaves(model, s, arena.device());
+  if (remade != Remade::kNothing) {
+    out.x1 = arena.take(s.compute, {n, out.row(c.hidden_size, {kQkv, kGateUp})});
+    out.x2 = out.x1;  // never alive together
+    out.act = arena.take(s.compute, {m, out.row(f, {kDown})});
+  }
+  if (s.training) {
+    out.dwide = arena.take(s.compute, {std::max(n * out.row(w, {kQkv}), m * f)});
+    out.dattention = reshaped(room, n, q);
+  }
   out.attention = arena.take(Dtype::kF32, {attention});
   out.linear.parameters = &model.parameters;
   out.linear.compute = s.compute;
-  out.weights = take_weight_buffers(arena, model, s.weights, s.compute, s.ahead);
+  out.weights = take_weight_buffers(arena, model, s.weights, s.compute, s.ahead, out.linear.weaves);
   out.linear.panel = out.weights.panels[0];
   out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
-  if (lora > 0) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
+  if (lora > 0 && !out.linear.weaves) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
   if (s.dropout > 0 && dropped > 0) out.linear.dropout_scratch = arena.take(s.compute, {dropped});
   return out;
 }
@@ -135,21 +159,25 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   a.h_mid = take(c.hidden_size);
   a.rstd1 = arena.take(Dtype::kF32, {n});
   a.rstd2 = arena.take(Dtype::kF32, {n});
-  a.x1 = shared ? scratch.x1 : take(c.hidden_size);
-  a.x2 = shared ? scratch.x2 : take(c.hidden_size);
+  a.x1 = shared ? scratch.x1 : take(scratch.row(c.hidden_size, {kQkv}));
+  a.x2 = shared ? scratch.x2 : take(scratch.row(c.hidden_size, {kGateUp}));
   a.qkv = take(c.qkv_width());
   if (c.qk_norm) {
     if (s.training) a.qk_raw = take((c.heads + c.kv_heads) * c.head_dim);
     a.rstd_q = arena.take(Dtype::kF32, {n, c.heads});
     a.rstd_k = arena.take(Dtype::kF32, {n, c.kv_heads});
   }
-  a.attention = take(q);
+  a.attention = take(scratch.row(q, {kOutput}));
   a.lse = arena.take(Dtype::kF32, {n, c.heads});
-  a.gate_up = arena.take(s.compute, {m, 2 * c.intermediate_size});
-  a.act = shared ? scratch.act : take(c.intermediate_size);
+  a.gate_up = arena.take(s.compute, {m, scratch.row(2 * c.intermediate_size, {kGateUp})});
+  a.act = shared ? scratch.act : take(scratch.row(c.intermediate_size, {kDown}));
+  // Right of x it is lost where another x comes before backward.
+  const bool apart[Block::kGroups] = {shared, false, remade == Remade::kNorms,
+                                      remade == Remade::kNorms};
   Tensor* xa[Block::kGroups] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
   for (size_t i = 0; i < Block::kGroups; ++i)
-    if (const int64_t width = scratch.lora_widths[i]; width > 0)
+    if (const int64_t width = scratch.lora_widths[i];
+        width > 0 && (apart[i] || !scratch.linear.weaves))
       *xa[i] = arena.take(s.compute, {i < 2 ? n : m, width});
   return a;
 }
@@ -165,40 +193,55 @@ BlockActivations first_rows(const BlockActivations& a, int64_t n) {
 
 namespace {
 
-// The buffer as this group's (n, ranks): blocks may have fewer adapters than the widest.
-Tensor xa_of(const LinearGroup& group, const ParameterSet& parameters, const Tensor& buffer) {
-  const int64_t width = group.lora_width(parameters);
-  return width == 0 ? Tensor{} : reshaped(buffer, buffer.dim(0), width);
+// What a group reads, and its adapters' X A^T. Blocks may have fewer adapters than the widest.
+struct Input {
+  Tensor x, xa;
+  Tensor kept;  // xa where backward finds it
+};
+Input input_of(const LinearGroup& group, const LinearContext& c, const Tensor& buffer,
+               const Tensor& apart) {
+  const int64_t in = group.in_features(), ranks = group.lora_width(*c.parameters);
+  Input out{.x = columns(buffer, 0, in)};
+  if (ranks == 0) return out;
+  if (apart) out.kept = reshaped(apart, apart.dim(0), ranks);
+  out.xa = c.weaves ? columns(buffer, in, ranks) : out.kept;
+  if (!apart) out.kept = out.xa;
+  return out;
+}
+
+// What was made right of x goes where backward finds it.
+void keep(const Input& input) {
+  if (input.kept.data != input.xa.data) cast({.out = input.kept, .in = input.xa});
 }
 
 // What the MLP works on at a time: `count` tokens from `first` on.
 struct MlpPart {
   int64_t first, count;
-  Tensor x, gate_up, act, xa_up, xa_down;
+  Input up, down;
+  Tensor gate_up;
 };
 
 // body(part) for all tokens. A buffer has room for all of them, or for those of one part.
 template <class Body>
 void for_mlp_parts(const BlockRun& run, const Block& block, const BlockActivations& a,
                    const Body& body) {
-  const ParameterSet& parameters = run.model->parameters;
+  const LinearContext& c = run.scratch->linear;
   const int64_t n = run.batch->tokens();
-  const Tensor xa_up = xa_of(block.gate_up, parameters, a.xa_gate_up);
-  const Tensor xa_down = xa_of(block.down, parameters, a.xa_down);
   for (int64_t first = 0; first < n; first += run.scratch->mlp_rows) {
     const int64_t count = std::min(run.scratch->mlp_rows, n - first);
     const auto part = [&](const Tensor& t) {
       return t ? rows(t, t.dim(0) < n ? 0 : first, count) : Tensor{};
     };
-    body(MlpPart{first, count, part(a.x2), part(a.gate_up), part(a.act), part(xa_up),
-                 part(xa_down)});
+    body(MlpPart{first, count, input_of(block.gate_up, c, part(a.x2), part(a.xa_gate_up)),
+                 input_of(block.down, c, part(a.act), part(a.xa_down)),
+                 columns(part(a.gate_up), 0, block.gate_up.out_features())});
   }
 }
 
 void mlp_up(const BlockRun& run, const Block& block, const MlpPart& p) {
-  linear_forward(block.gate_up, {.y = p.gate_up, .xa = p.xa_up, .x = p.x, .first_row = p.first},
+  linear_forward(block.gate_up, {.y = p.gate_up, .xa = p.up.xa, .x = p.up.x, .first_row = p.first},
                  run.scratch->linear);
-  swiglu_forward({.out = p.act, .gate_up = p.gate_up});
+  swiglu_forward({.out = p.down.x, .gate_up = p.gate_up});
 }
 
 }  // namespace
@@ -212,20 +255,22 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
   const float eps = static_cast<float>(model.config.norm_eps);
   const int64_t n = run.batch->tokens();
 
-  rmsnorm_forward({.out = a.x1,
+  const Input qkv = input_of(block.qkv, s.linear, a.x1, a.xa_qkv);
+  rmsnorm_forward({.out = qkv.x,
                    .rstd = a.rstd1,
                    .sum = delta ? a.h_in : Tensor{},
                    .in = previous,
                    .delta = delta,
                    .weight = table_weight(block.attention_norm, parameters),
                    .eps = eps});
-  linear_forward(block.qkv, {.y = a.qkv, .xa = xa_of(block.qkv, parameters, a.xa_qkv), .x = a.x1},
-                 s.linear);
+  linear_forward(block.qkv, {.y = a.qkv, .xa = qkv.xa, .x = qkv.x}, s.linear);
+  keep(qkv);
   rotate(run, index, a);
+  const Input output = input_of(block.output, s.linear, a.attention, a.xa_output);
   if (run.attend)
     run.attend(run.attend_state, index, a);
   else
-    attention_forward({.out = a.attention,
+    attention_forward({.out = output.x,
                        .lse = a.lse,
                        .qkv = a.qkv,
                        .starts = run.at.starts,
@@ -233,11 +278,8 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                        .shape = attention_shape(model.config, block.window),
                        .scratch = s.attention});
   const Tensor branch = cut(s.branch, n);
-  linear_forward(
-      block.output,
-      {.y = branch, .xa = xa_of(block.output, parameters, a.xa_output), .x = a.attention},
-      s.linear);
-  rmsnorm_forward({.out = a.x2,
+  linear_forward(block.output, {.y = branch, .xa = output.xa, .x = output.x}, s.linear);
+  rmsnorm_forward({.out = columns(a.x2, 0, model.config.hidden_size),
                    .rstd = a.rstd2,
                    .sum = a.h_mid,
                    .in = a.h_in,
@@ -247,17 +289,19 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
   if (mlp == MlpForward::kNone) return;
   for_mlp_parts(run, block, a, [&](const MlpPart& p) {
     mlp_up(run, block, p);
+    keep(p.up);
     const LinearForward down = {
-        .y = rows(s.delta, p.first, p.count), .xa = p.xa_down, .x = p.act, .first_row = p.first};
+        .y = rows(s.delta, p.first, p.count), .xa = p.down.xa, .x = p.down.x, .first_row = p.first};
     if (mlp == MlpForward::kAll)
       linear_forward(block.down, down, s.linear);
     else
       adapter_down(block.down, down, s.linear);
+    keep(p.down);
   });
 }
 
-void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const BlockActivations& a,
-                    Remade remade, bool below) {
+void block_backward(const BlockRun& run, int64_t index, const Tensor& stream,
+                    const BlockActivations& a, Remade remade, bool below) {
   const Model& model = *run.model;
   const ModelConfig& c = model.config;
   const Block& block = model.blocks[static_cast<size_t>(index)];
@@ -266,31 +310,32 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
   const float eps = static_cast<float>(c.norm_eps);
   const int64_t n = run.batch->tokens();
   const int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim;
-  const Tensor dbranch = cut(s.branch, n);
+  const Tensor dbranch = cut(s.branch, n), dh = columns(stream, 0, c.hidden_size);
 
   // MLP: dh is the gradient of down's output as well as of the stream beside it.
-  if (remade == Remade::kNorms) normalise(block.mlp_norm, parameters, eps, a.h_mid, a.x2, a.rstd2);
+  if (remade == Remade::kNorms)
+    normalise(block.mlp_norm, parameters, eps, a.h_mid, columns(a.x2, 0, c.hidden_size), a.rstd2);
   for_mlp_parts(run, block, a, [&](const MlpPart& p) {
     const Tensor dact = reshaped(s.dwide, p.count, c.intermediate_size);
     if (remade == Remade::kMlp) {
       mlp_up(run, block, p);
-      adapter_down(block.down, {.xa = p.xa_down, .x = p.act, .first_row = p.first}, s.linear);
+      adapter_down(block.down, {.xa = p.down.xa, .x = p.down.x, .first_row = p.first}, s.linear);
     } else if (remade == Remade::kNorms) {
-      swiglu_forward({.out = p.act, .gate_up = p.gate_up});
+      swiglu_forward({.out = p.down.x, .gate_up = p.gate_up});
     }
     linear_backward(block.down,
                     {.dx = dact,
                      .dy = rows(dh, p.first, p.count),
-                     .x = p.act,
-                     .xa = p.xa_down,
+                     .x = p.down.x,
+                     .xa = p.down.kept,
                      .first_row = p.first},
                     s.linear);
     swiglu_backward({.dgate_up = p.gate_up, .dout = dact, .gate_up = p.gate_up});
     linear_backward(block.gate_up,
                     {.dx = rows(dbranch, p.first, p.count),
                      .dy = p.gate_up,
-                     .x = p.x,
-                     .xa = p.xa_up,
+                     .x = p.up.x,
+                     .xa = p.up.kept,
                      .first_row = p.first},
                     s.linear);
   });
@@ -303,16 +348,13 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
 
   // Attention.
   const Tensor dattention = cut(s.dattention, n);
-  linear_backward(block.output,
-                  {.dx = dattention,
-                   .dy = dh,
-                   .x = a.attention,
-                   .xa = xa_of(block.output, parameters, a.xa_output)},
+  const Input output = input_of(block.output, s.linear, a.attention, a.xa_output);
+  linear_backward(block.output, {.dx = dattention, .dy = dh, .x = output.x, .xa = output.kept},
                   s.linear);
-  const Tensor dqkv = reshaped(s.dwide, n, c.qkv_width());
+  const Tensor dqkv = columns(reshaped(s.dwide, n, s.row(c.qkv_width(), {kQkv})), 0, c.qkv_width());
   attention_backward({.dqkv = dqkv,
                       .dout = dattention,
-                      .out = a.attention,
+                      .out = output.x,
                       .qkv = a.qkv,
                       .lse = a.lse,
                       .starts = run.at.starts,
@@ -334,15 +376,14 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const 
     turned.dk_weight = gradient_or_none(block.k_norm, parameters);
   }
   qk_backward(turned);
+  const Input qkv = input_of(block.qkv, s.linear, a.x1, a.xa_qkv);
   if (remade != Remade::kNothing)
-    normalise(block.attention_norm, parameters, eps, a.h_in, a.x1, a.rstd1);
+    normalise(block.attention_norm, parameters, eps, a.h_in, qkv.x, a.rstd1);
   const bool norm_trained = block.attention_norm.parameter >= 0;
-  linear_backward(block.qkv,
-                  {.dx = below || norm_trained ? dbranch : Tensor{},
-                   .dy = dqkv,
-                   .x = a.x1,
-                   .xa = xa_of(block.qkv, parameters, a.xa_qkv)},
-                  s.linear);
+  linear_backward(
+      block.qkv,
+      {.dx = below || norm_trained ? dbranch : Tensor{}, .dy = dqkv, .x = qkv.x, .xa = qkv.kept},
+      s.linear);
   if (below || norm_trained)
     rmsnorm_backward({.din = dh,
                       .dweight = gradient_or_none(block.attention_norm, parameters),

@@ -18,7 +18,9 @@
 
 namespace nibble {
 
-/// What forward keeps of one block for backward.
+/// What forward keeps of one block for backward. Where adapters are woven into the weights
+/// (linear.h), rows of x1, attention, x2 and act have room for X A^T on their right, gate_up for
+/// its gradient's, and xa is there alone where backward does not find it in that place.
 struct BlockActivations {
   Tensor h_in, h_mid;     // (N,C)
   Tensor rstd1, rstd2;    // (N) f32
@@ -46,7 +48,12 @@ struct BlockScratch {
   int64_t mlp_rows = 0;  // tokens that the MLP is done for at a time
   // Of each group's adapters: blocks may differ in what is adapted, buffers are for the widest.
   std::array<int64_t, Block::kGroups> lora_widths{};
+  /// Elements of a row of `width` with room for the adapters of these groups, where they are woven.
+  int64_t row(int64_t width, std::initializer_list<size_t> groups) const;
 };
+
+/// Where a block's groups are in lora_widths.
+inline constexpr size_t kQkv = 0, kOutput = 1, kGateUp = 2, kDown = 3;
 
 /// What backward does not find kept but makes again: the outputs of norms and of SwiGLU; or these
 /// and all of the MLP.
@@ -98,11 +105,12 @@ enum class MlpForward : uint8_t { kAll, kNoOutput, kNone };
 void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, const Tensor& delta,
                    const BlockActivations& a, MlpForward mlp = MlpForward::kAll);
 
-/// dh (N,C): gradient of the block's output stream in, of its input stream out. Parameters'
-/// gradients are added to. With Remade::kMlp, x2 is what this block's forward left. `below` false:
-/// nothing under this block is trained, dh is not finished.
-void block_backward(const BlockRun& run, int64_t index, const Tensor& dh, const BlockActivations& a,
-                    Remade remade, bool below);
+/// stream (N, C and room for the adapters of output and down): gradient of the block's output
+/// stream in, of its input stream out. Parameters' gradients are added to. With Remade::kMlp, x2 is
+/// what this block's forward left. `below` false: nothing under this block is trained, it is not
+/// finished.
+void block_backward(const BlockRun& run, int64_t index, const Tensor& stream,
+                    const BlockActivations& a, Remade remade, bool below);
 
 /// Heads, window and scale of a block's attention.
 AttentionShape attention_shape(const ModelConfig& config, int64_t window);

@@ -2,18 +2,13 @@
 #include "model/frozen_weights.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "model/device_model.h"
 #include "tensor/cuda.h"
 
 namespace nibble {
 namespace {
-
-Tensor whole(const Tensor& panel, const WeightPiece& piece, const LinearGroup& group) {
-  const int64_t in = group.in_features();
-  CHECK(panel && panel.elements() >= piece.count * in);
-  return make_tensor(panel.data, panel.dtype, {piece.count, in}, panel.device);
-}
 
 bool holds(std::span<const std::byte> range, const void* p) {
   return !range.empty() && p >= range.data() && p < range.data() + range.size();
@@ -22,23 +17,26 @@ bool holds(std::span<const std::byte> range, const void* p) {
 }  // namespace
 
 WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
-                                  const WeightPlacement& placement, Dtype compute, Ahead ahead) {
+                                  const WeightPlacement& placement, Dtype compute, Ahead ahead,
+                                  bool weaves) {
   const Device device = arena.device();
   const auto layers = static_cast<int64_t>(model.blocks.size());
   const Dtype type = panel_dtype(compute, device);
-  WeightBuffers b;
+  WeightBuffers b{.weaves = weaves};
   if (placement.kept_layers > 0) b.kept.resize(static_cast<size_t>(layers * Block::kGroups));
   int64_t panel = 0, streamed = 0;
   for (int64_t l = 0; l < layers; ++l) {
     const Block& block = model.blocks[static_cast<size_t>(l)];
     if (placement.streams(l, layers)) streamed = std::max(streamed, streamed_bytes(block));
     for (const LinearGroup* g : block.groups()) {
-      const int64_t elements = linear_panel_elements(*g, compute, device);
-      if (elements > 0 && placement.keeps(l, layers))
+      const int64_t rows = linear_panel_elements(*g, compute, device) / g->in_features();
+      if (rows == 0) continue;
+      const PanelLayout layout(*g, model.parameters, weaves);
+      if (placement.keeps(l, layers))
         b.kept[static_cast<size_t>(g->number)] =
-            arena.take(type, {g->out_features(), g->in_features()});
+            arena.take(type, {g->out_features() + layout.ranks, layout.stride});
       else
-        panel = std::max(panel, elements);
+        panel = std::max(panel, layout.elements(rows));
     }
   }
   if (panel > 0) b.panels[0] = arena.take(type, {panel});
@@ -57,8 +55,17 @@ FrozenWeights::FrozenWeights(const Model& model, const WeightBuffers& buffers, D
       const Tensor& kept = buffers_.kept[static_cast<size_t>(g->number)];
       if (!kept) continue;
       WeightPieces pieces(*g, model.parameters, compute, device_);
-      while (const auto piece = pieces.next())
-        if (!piece->stored) expand_piece(*g, *piece, rows(kept, piece->begin, piece->count));
+      const PanelLayout layout = layout_of(*g);
+      while (const auto piece = pieces.next()) {
+        if (piece->stored) continue;
+        const Tensor panel = rows(kept, piece->begin, kept.dim(0) - piece->begin);
+        expand_piece(*g, *piece, layout.view(panel, *g, *piece, Woven::kNothing));
+        for (const Woven woven : {Woven::kB, Woven::kA}) {
+          const WovenParts adapters(*g, model.parameters, *piece, layout, panel, woven);
+          kept_adapters_.insert(kept_adapters_.end(), adapters.parts().begin(),
+                                adapters.parts().end());
+        }
+      }
     }
   }
   if (!device_.on_cuda()) return;
@@ -66,8 +73,10 @@ FrozenWeights::FrozenWeights(const Model& model, const WeightBuffers& buffers, D
     for (OwnedEvent& event : events) event = OwnedEvent(device_);
   };
   start_ = OwnedEvent(device_);
-  if (buffers_.panels[1]) {
+  if (buffers_.panels[1] || !kept_adapters_.empty())
     expanding_ = OwnedStream(device_, StreamUse::kCopies);  // expansion needs no scratch either
+  if (!kept_adapters_.empty()) woven_ = OwnedEvent(device_);
+  if (buffers_.panels[1]) {
     make(ready_);
     make(used_);
   }
@@ -85,6 +94,7 @@ void FrozenWeights::begin(int64_t kind) {
   reading_ = false;
   expanded_visit_ = read_visit_ = -1;
   filled_ = {};
+  weave_kept();
   if (!now_->known) {  // the first run, or one that an error ended
     *now_ = {};
     return;
@@ -97,8 +107,22 @@ void FrozenWeights::begin(int64_t kind) {
   for (const int64_t first : {0, 1}) prepare(first);
 }
 
+void FrozenWeights::weave_kept() {
+  if (kept_adapters_.empty()) return;
+  start_.record(current_stream());
+  start_.wait(expanding_.get());
+  weave({.parts = kept_adapters_}, expanding_.get());
+  woven_.record(expanding_.get());
+  weaving_ = true;
+}
+
+void FrozenWeights::wait_for_kept() {
+  if (std::exchange(weaving_, false)) woven_.wait(current_stream());
+}
+
 void FrozenWeights::end() {
   if (!device_.on_cuda()) return;
+  wait_for_kept();  // where a few rows read no panel
   CHECK(!now_->known || at_ == static_cast<int64_t>(now_->uses.size()));
   now_->known = true;
   now_ = nullptr;
@@ -108,8 +132,9 @@ std::span<const std::byte> FrozenWeights::streamed_at(const LinearGroup& group) 
   return model_.blocks[static_cast<size_t>(group.number / Block::kGroups)].streamed;
 }
 
-FrozenWeights::Use FrozenWeights::use_of(const LinearGroup& group, const WeightPiece& piece) {
-  Use use{.group = &group, .piece = piece};
+FrozenWeights::Use FrozenWeights::use_of(const LinearGroup& group, const WeightPiece& piece,
+                                         Woven woven) {
+  Use use{.group = &group, .piece = piece, .woven = woven};
   const int64_t layer = group.number / Block::kGroups;
   if (!streamed_at(group).empty()) {
     if (now_->visits.empty() || now_->visits.back() != layer) now_->visits.push_back(layer);
@@ -126,6 +151,21 @@ Moved FrozenWeights::moved(const Use& use) const {
   return {.from = from.data(),
           .bytes = from.size(),
           .to = static_cast<std::byte*>(buffers_.layers[visit % 2].data)};
+}
+
+PanelLayout FrozenWeights::layout_of(const LinearGroup& group) const {
+  return {group, model_.parameters, buffers_.weaves};
+}
+
+// Expands what is used into a panel.
+Tensor FrozenWeights::filled(const Tensor& memory, const Use& use) const {
+  const LinearGroup& group = *use.group;
+  const PanelLayout layout = layout_of(group);
+  const Tensor panel = layout.of(memory, use.piece.count);
+  expand_piece(group, use.piece, layout.view(panel, group, use.piece, Woven::kNothing), moved(use));
+  const WovenParts adapters(group, model_.parameters, use.piece, layout, panel, use.woven);
+  weave({.parts = adapters.parts()});
+  return layout.view(panel, group, use.piece, use.woven);
 }
 
 // Layer number `visit` of the run into its buffer, once what lay there has been read.
@@ -156,32 +196,33 @@ void FrozenWeights::prepare(int64_t number) {
   if (filled_[panel]) used_[panel].wait(stream);
   filled_[panel] = true;
   const StreamScope scope(stream);
-  expand_piece(*use.group, use.piece, whole(buffers_.panels[panel], use.piece, *use.group),
-               moved(use));
+  filled(buffers_.panels[panel], use);
   ready_[panel].record(stream);
 }
 
-Tensor FrozenWeights::read(const LinearGroup& group, const WeightPiece& piece) {
+Tensor FrozenWeights::read(const LinearGroup& group, const WeightPiece& piece, Woven woven) {
   reading_ = false;
   const auto number = static_cast<size_t>(group.number);
-  if (!piece.stored && !buffers_.kept.empty() && buffers_.kept[number])
-    return rows(buffers_.kept[number], piece.begin, piece.count);
+  const PanelLayout layout = layout_of(group);
+  if (!piece.stored && !buffers_.kept.empty() && buffers_.kept[number]) {
+    const Tensor& kept = buffers_.kept[number];
+    wait_for_kept();
+    return layout.view(rows(kept, piece.begin, kept.dim(0) - piece.begin), group, piece, woven);
+  }
   if (piece.stored && !holds(streamed_at(group), piece.stored.data)) return piece.stored;
   if (!now_ || !now_->known) {
-    if (now_) now_->uses.push_back(use_of(group, piece));
+    if (now_) now_->uses.push_back(use_of(group, piece, woven));
     if (piece.stored) return piece.stored;  // the device reads pinned memory itself, slowly
-    const Tensor panel = whole(buffers_.panels[0], piece, group);
-    expand_piece(group, piece, panel);
-    return panel;
+    return filled(buffers_.panels[0], {.group = &group, .piece = piece, .woven = woven});
   }
   CHECK(at_ < static_cast<int64_t>(now_->uses.size()));
   const Use& use = now_->uses[static_cast<size_t>(at_)];
-  CHECK(use.group == &group && use.piece == piece);
+  CHECK(use.group == &group && use.piece == piece && use.woven == woven);
   reading_ = true;
   if (use.panel >= 0) {
     const auto panel = static_cast<size_t>(use.panel);
     ready_[panel].wait(current_stream());
-    return whole(buffers_.panels[panel], piece, group);
+    return layout.view(layout.of(buffers_.panels[panel], piece.count), group, piece, woven);
   }
   if (use.visit != read_visit_) {
     arrived_[static_cast<size_t>(use.visit % 2)].wait(current_stream());

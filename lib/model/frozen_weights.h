@@ -6,6 +6,9 @@
 // from the first run of the same kind, which does one thing after the other. All of it may be
 // captured into a graph: the streams start from an event of the one that begins, and it waits for
 // the last event of theirs.
+//
+// Adapters change between runs: a run begins with weaving them into what is kept, all groups at
+// once, on the stream that expands; into a panel they are woven behind its expansion.
 #pragma once
 
 #include <array>
@@ -22,18 +25,20 @@ namespace nibble {
 
 struct Model;
 
-/// Room for expanded and for streamed weights.
+/// Room for expanded and for streamed weights, as PanelLayout lays them out.
 struct WeightBuffers {
   std::array<Tensor, 2> panels;  // (linear_panel_elements); one is enough where nothing is ahead
-  std::vector<Tensor> kept;      // by group number: (O,I), absent where it is not kept
+  std::vector<Tensor> kept;      // by group number: all rows, absent where it is not kept
   std::array<Tensor, 2> layers;  // (bytes) u8, for streamed layers
+  bool weaves = false;           // adapters are woven into what is expanded (weight_pieces.h)
 };
 
 /// Whether pieces are expanded ahead of the product that reads them.
 enum class Ahead : bool { kNo, kYes };
 
 WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
-                                  const WeightPlacement& placement, Dtype compute, Ahead ahead);
+                                  const WeightPlacement& placement, Dtype compute, Ahead ahead,
+                                  bool weaves = false);
 
 class FrozenWeights {
  public:
@@ -48,14 +53,16 @@ class FrozenWeights {
   void begin(int64_t kind);
   void end();
 
-  /// The piece, for products put on the current stream before done().
-  Tensor read(const LinearGroup& group, const WeightPiece& piece);
+  /// The piece, for products put on the current stream before done(). What is woven in counts only
+  /// for groups that are weavable, where the buffers are made for it.
+  Tensor read(const LinearGroup& group, const WeightPiece& piece, Woven woven = Woven::kNothing);
   void done();
 
  private:
   struct Use {
     const LinearGroup* group;
     WeightPiece piece;
+    Woven woven = Woven::kNothing;
     int64_t visit = -1;  // of a streamed layer: which of the run's
     int64_t panel = -1;  // that it is expanded into; none where it is read as stored
   };
@@ -68,8 +75,12 @@ class FrozenWeights {
   using Events = std::array<OwnedEvent, 2>;
 
   std::span<const std::byte> streamed_at(const LinearGroup& group) const;
-  Use use_of(const LinearGroup& group, const WeightPiece& piece);
+  Use use_of(const LinearGroup& group, const WeightPiece& piece, Woven woven);
+  PanelLayout layout_of(const LinearGroup& group) const;
+  Tensor filled(const Tensor& memory, const Use& use) const;
   Moved moved(const Use& use) const;
+  void weave_kept();
+  void wait_for_kept();
   void copy_in(int64_t visit);
   void prepare(int64_t number);
 
@@ -83,8 +94,10 @@ class FrozenWeights {
   int64_t expanded_visit_ = -1;   // the last that the expanding stream has waited for
   int64_t read_visit_ = -1;       // likewise the products' own
   std::array<bool, 2> filled_{};  // panels, in this run
+  std::vector<WeavePart> kept_adapters_;
+  bool weaving_ = false;  // these, in this run, and nobody has waited for it
   OwnedStream expanding_, copying_;
-  OwnedEvent start_;
+  OwnedEvent start_, woven_;
   Events ready_, used_;       // of panels
   Events arrived_, drained_;  // of layer buffers
 };

@@ -80,18 +80,20 @@ Tensor joined_a(const LinearGroup& group, const ParameterSet& parameters, bool g
   return joined;
 }
 
-// Calls body(weights (M,I), first output column) over all weights of the group, piece by piece.
+// Calls body(weights (M,I), first output column) over all weights of the group, piece by piece;
+// with what is woven in, the weights are wider, or the last ones longer.
 template <class Body>
-void for_weights(const LinearGroup& group, const LinearContext& c, const Body& body) {
+void for_weights(const LinearGroup& group, const LinearContext& c, Woven woven, const Body& body) {
   WeightPieces pieces(group, *c.parameters, c.compute, current_stream().device);
   const int64_t in = group.in_features();
   while (const auto piece = pieces.next()) {
     if (c.frozen) {
-      body(c.frozen->read(group, *piece), piece->begin);
+      body(c.frozen->read(group, *piece, woven), piece->begin);
       c.frozen->done();
     } else if (piece->stored) {
       body(piece->stored, piece->begin);
     } else {
+      CHECK(woven == Woven::kNothing);
       CHECK(c.panel.elements() >= piece->count * in);
       const Tensor panel =
           make_tensor(c.panel.data, c.panel.dtype, {piece->count, in}, c.panel.device);
@@ -152,9 +154,9 @@ void project_down(const LinearGroup& group, const LinearForward& io, const Linea
   }
 }
 
-// Gradients of A, and dx = beta dx + dropout'(dxa A); beta is 1 with dropout.
-void backward_down(const LinearGroup& group, const LinearBackward& io, const Tensor& dxa,
-                   float beta, const LinearContext& c) {
+// Gradients of A, and, unless dx is absent, dx = beta dx + dropout'(dxa A); beta is 1 with dropout.
+void backward_down(const LinearGroup& group, const LinearBackward& io, const Tensor& dx,
+                   const Tensor& dxa, float beta, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
   if (joined) {
@@ -164,8 +166,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
             .a_transpose = Transpose::kYes,
             .beta = 1.0f,
             .scratch = c.matmul_scratch});
-    if (io.dx)
-      matmul({.out = io.dx, .a = dxa, .b = joined, .beta = beta, .scratch = c.matmul_scratch});
+    if (dx) matmul({.out = dx, .a = dxa, .b = joined, .beta = beta, .scratch = c.matmul_scratch});
     return;
   }
   int64_t at = 0;
@@ -186,15 +187,15 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
             .a_transpose = Transpose::kYes,
             .beta = 1.0f,
             .scratch = c.matmul_scratch});
-    if (!io.dx) continue;
+    if (!dx) continue;
     const Tensor a = parameters.compute(p.lora_a);
     if (c.dropout > 0) {
       matmul({.out = dropped, .a = dpart, .b = a, .scratch = c.matmul_scratch});
-      Dropout mask = mask_of(p, c, io.first_row, io.dx, dropped);
+      Dropout mask = mask_of(p, c, io.first_row, dx, dropped);
       mask.output = Dropout::Output::kAdd;
       dropout(mask);
     } else {
-      matmul({.out = io.dx, .a = dpart, .b = a, .beta = beta, .scratch = c.matmul_scratch});
+      matmul({.out = dx, .a = dpart, .b = a, .beta = beta, .scratch = c.matmul_scratch});
       beta = 1.0f;
     }
   }
@@ -207,6 +208,14 @@ bool adapters_first(const LinearGroup& group, int64_t n) {
   return current_stream().device.on_cuda() && !reads_few_rows(n) &&
          std::all_of(group.parts.begin(), group.parts.end(),
                      [](const Projection& p) { return p.lora_a >= 0; });
+}
+
+// A matrix and the `count` columns right of it, which must be there.
+Tensor with_right(const Tensor& t, int64_t count) {
+  CHECK(t.row_stride >= t.dim(1) + count);
+  Tensor wide = t;
+  wide.shape[1] += count;
+  return wide;
 }
 
 // All quantised parts in one product, so that threads meet once.
@@ -271,7 +280,8 @@ void few_rows(const Projection& p, const ParameterSet& parameters, const Tensor&
 void linear_forward(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.x.dim(0);
-  const bool first = adapters_first(group, n);
+  const bool woven = c.weaves && weavable(group) && !reads_few_rows(n);
+  const bool first = !woven && adapters_first(group, n);
   const auto adapt = [&](AdapterForward::Output output) {
     project_down(group, io, c);
     const AdapterParts adapters(group, parameters, false);
@@ -282,21 +292,24 @@ void linear_forward(const LinearGroup& group, const LinearForward& io, const Lin
                      .scratch = c.matmul_scratch});
   };
   if (first) adapt(AdapterForward::Output::kWrite);
+  if (woven) project_down(group, io, c);
+  const Tensor x = woven ? with_right(io.x, group.lora_width(parameters)) : io.x;
   if (reads_few_rows(n))
     few_rows(group, parameters, io);
   else
-    for_weights(group, c, [&](const Tensor& weight, int64_t begin) {
-      matmul({.out = columns(io.y, begin, weight.dim(0)),
-              .a = io.x,
-              .b = weight,
-              .b_transpose = Transpose::kYes,
-              .beta = first ? 1.0f : 0.0f,
-              .scratch = c.matmul_scratch});
-    });
+    for_weights(group, c, woven ? Woven::kB : Woven::kNothing,
+                [&](const Tensor& weight, int64_t begin) {
+                  matmul({.out = columns(io.y, begin, weight.dim(0)),
+                          .a = x,
+                          .b = weight,
+                          .b_transpose = Transpose::kYes,
+                          .beta = first ? 1.0f : 0.0f,
+                          .scratch = c.matmul_scratch});
+                });
   for (const Slice& s : slices(group))
     if (const Tensor bias = bias_of(*s.part, parameters))
       bias_forward({.inout = columns(io.y, s.begin, s.part->out_features), .bias = bias});
-  if (!first && group.adapted()) adapt(AdapterForward::Output::kAdd);
+  if (!first && !woven && group.adapted()) adapt(AdapterForward::Output::kAdd);
 }
 
 void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
@@ -305,29 +318,35 @@ void adapter_down(const LinearGroup& group, const LinearForward& io, const Linea
 
 void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
-  const int64_t n = io.dy.dim(0);
-  const bool first = adapters_first(group, n) && c.dropout == 0.0f;
-  const auto adapt = [&](float beta) {
-    const Tensor dxa = as_rows(c.lora_scratch, n, group.lora_width(parameters));
+  const int64_t n = io.dy.dim(0), ranks = group.lora_width(parameters);
+  CHECK(!c.weaves || c.dropout == 0.0f);
+  const bool woven = c.weaves && weavable(group);
+  const bool first = !woven && adapters_first(group, n) && c.dropout == 0.0f;
+  const Tensor dy_dxa = c.weaves ? with_right(io.dy, ranks) : io.dy;
+  const auto adapt = [&](const Tensor& dx, float beta) {
+    const Tensor dxa =
+        c.weaves ? columns(dy_dxa, io.dy.dim(1), ranks) : as_rows(c.lora_scratch, n, ranks);
     const AdapterParts adapters(group, parameters, true);
     adapter_backward({.dxa = dxa,
                       .dy = io.dy,
                       .xa = io.xa,
                       .parts = adapters.parts(),
                       .scratch = c.matmul_scratch});
-    backward_down(group, io, dxa, beta, c);
+    backward_down(group, io, dx, dxa, beta, c);
   };
-  if (first) adapt(0.0f);
+  if (first) adapt(io.dx, 0.0f);
+  if (woven) adapt({}, 0.0f);
   if (io.dx) {
     float beta = first ? 1.0f : 0.0f;
-    for_weights(group, c, [&](const Tensor& weight, int64_t begin) {
-      matmul({.out = io.dx,
-              .a = columns(io.dy, begin, weight.dim(0)),
-              .b = weight,
-              .beta = beta,
-              .scratch = c.matmul_scratch});
-      beta = 1.0f;
-    });
+    for_weights(group, c, woven ? Woven::kA : Woven::kNothing,
+                [&](const Tensor& weight, int64_t begin) {
+                  matmul({.out = io.dx,
+                          .a = columns(dy_dxa, begin, weight.dim(0)),
+                          .b = weight,
+                          .beta = beta,
+                          .scratch = c.matmul_scratch});
+                  beta = 1.0f;
+                });
   }
   for (const Slice& s : slices(group)) {
     const Projection& p = *s.part;
@@ -342,7 +361,7 @@ void linear_backward(const LinearGroup& group, const LinearBackward& io, const L
     if (p.bias_parameter >= 0)
       bias_backward({.dbias = parameters.gradient(p.bias_parameter), .dout = dy});
   }
-  if (!first && group.adapted()) adapt(1.0f);
+  if (!first && !woven && group.adapted()) adapt(io.dx, 1.0f);
 }
 
 }  // namespace nibble

@@ -7,6 +7,11 @@
 // Frozen weights that the matmul cannot read as they are (4-bit codes; bf16 where the processor has
 // no bf16 product) are expanded into a panel in scratch, piece by piece (weight_pieces.h), forward
 // and again backward, unless they are kept so (frozen_weights.h).
+//
+// On a GPU, where a product takes its operands from memory and results go there, a training step
+// carries the adapters of quantised groups inside the products of their weights:
+//   Y = [X | X A^T] [W | scale B]^T,  dX = [dY | scale dY B] [W ; A]
+// For that X A^T lies right of X, and scale dY B right of dY, in rows with room for them.
 #pragma once
 
 #include <optional>
@@ -52,6 +57,7 @@ struct LinearContext {
   uint64_t seed = 0;                // of the dropout masks
   Tensor draw;                      // (1) i32 names the micro-batch's masks
   FrozenWeights* frozen = nullptr;  // where weights come from; null: the panel alone
+  bool weaves = false;              // adapters ride in the products of the frozen weights' panels
   Tensor panel;                     // (linear_panel_elements) in panel_dtype()
   Tensor lora_scratch;              // (N, widest lora_width) compute: gradients of X A^T
   Tensor dropout_scratch;           // (N, widest I) compute; absent without dropout
@@ -66,7 +72,8 @@ Dtype panel_dtype(Dtype compute, Device device = current_stream().device);
 int64_t linear_panel_elements(const LinearGroup& group, Dtype compute,
                               Device device = current_stream().device);
 
-/// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward.
+/// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward. With
+/// `weaves` it lies right of x.
 struct LinearForward {
   Tensor y;               // (N, O of all parts) f32|bf16 written
   Tensor xa;              // (N, lora_width); absent without adapters
@@ -79,7 +86,8 @@ void linear_forward(const LinearGroup& group, const LinearForward& io,
 /// xa alone, y unwanted.
 void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& context);
 
-/// Gradients of whatever is trained are added to the parameters' gradients.
+/// Gradients of whatever is trained are added to the parameters' gradients. With `weaves` the rows
+/// of dy have room for lora_width more, which are written.
 struct LinearBackward {
   Tensor dx;  // (N, I) written; absent: not wanted
   Tensor dy;  // (N, O of all parts)

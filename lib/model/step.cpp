@@ -110,7 +110,7 @@ StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOption
                           : kept_of(b.slots.front(), remade(o)).span());
   }
   if (o.training) {
-    b.dstream = arena.take(o.compute, {o.tokens, c});
+    b.dstream = arena.take(o.compute, {o.tokens, b.scratch.row(c, {kOutput, kDown})});
   }
   b.loss = arena.take(Dtype::kF64, {1});
   b.batch = BatchPlace(arena, o.tokens, o.labelled);
@@ -135,6 +135,10 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
   if (buffers_.offloaded > 0 && !arena.measuring())
     offload_ =
         std::make_unique<Offload>(arena.device(), buffers_.offloaded, buffers_.offload_bytes);
+  // What leaves has room between rows that is not always written.
+  if (offloads_blocks() && buffers_.scratch.linear.weaves)
+    for (const BlockActivations& a : buffers_.slots)
+      for (const Tensor& t : kept_of(a, remade(options)).span()) zero(t);
 }
 
 BlockActivations Step::activations(int64_t block, int64_t n) const {
@@ -302,8 +306,8 @@ void Step::there_and_back(const BlockRun& run) {
   if (offload_) offload_->begin(offloads_blocks() ? lowest : lowest / segment);
   const Tensor stream = forward_stream(run, Pass::kKept);
   const Tensor dstream = rows(buffers_.dstream, 0, n);
-  run_head(model_, run.at, {.stream = stream, .dstream = dstream, .loss = buffers_.loss},
-           buffers_.head);
+  const Tensor dh = columns(dstream, 0, model_.config.hidden_size);
+  run_head(model_, run.at, {.stream = stream, .dstream = dh, .loss = buffers_.loss}, buffers_.head);
 
   const Span span("backward");
   const Remade again = remade(options_);
@@ -330,7 +334,7 @@ void Step::there_and_back(const BlockRun& run) {
   if (offload_) offload_->end();
   if (embedding_trained_)
     embedding_backward({.dtable = model_.parameters.gradient(model_.embedding.parameter),
-                        .dout = dstream,
+                        .dout = dh,
                         .ids = run.at.ids});
 }
 

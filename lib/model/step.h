@@ -55,7 +55,7 @@ struct StepBuffers {
   std::vector<Tensor> checkpoint_slots;  // (N,C), likewise
   int64_t offloaded = 0;                 // items (offload.h): blocks or checkpoints; 0: none
   size_t offload_bytes = 0;              // of an item
-  Tensor dstream;                        // (N,C) gradient of the residual stream
+  Tensor dstream;                        // (N,C) gradient of the residual stream, and room
   Tensor loss;                           // (1) f64 sum since it was taken
   BatchPlace batch;
   HeadBuffers head;

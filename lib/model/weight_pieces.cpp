@@ -15,6 +15,7 @@ constexpr int64_t kPanelElements = int64_t{1} << 24;  // 64 MiB of f32
 // panels, one read while the other is written, cost little beside the model.
 constexpr int64_t kCudaPanelElements = int64_t{1} << 25;
 constexpr int64_t kPieceRows = 64;  // pieces are multiples of this where they can be
+constexpr int64_t kRowUnit = 16;    // elements
 
 // Of `rows` in a run, those of one piece: as few pieces as fit, of nearly one size.
 int64_t piece_rows(int64_t rows, int64_t in, Device device) {
@@ -47,6 +48,60 @@ int64_t linear_panel_elements(const LinearGroup& group, Dtype compute, Device de
     run = 0;
   }
   return most * in;
+}
+
+bool weavable(const LinearGroup& group) {
+  return group.adapted() &&
+         std::all_of(group.parts.begin(), group.parts.end(),
+                     [](const Projection& p) { return p.quantized && p.weight_parameter < 0; });
+}
+
+int64_t row_with_room(int64_t width, int64_t ranks) {
+  return ranks == 0 ? width : round_up(width + ranks, kRowUnit);
+}
+
+PanelLayout::PanelLayout(const LinearGroup& group, const ParameterSet& parameters, bool weaves)
+    : in(group.in_features()), ranks(weaves && weavable(group) ? group.lora_width(parameters) : 0) {
+  stride = row_with_room(in, ranks);
+}
+
+Tensor PanelLayout::of(const Tensor& memory, int64_t rows) const {
+  CHECK(memory && memory.elements() >= elements(rows));
+  return make_tensor(memory.data, memory.dtype, {rows + ranks, stride}, memory.device);
+}
+
+Tensor PanelLayout::view(const Tensor& panel, const LinearGroup& group, const WeightPiece& piece,
+                         Woven woven) const {
+  const bool last = piece.begin + piece.count == group.out_features();
+  const int64_t below = woven == Woven::kA && last ? ranks : 0;
+  return columns(rows(panel, 0, piece.count + below), 0, in + (woven == Woven::kB ? ranks : 0));
+}
+
+WovenParts::WovenParts(const LinearGroup& group, const ParameterSet& parameters,
+                       const WeightPiece& piece, const PanelLayout& layout, const Tensor& panel,
+                       Woven woven) {
+  if (layout.ranks == 0 || woven == Woven::kNothing) return;
+  CHECK(group.parts.size() <= kMost);
+  const bool last = piece.begin + piece.count == group.out_features();
+  int64_t column = 0, rank_at = 0;
+  for (const Projection& p : group.parts) {
+    const int64_t rank =
+        p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
+    const int64_t begin = std::max(column, piece.begin);
+    const int64_t end = std::min(column + p.out_features, piece.begin + piece.count);
+    if (woven == Woven::kB && begin < end) {
+      WeavePart& part = parts_[count_++];
+      part.out = columns(rows(panel, begin - piece.begin, end - begin), layout.in, layout.ranks);
+      if (rank > 0) part.in = rows(parameters.value(p.lora_b), begin - column, end - begin);
+      part.column = rank_at;
+      part.scale = p.lora_scale;
+    } else if (woven == Woven::kA && last && rank > 0) {
+      parts_[count_++] = {.out = columns(rows(panel, piece.count + rank_at, rank), 0, layout.in),
+                          .in = parameters.value(p.lora_a)};
+    }
+    column += p.out_features;
+    rank_at += rank;
+  }
 }
 
 WeightPieces::WeightPieces(const LinearGroup& group, const ParameterSet& parameters, Dtype compute,

@@ -4,10 +4,17 @@
 // far as they lie side by side, all others (4-bit codes; bf16 where the processor has no bf16
 // product) as rows to be expanded into a panel. Where a piece comes from, a panel or a copy that
 // was expanded before, changes no cut and so no bit.
+//
+// On a GPU LoRA's adapters are woven into what a training step expands (linear.h): right of the
+// weights' rows lie scale_p B_p, in the columns of part p's rank, and under the group's last row
+// all A, so that one product is that of the weights and of the adapters.
 #pragma once
 
+#include <array>
 #include <optional>
+#include <span>
 
+#include "kernels/weave.h"
 #include "model/linear.h"
 
 namespace nibble {
@@ -61,7 +68,45 @@ struct Moved {
 /// Rows [first, first + M) of a projection's stored weight into out (M,I).
 void expand_rows(const Projection& projection, int64_t first, const Tensor& out,
                  const Moved& moved = {});
-/// A piece into out (count,I).
+/// What of the adapters a product takes beside the weights: nothing; B, right of them; A, under
+/// those of the group's last piece.
+enum class Woven : uint8_t { kNothing, kB, kA };
+
+/// Whether adapters can be woven into a group's weights: all of them are frozen and quantised, and
+/// some are adapted.
+bool weavable(const LinearGroup& group);
+/// Elements of a row of activations or weights with room for `ranks` more on its right: rows start
+/// at multiples of 32 bytes of bf16, the sectors of a GPU's memory.
+int64_t row_with_room(int64_t width, int64_t ranks);
+
+/// How a group's expanded weights lie in memory.
+struct PanelLayout {
+  int64_t in = 0, stride = 0;
+  int64_t ranks = 0;  // of the adapters woven in: so many columns and rows more
+
+  PanelLayout(const LinearGroup& group, const ParameterSet& parameters, bool weaves);
+  int64_t elements(int64_t rows) const { return (rows + ranks) * stride; }
+  /// Memory as (rows + ranks, stride).
+  Tensor of(const Tensor& memory, int64_t rows) const;
+  /// What a product reads of a piece whose rows begin with those of `panel`.
+  Tensor view(const Tensor& panel, const LinearGroup& group, const WeightPiece& piece,
+              Woven woven) const;
+};
+
+/// What makes a piece's share of the adapters, of a panel as above.
+class WovenParts {
+ public:
+  WovenParts(const LinearGroup& group, const ParameterSet& parameters, const WeightPiece& piece,
+             const PanelLayout& layout, const Tensor& panel, Woven woven);
+  std::span<const WeavePart> parts() const { return {parts_.data(), count_}; }
+
+ private:
+  static constexpr size_t kMost = 3;  // parts of a group
+  std::array<WeavePart, kMost> parts_{};
+  size_t count_ = 0;
+};
+
+/// A piece into out (count,I), row stride free where it is quantised.
 void expand_piece(const LinearGroup& group, const WeightPiece& piece, const Tensor& out,
                   const Moved& moved = {});
 

@@ -26,6 +26,7 @@
 #include "kernels/rope.h"
 #include "kernels/rows.h"
 #include "kernels/swiglu.h"
+#include "kernels/weave.h"
 #include "tensor/memory.h"
 
 namespace nibble {
@@ -191,6 +192,31 @@ Cases block_cases(const Shape& s) {
       {"dequantize NF4",
        [=](Memory& m) {
          dequantize({.out = m.bf16s({2 * s.f, s.c}), .matrix = quantized(m, 2 * s.f, s.c)});
+       }},
+      {"dequantize NF4, rows with room for adapters",
+       [=](Memory& m) {
+         const Tensor panel = m.only(2 * s.f * s.c * 2, m.bf16s({2 * s.f, s.c + 2 * kRank}));
+         dequantize({.out = columns(panel, 0, s.c), .matrix = quantized(m, 2 * s.f, s.c)});
+       }},
+      {"weave, B right of gate and up",
+       [=](Memory& m) {
+         const Tensor panel = m.only(2 * s.f * 2 * kRank * 2, m.bf16s({2 * s.f, s.c + 2 * kRank}));
+         std::vector<WeavePart> parts;
+         for (const int64_t i : {0, 1})
+           parts.push_back({.out = columns(rows(panel, i * s.f, s.f), s.c, 2 * kRank),
+                            .in = m.f32s({s.f, kRank}),
+                            .column = i * kRank,
+                            .scale = 2.0f});
+         weave({.parts = parts});
+       }},
+      {"weave, A under gate and up",
+       [=](Memory& m) {
+         const Tensor panel = m.only(2 * kRank * s.c * 2, m.bf16s({2 * kRank, s.c + 2 * kRank}));
+         std::vector<WeavePart> parts;
+         for (const int64_t i : {0, 1})
+           parts.push_back(
+               {.out = columns(rows(panel, i * kRank, kRank), 0, s.c), .in = m.f32s({kRank, s.c})});
+         weave({.parts = parts});
        }},
       {"dequantize int8",
        [=](Memory& m) {

@@ -42,7 +42,10 @@ struct Setting {
   int64_t mlp_rows = kMlpRows;
   int64_t layers = 3;
   WeightPlacement weights = {};
-  size_t sequences = 3;  // of a batch
+  size_t sequences = 3;                 // of a batch
+  std::vector<std::string> dense = {};  // of a quantised base: what stays so
+  // A rank that the adapters' own kernels take.
+  LoraConfig lora = {.rank = 8, .alpha = 16.0, .modules_to_save = {"norm"}};
 };
 
 Batch make_batch(size_t sequences) {
@@ -73,13 +76,16 @@ Outcome run(const Setting& s, Device device) {
     fs::create_directories(place);
     quantize_folder({.source = folder.path() / "dense",
                      .folder = place,
-                     .selects = [](const std::string& name) {
-                       return name.find("_proj.weight") != std::string::npos;
+                     .selects = [&s](const std::string& name) {
+                       const auto in_name = [&](const std::string& part) {
+                         return name.find(part) != std::string::npos;
+                       };
+                       return in_name("_proj.weight") &&
+                              std::none_of(s.dense.begin(), s.dense.end(), in_name);
                      }});
   }
   Model host = load_model(place);
-  // A rank that the adapters' own kernels take.
-  const LoraConfig lora = {.rank = 8, .alpha = 16.0, .modules_to_save = {"norm"}};
+  const LoraConfig& lora = s.lora;
   attach_lora(host, lora);
   const Arena host_arena = host.parameters.lay_out(Device{}, Dtype::kF32, false);
   init_trained(host, lora, 3);
@@ -185,32 +191,50 @@ TEST_P(StepOnCuda, EqualsTheCpuOnAQuantisedBase) {
   expect_alike({.family = GetParam(), .quantized = true});
   expect_as_near_to_fp32({.family = GetParam(), .quantized = true});
 }
+// Parts of a group without an adapter, ranks that differ, scales that are no power of two; groups
+// whose weights are read as they are stored beside such as are expanded.
+TEST_P(StepOnCuda, EqualsTheCpuWhereAdaptersDiffer) {
+  Setting s = {.family = GetParam(), .quantized = true};
+  s.lora = {.rank = 5,
+            .alpha = 7.0,
+            .targets = {"q_proj", "v_proj", "up_proj", "down_proj"},
+            .modules_to_save = {"norm", "embed_tokens"},
+            .rank_pattern = {{"v_proj", 3}}};
+  expect_alike(s);
+  s.lora.targets = {"all-linear"};
+  s.dense = {"o_proj", "up_proj"};
+  expect_alike(s);
+  s.sequences = 2;
+  expect_alike(s);
+}
 INSTANTIATE_TEST_SUITE_P(Families, StepOnCuda,
                          testing::Values("llama", "qwen2", "qwen3", "mistral"),
                          [](const auto& family) { return family.param; });
 
 TEST(StepOnCudaOptions, EveryRecomputePolicyHasTheSameBits) {
-  const Setting plain = {.compute = Dtype::kBf16, .dropout = 0.1f, .neftune = 5.0f};
-  const Outcome want = run(plain, kCuda);
-  for (const Recompute policy :
-       {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt}) {
-    Setting s = plain;
-    s.recompute = policy;
-    const Outcome got = run(s, kCuda);
-    EXPECT_EQ(want.loss, got.loss) << static_cast<int>(policy);
-    EXPECT_EQ(want.gradients, got.gradients) << static_cast<int>(policy);
-    EXPECT_EQ(want.updated, got.updated) << static_cast<int>(policy);
+  // Adapters beside the weights and, of a quantised base, in their products; there also where the
+  // MLP is done in parts.
+  for (const Setting& plain :
+       {Setting{.compute = Dtype::kBf16, .dropout = 0.1f, .neftune = 5.0f},
+        Setting{.compute = Dtype::kBf16, .neftune = 5.0f, .quantized = true},
+        Setting{.family = "qwen3", .compute = Dtype::kBf16, .quantized = true, .mlp_rows = 24}}) {
+    const Outcome want = run(plain, kCuda);
+    for (const Recompute policy :
+         {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt}) {
+      Setting s = plain;
+      s.recompute = policy;
+      const Outcome got = run(s, kCuda);
+      EXPECT_EQ(want.loss, got.loss) << recompute_name(policy);
+      EXPECT_EQ(want.gradients, got.gradients) << recompute_name(policy);
+      EXPECT_EQ(want.updated, got.updated) << recompute_name(policy);
+    }
   }
 }
 
 TEST(StepOnCudaOptions, OffloadAndPagesHaveTheSameBits) {
   // Parts of the MLP of 24 and 6 tokens; seven layers, of which most leave.
-  const Setting plain = {.compute = Dtype::kBf16,
-                         .dropout = 0.1f,
-                         .neftune = 5.0f,
-                         .quantized = true,
-                         .mlp_rows = 24,
-                         .layers = 7};
+  const Setting plain = {
+      .compute = Dtype::kBf16, .neftune = 5.0f, .quantized = true, .mlp_rows = 24, .layers = 7};
   const Outcome want = run(plain, kCuda);
   const auto expect_same = [&](const Setting& s) {
     const Outcome got = run(s, kCuda);

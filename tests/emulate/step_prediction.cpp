@@ -34,23 +34,27 @@ void training(const char* model, const char* gpu, int64_t batch) {
   const StepCost cost = training_cost(shape, q.train);
   Question kept = q;
   kept.train.weights.kept_layers = q.config.layers;
+  const StepCost all_kept = training_cost(shape, kept.train);
   Rates eager = find_gpu(gpu_catalogue(""), gpu).rates(), replayed = eager;
   replayed.launch_seconds = 0.0;
   Rates in_turn = replayed;
   in_turn.hides_expansion = false;
   const double tokens = static_cast<double>(q.train.tokens());
   const auto rate = [&](const StepCost& c, const Rates& r) { return tokens / c.seconds(r, 1); };
+  Rates best = replayed;
+  best.matmul_share = kBestMatmulShare;
   const double memory = eager.memory_bytes * eager.memory_share;
   printf(
       "{\"row\":\"training\",\"model\":\"%s\",\"gpu\":\"%s\",\"batch\":%lld,\"products\":%.6f,"
       "\"expansion\":%.6f,\"rest\":%.6f,\"gaps\":%.6f,\"host\":%.6f,\"eager\":%.0f,"
-      "\"replayed\":%.0f,\"in_turn\":%.0f,\"kept\":%.0f,\"memory\":%llu}\n",
-      model, gpu, static_cast<long long>(batch),
-      cost.flops / (eager.matmul_flops * eager.matmul_share), cost.expand_bytes / memory,
-      (cost.bytes + cost.update_bytes) / memory,
+      "\"replayed\":%.0f,\"in_turn\":%.0f,\"kept\":%.0f,\"best\":%.0f,\"best_kept\":%.0f,"
+      "\"attention\":%.6f,\"memory\":%llu}\n",
+      model, gpu, static_cast<long long>(batch), cost.product_seconds(eager),
+      cost.expand_bytes / memory, (cost.bytes + cost.update_bytes) / memory,
       (cost.launches + cost.update_launches) * eager.gap_seconds,
       (cost.launches + cost.update_launches) * eager.launch_seconds, rate(cost, eager),
-      rate(cost, replayed), rate(cost, in_turn), rate(training_cost(shape, kept.train), replayed),
+      rate(cost, replayed), rate(cost, in_turn), rate(all_kept, replayed), rate(cost, best),
+      rate(all_kept, best), cost.attention_flops / (eager.matmul_flops * eager.attention_share),
       static_cast<unsigned long long>(plan(q, shape).total()));
 }
 

@@ -44,29 +44,38 @@ TEST(StepCost, IsWhatOneCountsByHand) {
   const Question q = question();
   const StepCost c = cost(q);
   // Of 32 tokens: forward 64 x (73,728 + 8,192) and attention 2 x 32 x 32 x 64 x 2; backward
-  // 64 x (73,728 + 2 x 8,192) and 2.5 times attention; the head twice 64 x 6,400.
+  // 64 x (73,728 + 2 x 8,192) and 3.5 times attention; the head twice 64 x 6,400. Where B is woven
+  // into the weights, a block of q, k and v (128 rows) has 12 columns more of which 8 are 0, one of
+  // gate and up (256) 8, of which 4 are.
   const double attention = 262'144.0;
-  EXPECT_DOUBLE_EQ(c.flops, 64.0 * 81'920 + 64.0 * 90'112 + 3.5 * attention + 2.0 * 409'600);
-  // Twice: half a byte of code and 1/64 of a scale read, two bytes written for each weight.
-  EXPECT_DOUBLE_EQ(c.expand_bytes, 2.0 * 73'728 * (0.5 + 1.0 / 64 + 2.0));
-  // Forward 5 kernels beside, and for each group its weights' product, X A^T and B's: 17; backward
-  // 7 and five for each: 27.
-  EXPECT_DOUBLE_EQ(c.launches, 2.0 * (17 + 27) + 7.0);
+  EXPECT_DOUBLE_EQ(c.flops,
+                   64.0 * (81'920 + 2 * 2'048) + 64.0 * 90'112 + 4.5 * attention + 2.0 * 409'600);
+  EXPECT_DOUBLE_EQ(c.attention_flops, 4.5 * attention);
+  // Twice: half a byte of code and 1/64 of a scale read, two bytes written for each weight; once
+  // four bytes read for each number of B (2 x 2,048) and of A, two written, for B's zeros too.
+  EXPECT_DOUBLE_EQ(c.expand_bytes, 2.0 * 73'728 * (0.5 + 1.0 / 64 + 2.0) +
+                                       2.0 * (2'048 * 6 + 2'048 * 2 + 2'048 * 6));
+  // Forward 5 kernels beside, and for each group its weights' product and X A^T: 13; backward 7 and
+  // four for each: 23.
+  EXPECT_DOUBLE_EQ(c.launches, 2.0 * (13 + 23) + 7.0);
   // Of a token and block, forward: norms 8 x 64, heads 2 x 96, attention 128 + 64, SwiGLU 3 x 128,
-  // adapters 320 in and 512 out; backward: 512, 192, attention 2 x 64 + 2 x 192 + 128, SwiGLU
-  // 5 x 128, adapters 2 x (320 + 512). Logits four times.
-  EXPECT_DOUBLE_EQ(c.bytes, 32.0 * 2 * 2 * (2'112 + 3'648) + 4.0 * 32 * 100 * 2);
+  // adapters 320 in; backward: 512, 192, attention 2 x 64 + 2 x 192 + 128, SwiGLU 5 x 128, adapters
+  // 320 + 2 x 512. Logits four times.
+  EXPECT_DOUBLE_EQ(c.bytes, 32.0 * 2 * 2 * (1'600 + 3'328) + 4.0 * 32 * 100 * 2);
   Rates rates{.matmul_flops = 1e9, .memory_bytes = 1e8, .matmul_share = 0.5, .memory_share = 0.5};
   const double products = c.flops / 5e8, expansion = c.expand_bytes / 5e7;
   const double rest = c.bytes / 5e7, update = c.update_bytes / 5e7;
   EXPECT_DOUBLE_EQ(c.seconds(rates, 3), 3 * (products + expansion + rest) + update);
+  Rates slow_attention = rates;
+  slow_attention.attention_share = 0.25;
+  EXPECT_DOUBLE_EQ(c.seconds(slow_attention, 3), c.seconds(rates, 3) + 3 * c.attention_flops / 5e8);
   rates.hides_expansion = true;
   EXPECT_DOUBLE_EQ(c.seconds(rates, 1), std::max(products, expansion) + rest + update);
   rates.gap_seconds = 1e-3;
   EXPECT_DOUBLE_EQ(c.seconds(rates, 1),
-                   std::max(products, expansion) + rest + update + 1e-3 * (95 + 12));
+                   std::max(products, expansion) + rest + update + 1e-3 * (79 + 12));
   rates.launch_seconds = 10.0;  // the host is what is waited for
-  EXPECT_DOUBLE_EQ(c.seconds(rates, 2), 10.0 * (2 * 95 + 12));
+  EXPECT_DOUBLE_EQ(c.seconds(rates, 2), 10.0 * (2 * 79 + 12));
 }
 
 // With ranks that the GPU's own kernel takes, dY is read once, and one share's sums are written and
@@ -77,15 +86,30 @@ TEST(StepCost, LowRanksReadGradientsOnce) {
   const double tiles = 3 + 1 + 2 + 1, weights = 128 + 64 + 256 + 64;
   const double sums = 2.0 * 4 * 16 * (32 * tiles + weights);
   EXPECT_DOUBLE_EQ(cost(q).bytes,
-                   32.0 * 2 * 2 * (2'112 + 3'648 - 512) + 2 * sums + 4.0 * 32 * 100 * 2);
+                   32.0 * 2 * 2 * (1'600 + 3'328 - 512) + 2 * sums + 4.0 * 32 * 100 * 2);
+}
+
+// Dropout asks for a mask of the adapters' share, which is then made beside the weights'.
+TEST(StepCost, AdaptersOutsideTheProductsCostMore) {
+  Question q = question();
+  const StepCost woven = cost(q);
+  q.train.dropout = 0.5f;
+  const StepCost c = cost(q);
+  EXPECT_DOUBLE_EQ(c.launches, woven.launches + 2.0 * 8);
+  EXPECT_DOUBLE_EQ(c.bytes, woven.bytes + 32.0 * 2 * 2 * (512 + 320));
+  EXPECT_DOUBLE_EQ(c.flops, woven.flops - 64.0 * 2 * 2'048);
+  EXPECT_DOUBLE_EQ(c.expand_bytes, 2.0 * 73'728 * (0.5 + 1.0 / 64 + 2.0));
 }
 
 TEST(StepCost, WeightsKeptExpandedCostNothing) {
   Question q = question();
-  const double all = cost(q).expand_bytes;
+  const double adapters = 2.0 * (2'048 * 6 + 2'048 * 2 + 2'048 * 6);  // are woven in all the same
+  const double all = cost(q).expand_bytes - adapters;
   q.train.weights.kept_layers = 1;
-  EXPECT_DOUBLE_EQ(cost(q).expand_bytes, all / 2);
+  EXPECT_DOUBLE_EQ(cost(q).expand_bytes, all / 2 + adapters);
   q.train.weights.kept_layers = 2;
+  EXPECT_DOUBLE_EQ(cost(q).expand_bytes, adapters);
+  q.train.dropout = 0.5f;  // then they are not
   EXPECT_EQ(cost(q).expand_bytes, 0.0);
 }
 

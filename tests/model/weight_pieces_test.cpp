@@ -58,6 +58,76 @@ TEST(WeightPieces, AreNearlyOfOneSize) {
   for (const WeightPiece& piece : pieces) EXPECT_EQ(piece.count, 8192);
 }
 
+// q, k and v of 40, 16 and 16 rows, q and v adapted with ranks 3 and 5: panels of 8 columns more,
+// in rows of 32 bytes, and of 8 rows more at the end.
+TEST(WovenParts, LieRightOfTheWeightsAndUnderThem) {
+  ParameterSet parameters;
+  LinearGroup group{.parts = {quantized(40, 20), quantized(16, 20), quantized(16, 20)}};
+  Projection &q = group.parts[0], &v = group.parts[2];
+  q.lora_a = parameters.add("q.A", {3, 20}, true);
+  v.lora_a = parameters.add("v.A", {5, 20}, true);
+  q.lora_b = parameters.add("q.B", {40, 3}, true);
+  v.lora_b = parameters.add("v.B", {16, 5}, true);
+  q.lora_scale = 2.0f;
+  v.lora_scale = 0.5f;
+  const Arena memory = parameters.lay_out(Device{}, Dtype::kBf16, false);
+  EXPECT_TRUE(weavable(group));
+  EXPECT_EQ(PanelLayout(group, parameters, false).elements(72), 72 * 20);
+  const PanelLayout layout(group, parameters, true);
+  EXPECT_EQ(layout.ranks, 8);
+  EXPECT_EQ(layout.stride, 32);
+  EXPECT_EQ(layout.elements(72), 80 * 32);
+
+  // Cut through v: the second piece is 2 rows of k and all of v.
+  std::vector<bf16> room(static_cast<size_t>(layout.elements(54)));
+  const WeightPiece first{.begin = 0, .count = 54}, last{.begin = 54, .count = 18};
+  const Tensor elements = view(room.data(), {layout.elements(54)});
+  const Tensor longer = layout.of(elements, 54), panel = layout.of(elements, 18);
+  const auto at = [&](int64_t row, int64_t column) {
+    return room.data() + row * layout.stride + column;
+  };
+  const Tensor weights = layout.view(panel, group, last, Woven::kNothing);
+  EXPECT_EQ(weights.dim(0), 18);
+  EXPECT_EQ(weights.dim(1), 20);
+  EXPECT_EQ(layout.view(panel, group, last, Woven::kB).dim(1), 28);
+  EXPECT_EQ(layout.view(panel, group, last, Woven::kA).dim(0), 26);
+  EXPECT_EQ(layout.view(longer, group, first, Woven::kA).dim(0), 54);
+
+  const WovenParts b(group, parameters, last, layout, panel, Woven::kB);
+  ASSERT_EQ(b.parts().size(), 2u);
+  EXPECT_FALSE(b.parts()[0].in);  // k has none: zeros
+  EXPECT_EQ(b.parts()[0].out.data, at(0, 20));
+  EXPECT_EQ(b.parts()[0].out.dim(0), 2);
+  EXPECT_EQ(b.parts()[0].out.dim(1), 8);
+  EXPECT_EQ(b.parts()[1].out.data, at(2, 20));
+  EXPECT_EQ(b.parts()[1].in.data, parameters.value(v.lora_b).data);
+  EXPECT_EQ(b.parts()[1].column, 3);
+  EXPECT_EQ(b.parts()[1].scale, 0.5f);
+
+  const WovenParts a(group, parameters, last, layout, panel, Woven::kA);
+  ASSERT_EQ(a.parts().size(), 2u);
+  EXPECT_EQ(a.parts()[0].out.data, at(18, 0));
+  EXPECT_EQ(a.parts()[0].in.data, parameters.value(q.lora_a).data);
+  EXPECT_EQ(a.parts()[1].out.data, at(21, 0));
+  EXPECT_EQ(a.parts()[1].out.dim(1), 20);
+  EXPECT_EQ(a.parts()[1].scale, 1.0f);
+  EXPECT_TRUE(WovenParts(group, parameters, first, layout, longer, Woven::kA).parts().empty());
+  EXPECT_TRUE(WovenParts(group, parameters, last, layout, panel, Woven::kNothing).parts().empty());
+}
+
+TEST(WovenParts, AreOfQuantisedAndAdaptedGroupsAlone) {
+  LinearGroup group{.parts = {quantized(8, 16), quantized(8, 16)}};
+  EXPECT_FALSE(weavable(group));
+  group.parts[1].lora_a = 0;
+  EXPECT_TRUE(weavable(group));
+  group.parts[0].weight_parameter = 1;
+  EXPECT_FALSE(weavable(group));
+  group.parts[0] = dense(8, 16, &group, Dtype::kBf16);
+  EXPECT_FALSE(weavable(group));
+  EXPECT_EQ(row_with_room(100, 0), 100);
+  EXPECT_EQ(row_with_room(100, 4), 112);
+}
+
 TEST(WeightPieces, JoinWhatLiesSideBySide) {
   std::vector<bf16> memory(100 * 64);
   const auto at = [&](int64_t row) { return memory.data() + row * 64; };

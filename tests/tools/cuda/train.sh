@@ -19,6 +19,14 @@ for policy in norm layer sqrt; do
   nibble-train $options --recompute=$policy -o $policy
   cmp whole/adapter_model.safetensors $policy/adapter_model.safetensors
 done
+# Without dropout, adapters are part of the weights' products.
+woven="$on --device=cuda --neftune=5"
+nibble-train $woven --recompute=none -o woven
+for how in "norm --keep-weights=1" "layer --stream-weights --no-graphs"; do
+  nibble-train $woven --recompute=$how -o how
+  cmp woven/adapter_model.safetensors how/adapter_model.safetensors
+  rm -r how
+done
 # Weights kept expanded, streamed from the host, or some of both.
 for weights in --keep-weights=none --keep-weights=1 "--stream-weights --host-embedding" \
   "--keep-weights=1 --stream-weights=1"; do
