@@ -6,7 +6,7 @@ nibble-init -q --tokenizer="$tiny_model" --layers=6 --hidden-size=64 --heads=4 -
   --intermediate-size=96 -o deep
 nibble-quantize -q deep -o nf4
 on="-q --threads=1 --model=nf4 --data=train.nbp --batch-size=2 --accumulate=2 --steps=2 --device=cuda"
-on+=" --dropout=0.1 --save-every=1"
+on+=" --neftune=5 --save-every=1"
 # What is on the device is what was planned, but for the context and graphs, which are assumed, and
 # 32 KiB for sums' parts and for what allocations are rounded up to.
 number() { grep -o "\"$1\": *[0-9]*" "$2/metrics.jsonl" | head -1 | tr -dc 0-9; }
