@@ -240,11 +240,22 @@ def preprocess(work, count=trial(2000, 100000), length=2048):
     return "conversations/s", ours, {"TRL": theirs}, lambda r: r["conversations_per_second"]
 
 
+LARGE_LAYERS = trial(2, 22)
+
+
+def large_model(work):
+    """TinyLlama-1.1B's shape, random weights."""
+    return work.made("large", BIN / "nibble-init", f"--layers={LARGE_LAYERS}", "--hidden-size=2048",
+                     "--heads=32", "--kv-heads=4", "--intermediate-size=5632", "--vocab-size=32000",
+                     "--dtype=bf16", f"--tokenizer={HERE}/../support/tiny-tokenizer", "-q", "-o")
+
+
 def scaling(work):
     """nibble on one core and on all of them, and how many times as fast."""
     text = work.folder / "scaling.txt"
     text.write_bytes(pathlib.Path(work.text).read_bytes() * trial(1, 16))
-    size, read = text.stat().st_size / 1e6, bytes_of(work.model)
+    dense = large_model(work)
+    size, read = text.stat().st_size / 1e6, bytes_of(dense)
 
     def tokenized():
         with tempfile.TemporaryDirectory() as out:
@@ -253,7 +264,7 @@ def scaling(work):
 
     def quantized():  # in memory, so that no disk is measured
         with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
-            return read / seconds(BIN / "nibble-quantize", work.model, "-q", "-o", f"{out}/q")
+            return read / seconds(BIN / "nibble-quantize", dense, "-q", "-o", f"{out}/q")
 
     def memory():
         return kernels("memory/read")["memory/read/real_time"] / 1e9
@@ -285,13 +296,10 @@ def scaling(work):
 def large(work):
     """A whole step of a model of TinyLlama-1.1B's shape, random weights, 1 x 1024, beside the time that
     oneDNN's f32 products take for its frozen weights alone."""
-    layers = trial(2, 22)
-    dense = work.made("large", BIN / "nibble-init", f"--layers={layers}", "--hidden-size=2048", "--heads=32",
-                      "--kv-heads=4", "--intermediate-size=5632", "--vocab-size=32000", "--dtype=bf16",
-                      f"--tokenizer={HERE}/../support/tiny-tokenizer", "-q", "-o")
+    dense = large_model(work)
     model = work.made("large-nf4", BIN / "nibble-quantize", dense, "-q", "-o")
     layer = ("qkv", "output", "gate_up", "down")
-    products = {name: layers for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
+    products = {name: LARGE_LAYERS for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
     rates = {"nibble": {}, "oneDNN": {}}
     steps = []
     for _ in range(ROUNDS):
