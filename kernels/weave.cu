@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread writes 16 bytes of a row where all rows of all parts allow it, else an element.
+// A thread takes four elements of a row, an access of 16 bytes to what is read, where all rows of
+// all parts allow it, else one.
 #include "kernels/weave.h"
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kMostParts = 64;  // kernel parameters have 4 KiB
+constexpr int kEach = kWide<float>;
 
 struct Part {
   void* out;
@@ -106,9 +108,9 @@ void weave(const Weave& op, Stream stream) {
   with_float_type(op.parts.front().out.dtype, [&](auto type) {
     using T = decltype(type);
     const bool all = std::all_of(op.parts.begin(), op.parts.end(),
-                                 [](const WeavePart& p) { return wide(p, kWide<T>); });
-    with_width<T>(all,
-                  [&](auto count) { launch_parts<T, decltype(count)::value>(op.parts, stream); });
+                                 [](const WeavePart& p) { return wide(p, kEach); });
+    with_width<float>(
+        all, [&](auto count) { launch_parts<T, decltype(count)::value>(op.parts, stream); });
   });
 }
 
