@@ -7,6 +7,8 @@
 #include <fstream>
 #include <optional>
 
+#include "base/control_groups.h"
+
 namespace nibble {
 namespace {
 
@@ -38,38 +40,13 @@ int limit_v1(const fs::path& group) {
   return quota && period ? whole(*quota, *period) : kNoLimit;
 }
 
-// The tightest from `path`, as the kernel names it, up to the root. A container may see a path that
-// its mount does not have; the root then is its own group.
-template <class Limit>
-int tightest(const fs::path& root, const std::string& path, const Limit& limit) {
-  int least = limit(root);
-  for (fs::path group = fs::path(path).relative_path(); !group.empty(); group = group.parent_path())
-    least = std::min(least, limit(root / group));
-  return least;
-}
-
-bool names_cpu(const std::string& controllers) {
-  return ("," + controllers + ",").find(",cpu,") != std::string::npos;
-}
-
 }  // namespace
 
 int cgroup_cores(const fs::path& mount, const fs::path& self) {
   int least = kNoLimit;
-  std::ifstream file(self);
-  // "hierarchy:controllers:path"; version 2 has hierarchy 0 and names no controllers.
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == line.npos || second == line.npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1);
-    if (controllers.empty())
-      least = std::min(
-          {least, tightest(mount, path, limit_v2), tightest(mount / "unified", path, limit_v2)});
-    else if (names_cpu(controllers))
-      least = std::min({least, tightest(mount / "cpu", path, limit_v1),
-                        tightest(mount / controllers, path, limit_v1)});
-  }
+  for_control_groups("cpu", mount, self, [&](const fs::path& group, GroupVersion version) {
+    least = std::min(least, version == GroupVersion::k1 ? limit_v1(group) : limit_v2(group));
+  });
   return least;
 }
 

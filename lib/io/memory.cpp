@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/control_groups.h"
+
 namespace nibble {
 namespace {
 
@@ -56,15 +58,6 @@ void limit_to(const fs::path& group, const GroupFiles& files, MemoryAllowed& all
   allowed.available = std::min(allowed.available, most - std::min(most, used));
 }
 
-// From `path`, as the kernel names it, up to the root. A container may see a path that its mount
-// does not have; the root then is its own group.
-void limit_to_all(const fs::path& root, const std::string& path, const GroupFiles& files,
-                  MemoryAllowed& allowed) {
-  limit_to(root, files, allowed);
-  for (fs::path group = fs::path(path).relative_path(); !group.empty(); group = group.parent_path())
-    limit_to(root / group, files, allowed);
-}
-
 MemoryAllowed allowed() {
   return limited_by_groups({meminfo("MemTotal:"), meminfo("MemAvailable:")});
 }
@@ -73,20 +66,9 @@ MemoryAllowed allowed() {
 
 MemoryAllowed limited_by_groups(MemoryAllowed machine, const fs::path& mount,
                                 const fs::path& self) {
-  std::ifstream file(self);
-  // "hierarchy:controllers:path"; version 2 has hierarchy 0 and names no controllers.
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == line.npos || second == line.npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1);
-    if (controllers.empty()) {
-      limit_to_all(mount, path, kVersion2, machine);
-      limit_to_all(mount / "unified", path, kVersion2, machine);
-    } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
-      limit_to_all(mount / "memory", path, kVersion1, machine);
-    }
-  }
+  for_control_groups("memory", mount, self, [&](const fs::path& group, GroupVersion version) {
+    limit_to(group, version == GroupVersion::k1 ? kVersion1 : kVersion2, machine);
+  });
   return machine;
 }
 
