@@ -118,10 +118,10 @@ void PieceWriter::make(const Piece& piece, Made& made) {
   const auto in = read(piece, width);
   Building& one = building(*piece.tensor);
   const size_t bytes = code_bytes(options_.type, piece.count * width);
-  uint8_t* codes = one.out.codes.data() + code_bytes(options_.type, piece.first * width);
-  if (codes_ == PartQuantizer::Codes::kHandedOut) {
-    codes = made.room = free_room();
-  }
+  uint8_t* const codes =
+      codes_ == PartQuantizer::Codes::kHandedOut
+          ? made.room = free_room()
+          : one.out.codes.data() + code_bytes(options_.type, piece.first * width);
   one.parts.make(piece.first,
                  make_tensor(const_cast<std::byte*>(in.data()), t.info.dtype, {piece.count, width}),
                  codes);
