@@ -29,6 +29,13 @@ namespace nibble::cuda {
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
       throw UnavailableError(cat(text, "; try --device=cpu, or look at nvidia-smi"));
+    // What fails on the device is told by whatever call comes after it.
+    case cudaErrorLaunchFailure:
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+      throw BugError(cat(text,
+                         " of it, or of work queued before it; CUDA_LAUNCH_BLOCKING=1 with "
+                         "--no-graphs names it"));
     default:
       throw BugError(text);
   }

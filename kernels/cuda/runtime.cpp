@@ -15,16 +15,6 @@ void use(int device) {
   check(cudaSetDevice(device), "cudaSetDevice");
 }
 
-// What fails on the device is told by the calls after it, of which this is one.
-void check_queued(cudaError_t status, const char* what) {
-  if (status == cudaErrorLaunchFailure || status == cudaErrorIllegalAddress ||
-      status == cudaErrorMisalignedAddress)
-    throw BugError(cat(what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status),
-                       ") of work queued before it; CUDA_LAUNCH_BLOCKING=1 with --no-graphs "
-                       "names it"));
-  check(status, what);
-}
-
 // Work can always go without a graph of it, unless what was recorded is at fault.
 void check_recorded(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
@@ -103,15 +93,15 @@ void release_pinned(void* memory) noexcept {
 }
 
 void copy(void* to, const void* from, size_t bytes, Stream stream) {
-  check_queued(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue(stream).stream), "copy");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue(stream).stream), "copy");
 }
 
 void zero(void* memory, size_t bytes, Stream stream) {
-  check_queued(cudaMemsetAsync(memory, 0, bytes, queue(stream).stream), "zero");
+  check(cudaMemsetAsync(memory, 0, bytes, queue(stream).stream), "zero");
 }
 
 void synchronize(Stream stream) {
-  check_queued(cudaStreamSynchronize(queue(stream).stream), "synchronize");
+  check(cudaStreamSynchronize(queue(stream).stream), "synchronize");
 }
 
 Stream create_stream(int device, Sums sums) {
@@ -165,17 +155,16 @@ void destroy_event(Event event) noexcept {
 }
 
 void record(Event event, Stream stream) {
-  check_queued(cudaEventRecord(static_cast<cudaEvent_t>(event), queue(stream).stream),
-               "event record");
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event), queue(stream).stream), "event record");
 }
 
 void wait(Stream stream, Event event) {
-  check_queued(cudaStreamWaitEvent(queue(stream).stream, static_cast<cudaEvent_t>(event), 0),
-               "event wait");
+  check(cudaStreamWaitEvent(queue(stream).stream, static_cast<cudaEvent_t>(event), 0),
+        "event wait");
 }
 
 void wait(Event event) {
-  check_queued(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "event wait");
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "event wait");
 }
 
 void begin_capture(Stream stream) {
@@ -201,8 +190,7 @@ void abandon_capture(Stream stream) noexcept {
 }
 
 void launch_graph(Graph graph, Stream stream) {
-  check_queued(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), queue(stream).stream),
-               "graph launch");
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), queue(stream).stream), "graph launch");
 }
 
 void destroy_graph(Graph graph) noexcept {
