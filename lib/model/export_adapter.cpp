@@ -52,7 +52,7 @@ ExportReport export_adapter(const fs::path& base, const fs::path& adapter, const
   std::vector<bool> used(model.parameters.all().size(), false);
   for (Projection* p : model.projections()) {
     if (p->lora_a < 0) continue;
-    const int64_t rank = model.parameters.all()[static_cast<size_t>(p->lora_a)].shape[0];
+    const int64_t rank = lora_rank(*p, model.parameters);
     const std::string name = gguf_name(p->name + ".weight").value_or("");
     CHECK(!name.empty());
     FloatRows b = parameter_rows(model, p->lora_b, rest_of_scale(*p, rank, config.alpha));

@@ -20,8 +20,7 @@ struct Slice {
   int64_t begin;  // first output column
 };
 
-// A group has three parts at most; a list of its own would be allocated in every step.
-constexpr size_t kMostParts = 3;
+// A list of its own would be allocated in every step.
 struct Slices {
   std::array<Slice, kMostParts> parts{};
   size_t count = 0;
@@ -59,10 +58,6 @@ class AdapterParts {
   std::array<AdapterPart, kMostParts> parts_{};
   size_t count_ = 0;
 };
-
-int64_t rank_of(const Projection& p, const ParameterSet& parameters) {
-  return p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
-}
 
 // The adapters' A one under another, where they lie so: (sum of ranks, I).
 Tensor joined_a(const LinearGroup& group, const ParameterSet& parameters, bool gradients) {
@@ -144,7 +139,7 @@ void project_down(const LinearGroup& group, const LinearForward& io, const Linea
       in = as_rows(c.dropout_scratch, x.dim(0), x.dim(1));
       dropout(mask_of(p, c, io.first_row, in, x));
     }
-    const int64_t rank = rank_of(p, parameters);
+    const int64_t rank = lora_rank(p, parameters);
     matmul({.out = columns(xa, at, rank),
             .a = in,
             .b = parameters.compute(p.lora_a),
@@ -172,7 +167,7 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
   int64_t at = 0;
   for (const Projection& p : group.parts) {
     if (p.lora_a < 0) continue;
-    const int64_t rank = rank_of(p, parameters);
+    const int64_t rank = lora_rank(p, parameters);
     const Tensor dpart = columns(dxa, at, rank);
     at += rank;
     Tensor in = io.x, dropped;
@@ -237,6 +232,10 @@ Tensor bias_of(const Projection& p, const ParameterSet& parameters) {
 
 }  // namespace
 
+int64_t lora_rank(const Projection& p, const ParameterSet& parameters) {
+  return p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
+}
+
 int64_t LinearGroup::out_features() const {
   int64_t n = 0;
   for (const Projection& p : parts) n += p.out_features;
@@ -245,7 +244,7 @@ int64_t LinearGroup::out_features() const {
 
 int64_t LinearGroup::lora_width(const ParameterSet& parameters) const {
   int64_t n = 0;
-  for (const Projection& p : parts) n += rank_of(p, parameters);
+  for (const Projection& p : parts) n += lora_rank(p, parameters);
   return n;
 }
 

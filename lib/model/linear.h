@@ -39,6 +39,11 @@ struct Projection {
   uint64_t dropout_stream = 0;  // names this layer's masks
 };
 
+/// The rank of a layer's adapter, 0 without one.
+int64_t lora_rank(const Projection& projection, const ParameterSet& parameters);
+
+inline constexpr size_t kMostParts = 3;  // of a group
+
 struct LinearGroup {
   std::vector<Projection> parts;
   int64_t number = -1;  // among all groups of the blocks, in their order

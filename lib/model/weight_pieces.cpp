@@ -81,12 +81,11 @@ WovenParts::WovenParts(const LinearGroup& group, const ParameterSet& parameters,
                        const WeightPiece& piece, const PanelLayout& layout, const Tensor& panel,
                        Woven woven) {
   if (layout.ranks == 0 || woven == Woven::kNothing) return;
-  CHECK(group.parts.size() <= kMost);
+  CHECK(group.parts.size() <= kMostParts);
   const bool last = piece.begin + piece.count == group.out_features();
   int64_t column = 0, rank_at = 0;
   for (const Projection& p : group.parts) {
-    const int64_t rank =
-        p.lora_a < 0 ? 0 : parameters.all()[static_cast<size_t>(p.lora_a)].shape[0];
+    const int64_t rank = lora_rank(p, parameters);
     const int64_t begin = std::max(column, piece.begin);
     const int64_t end = std::min(column + p.out_features, piece.begin + piece.count);
     if (woven == Woven::kB && begin < end) {

@@ -101,8 +101,7 @@ class WovenParts {
   std::span<const WeavePart> parts() const { return {parts_.data(), count_}; }
 
  private:
-  static constexpr size_t kMost = 3;  // parts of a group
-  std::array<WeavePart, kMost> parts_{};
+  std::array<WeavePart, kMostParts> parts_{};
   size_t count_ = 0;
 };
 
