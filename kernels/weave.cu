@@ -29,23 +29,11 @@ struct Parts {
   int32_t count = 0, blocks = 0;
 };
 
-// The last part that begins at or before the block.
-__device__ __forceinline__ int part_of(const Parts& parts, int block) {
-  int low = 0, high = parts.count - 1;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (parts.part[middle].first_block <= block)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
-}
-
 template <class T, int kCount>
 __global__ void __launch_bounds__(kThreads) weave_kernel(Parts parts) {
   const int block = static_cast<int>(blockIdx.x);
-  const Part& p = parts.part[part_of(parts, block)];
+  const Part& p =
+      parts.part[last_part(parts.count, block, [&](int i) { return parts.part[i].first_block; })];
   const int units = p.width / kCount;
   const int64_t unit = static_cast<int64_t>(block - p.first_block) * kThreads + threadIdx.x;
   const int64_t row = unit / units;

@@ -42,17 +42,10 @@ struct Chunk {
   int64_t count;
 };
 __device__ __forceinline__ Chunk find_chunk(const Segments& s, int32_t chunk, int64_t size) {
-  int32_t low = 0, high = s.count - 1;  // the last segment that starts at or before the chunk
-  while (low < high) {
-    const int32_t middle = (low + high + 1) / 2;
-    if (s.segment[middle].first_chunk <= chunk)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  const int64_t offset = (chunk - s.segment[low].first_chunk) * size;
-  const int64_t left = s.segment[low].count - offset;
-  return {low, offset, min(left, size)};
+  const int32_t index = last_part(s.count, chunk, [&s](int i) { return s.segment[i].first_chunk; });
+  const int64_t offset = (chunk - s.segment[index].first_chunk) * size;
+  const int64_t left = s.segment[index].count - offset;
+  return {index, offset, min(left, size)};
 }
 
 /// body(Segments) for all ranges, in as few launches as they need: adjoining ranges that decay

@@ -222,6 +222,21 @@ __device__ __forceinline__ RowPart row_part(int parts) {
           static_cast<int64_t>(part * kRowThreads + static_cast<int>(threadIdx.x)) * kCount};
 }
 
+/// The last of `count` parts, one or more, that begins at or before `at`; first_of(i) is where part
+/// i begins, and the first begins at or before it.
+template <class FirstOf>
+__device__ __forceinline__ int last_part(int count, int at, const FirstOf& first_of) {
+  int low = 0, high = count - 1;
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    if (first_of(middle) <= at)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low;
+}
+
 /// What a kernel sees of a tensor's memory.
 template <class T>
 T* device_pointer(const Tensor& t) {

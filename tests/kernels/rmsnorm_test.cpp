@@ -141,30 +141,46 @@ TEST_P(Rmsnorm, ForwardWithResidual) {
   });
 }
 
+/// What backward of n rows of c columns is given and gives, rstd that of the inputs.
+struct BackwardCase {
+  Buffer &din, &dweight, &dout, &in, &rstd, &weight;
+
+  BackwardCase(OpCase& op, int64_t n, int64_t c, Dtype dtype, Dtype weight_type, int64_t gap = 0)
+      : din(op.accumulated("din", dtype, {n, c}, gap)),
+        dweight(op.accumulated("dweight", Dtype::kF32, {c})),
+        dout(op.input("dout", dtype, {n, c})),
+        in(op.input("in", dtype, {n, c})),
+        rstd(op.input("rstd", Dtype::kF32, {n})),
+        weight(op.input("weight", weight_type, {c})) {
+    rstd.set_values(stored_rstd(in.values(), weight.values()));
+  }
+  void run() const {
+    rmsnorm_backward({.din = din.tensor(),
+                      .dweight = dweight.tensor(),
+                      .dout = dout.tensor(),
+                      .in = in.tensor(),
+                      .rstd = rstd.tensor(),
+                      .weight = weight.tensor()});
+  }
+};
+
+/// The gradients where rstd is just what was stored.
+Gradients<Bounded> gradients_of_stored(const Buffer& dout, const Buffer& in, const Buffer& rstd,
+                                       const Buffer& weight) {
+  const auto r = rstd.values();
+  return backward_reference<Bounded>(dout.values(), in.values(),
+                                     std::vector<Bounded>(r.begin(), r.end()), weight.values());
+}
+
 TEST_P(Rmsnorm, Backward) {
   const auto& [n, c, dtype, weight_type] = GetParam();
   for (const int64_t gap : kGaps) {
     OpCase op(GetParam().name("rmsnorm_backward") + cat(" gap ", gap), 7);
-    Buffer& din = op.accumulated("din", dtype, {n, c}, gap);
-    Buffer& dweight = op.accumulated("dweight", Dtype::kF32, {c});
-    Buffer& dout = op.input("dout", dtype, {n, c});
-    Buffer& in = op.input("in", dtype, {n, c});
-    Buffer& rstd = op.input("rstd", Dtype::kF32, {n});
-    Buffer& weight = op.input("weight", weight_type, {c});
-    rstd.set_values(stored_rstd(in.values(), weight.values()));
-    const auto r = rstd.values();
-    const auto want = backward_reference<Bounded>(
-        dout.values(), in.values(), std::vector<Bounded>(r.begin(), r.end()), weight.values());
-    op.want(din, want.din);
-    op.want(dweight, want.dweight);
-    op.check([&] {
-      rmsnorm_backward({.din = din.tensor(),
-                        .dweight = dweight.tensor(),
-                        .dout = dout.tensor(),
-                        .in = in.tensor(),
-                        .rstd = rstd.tensor(),
-                        .weight = weight.tensor()});
-    });
+    const BackwardCase b(op, n, c, dtype, weight_type, gap);
+    const auto want = gradients_of_stored(b.dout, b.in, b.rstd, b.weight);
+    op.want(b.din, want.din);
+    op.want(b.dweight, want.dweight);
+    op.check([&] { b.run(); });
   }
 }
 
@@ -219,40 +235,26 @@ TEST_P(Rmsnorm, HeadsBackward) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Rmsnorm, testing::ValuesIn(cases()));
 
 TEST(RmsnormGradient, EqualsCentralDifferences) {
-  constexpr int64_t kN = 3, kC = 17;
   OpCase op("rmsnorm_backward F32 (3,17) against central differences", 10);
-  Buffer& din = op.accumulated("din", Dtype::kF32, {kN, kC});
-  Buffer& dweight = op.accumulated("dweight", Dtype::kF32, {kC});
-  Buffer& dout = op.input("dout", Dtype::kF32, {kN, kC});
-  Buffer& in = op.input("in", Dtype::kF32, {kN, kC});
-  Buffer& rstd = op.input("rstd", Dtype::kF32, {kN});
-  Buffer& weight = op.input("weight", Dtype::kF32, {kC});
-  rstd.set_values(stored_rstd(in.values(), weight.values()));
+  const BackwardCase b(op, 3, 17, Dtype::kF32, Dtype::kF32);
+  const auto w = b.weight.values(), x = b.in.values();
   // Here rstd is a function of the input, and what backward is given is that rounded.
   std::vector<Bounded> r;
-  for (const double exact : forward_reference<double>(in.values(), weight.values()).rstd)
+  for (const double exact : forward_reference<double>(x, w).rstd)
     r.push_back(Bounded(exact).rounded());
-  const auto bounds = backward_reference<Bounded>(dout.values(), in.values(), r, weight.values());
-  const auto loss = [&](const std::vector<double>& x, const std::vector<double>& w) {
-    const auto out = forward_reference<double>(x, w).out;
+  const auto bounds = backward_reference<Bounded>(b.dout.values(), x, r, w);
+  const auto loss = [&](const std::vector<double>& at, const std::vector<double>& by) {
+    const auto out = forward_reference<double>(at, by).out;
     double total = 0;
-    for (size_t i = 0; i < out.size(); ++i) total += out[i] * dout.at(int64_t(i));
+    for (size_t i = 0; i < out.size(); ++i) total += out[i] * b.dout.at(int64_t(i));
     return total;
   };
-  const auto w = weight.values(), x = in.values();
-  op.want(din, with_bounds_of(bounds.din,
-                              central_differences([&](const auto& v) { return loss(v, w); }, x)));
-  op.want(dweight,
+  op.want(b.din, with_bounds_of(bounds.din,
+                                central_differences([&](const auto& v) { return loss(v, w); }, x)));
+  op.want(b.dweight,
           with_bounds_of(bounds.dweight,
                          central_differences([&](const auto& v) { return loss(x, v); }, w)));
-  op.check([&] {
-    rmsnorm_backward({.din = din.tensor(),
-                      .dweight = dweight.tensor(),
-                      .dout = dout.tensor(),
-                      .in = in.tensor(),
-                      .rstd = rstd.tensor(),
-                      .weight = weight.tensor()});
-  });
+  op.check([&] { b.run(); });
 }
 
 TEST(RmsnormEntry, RefusesWrongArguments) {
