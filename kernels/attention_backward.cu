@@ -78,8 +78,8 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
   float* const deltas = lses + 2 * kQueries;
 
   const AttentionArgs& a = args.attention;
-  const int kv = static_cast<int>(blockIdx.y), group = a.heads / a.kv_heads;
-  const int key_first = static_cast<int>(blockIdx.x) * Tiles::kKeys;
+  const int kv = head_of_block(a.kv_heads), group = a.heads / a.kv_heads;
+  const int key_first = tile_of_block(a.kv_heads) * Tiles::kKeys;
   const int key_end = min(key_first + Tiles::kKeys, a.rows);
   const int64_t stride = a.qkv_stride();
   const Bf16* const k = args.qkv + static_cast<int64_t>(a.heads + kv) * a.head_dim;
@@ -196,8 +196,8 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
   Bf16* const values = keys + Tiles::kBuffers * kTile;           // kBuffers tiles
 
   const AttentionArgs& a = args.attention;
-  const int head = static_cast<int>(blockIdx.y), kv = a.kv_head(head);
-  const int tile_first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tiles::kQueries;
+  const int head = head_of_block(a.heads), kv = a.kv_head(head);
+  const int tile_first = tile_of_block_from_last(a.heads) * Tiles::kQueries;
   const int tile_end = min(tile_first + Tiles::kQueries, a.rows);
   const int64_t stride = a.qkv_stride();
   const Bf16* const q = args.qkv + static_cast<int64_t>(head) * a.head_dim;
@@ -309,16 +309,14 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   with_head_width(op.shape.head_dim, [&](auto width) {
     constexpr int kD = decltype(width)::value;
     launch(attention_key_gradient_kernel<kD>,
-           {.grid = dim3(blocks_for(rows, KeyTiles<kD>::kKeys),
-                         static_cast<unsigned>(op.shape.kv_heads)),
+           {.grid = tiles_and_heads(rows, KeyTiles<kD>::kKeys, op.shape.kv_heads),
             .block = dim3(KeyTiles<kD>::kThreads),
             .shared_bytes = KeyTiles<kD>::kShared,
             .stream = where,
             .name = name},
            all);
     launch(attention_query_gradient_kernel<kD>,
-           {.grid = dim3(blocks_for(rows, QueryTiles<kD>::kQueries),
-                         static_cast<unsigned>(op.shape.heads)),
+           {.grid = tiles_and_heads(rows, QueryTiles<kD>::kQueries, op.shape.heads),
             .block = dim3(QueryTiles<kD>::kThreads),
             .shared_bytes = QueryTiles<kD>::kShared,
             .stream = where,

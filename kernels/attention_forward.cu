@@ -36,9 +36,8 @@ __global__ void __launch_bounds__(ForwardTiles<kD, kTree>::kThreads)
   NIBBLE_DYNAMIC_SHARED(Bf16, queries);
   Bf16* const keys = queries + Tiles::kQueries * kTileStride<kD>;  // two tiles
   Bf16* const values = keys + 2 * kKeys * kTileStride<kD>;         // two tiles
-  const int head = static_cast<int>(blockIdx.y), kv = args.kv_head(head);
-  // The longest tiles first.
-  const int tile_first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tiles::kQueries;
+  const int head = head_of_block(args.heads), kv = args.kv_head(head);
+  const int tile_first = tile_of_block_from_last(args.heads) * Tiles::kQueries;
   const int tile_end = min(tile_first + Tiles::kQueries, args.rows);
   const int64_t stride = args.qkv_stride();
   const Bf16* const q = qkv + static_cast<int64_t>(head) * args.head_dim;
@@ -193,15 +192,14 @@ void attention_forward(const AttentionForward& op, Stream stream) {
     constexpr int kD = decltype(width)::value;
     const auto run = [&](auto tree) {
       using Tiles = ForwardTiles<kD, decltype(tree)::value>;
-      launch(
-          attention_forward_kernel<kD, decltype(tree)::value>,
-          {.grid = dim3(blocks_for(rows, Tiles::kQueries), static_cast<unsigned>(op.shape.heads)),
-           .block = dim3(Tiles::kThreads),
-           .shared_bytes = Tiles::shared_bytes(rows),
-           .stream = queue(stream).stream,
-           .name = "attention_forward"},
-          device_pointer<Bf16>(op.out), op.out.row_stride, device_pointer<float>(op.lse),
-          device_pointer<Bf16>(op.qkv), args);
+      launch(attention_forward_kernel<kD, decltype(tree)::value>,
+             {.grid = tiles_and_heads(rows, Tiles::kQueries, op.shape.heads),
+              .block = dim3(Tiles::kThreads),
+              .shared_bytes = Tiles::shared_bytes(rows),
+              .stream = queue(stream).stream,
+              .name = "attention_forward"},
+             device_pointer<Bf16>(op.out), op.out.row_stride, device_pointer<float>(op.lse),
+             device_pointer<Bf16>(op.qkv), args);
     };
     if (op.parents)
       run(std::true_type());

@@ -175,6 +175,27 @@ inline AttentionArgs attention_args(const AttentionShape& shape, const Tensor& s
           .scale = shape.scale};
 }
 
+/// Blocks start in the order of their numbers, so these are given out with the tiles that have most
+/// to do first, of all heads, and the shortest last: a multiprocessor that is done early takes one
+/// of those. Number after number the tiles of one head instead would end with a whole head's
+/// longest tiles (by a model of the order of starts, on 132 multiprocessors and 4096 tokens of 8
+/// key/value heads: 1.6 times the mean for keys' gradients, against 1.01 so).
+inline dim3 tiles_and_heads(int64_t rows, int tile, int64_t heads) {
+  const int64_t blocks = int64_t{blocks_for(rows, tile)} * heads;
+  CHECK(blocks <= INT32_MAX);
+  return dim3(static_cast<unsigned>(blocks));
+}
+__device__ __forceinline__ int head_of_block(int heads) {
+  return static_cast<int>(blockIdx.x) % heads;
+}
+__device__ __forceinline__ int tile_of_block(int heads) {
+  return static_cast<int>(blockIdx.x) / heads;
+}
+/// Where the last tiles have most to do: the last first.
+__device__ __forceinline__ int tile_of_block_from_last(int heads) {
+  return static_cast<int>(gridDim.x - 1 - blockIdx.x) / heads;
+}
+
 /// What blocks of all architectures may have: sm_86 and sm_89 give the least.
 inline constexpr size_t kMostTileBytes = size_t{99} << 10;
 
