@@ -38,6 +38,7 @@ void weave(const Weave& op, Stream) {
 }  // namespace cpu
 
 void weave(const Weave& op, Stream stream) {
+  if (op.parts.empty()) return;
   const Args args("weave", stream);
   for (const WeavePart& p : op.parts) {
     args.require(p.out.rank == 2, "out is not a matrix");
@@ -50,7 +51,7 @@ void weave(const Weave& op, Stream stream) {
     args.check("in", p.in, {Dtype::kF32}, {m, p.in.dim(1)});
     args.require(p.column <= k - p.in.dim(1), "in does not fit into out");
   }
-  if (!op.parts.empty()) NIBBLE_CALL_TWIN(args, weave, op, stream);
+  NIBBLE_CALL_TWIN(args, weave, op, stream);
 }
 
 }  // namespace nibble
