@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the attention loops share, compiled once an instruction set: packing of keys and values, and
-// one step of the streaming softmax for a strip of query rows against a tile of keys.
+// What the attention loops share, compiled once an instruction set: packing of operands, and one
+// step of the streaming softmax for a strip of query rows against a tile of keys. Products are of
+// f32, or of bf16 where the processor multiplies that and tensors are bf16: then queries, keys and
+// values go in as they are, and weights and slopes rounded to bf16, as on CUDA.
 // Included inside Highway's foreach_target only.
 #if defined(NIBBLE_KERNELS_ATTENTION_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef NIBBLE_KERNELS_ATTENTION_INL_H
@@ -12,6 +14,7 @@
 #include <limits>
 
 #include "kernels/attention_cpu.h"
+#include "kernels/bf16_pairs-inl.h"
 #include "kernels/gemm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,6 +22,18 @@ namespace nibble {
 namespace HWY_NAMESPACE {
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+/// How many elements of an operand stand for `depth` of what is summed over.
+template <class Element>
+constexpr int64_t elements(int64_t depth) {
+  return ceil_div(depth, Factor<Element>::kDepth);
+}
+
+/// `count` rows of `depth` as a left operand, `ldt` elements apart.
+template <class T>
+void take_rows(const T* from, int64_t ldf, int64_t count, int64_t depth, float* to, int64_t ldt) {
+  widen_rows(from, ldf, count, depth, to, ldt, ldt);
+}
 
 /// The transpose of `count` rows of `depth`, as panels of kTileCols columns for tile_product.
 template <class T>
@@ -28,22 +43,84 @@ void pack_transposed(const T* from, int64_t ldf, int64_t count, int64_t depth, f
                      kTileCols);
 }
 
-/// c (rows, count) = a (rows, depth) times columns [begin, begin+count) of packed panels, begin in
-/// whole panels. Rows and columns are written in whole tiles.
-inline void multiply_panels(int64_t rows, int64_t begin, int64_t end, int64_t depth, const float* a,
-                            int64_t lda, const float* panels, float* c, int64_t ldc) {
-  for (int64_t j = begin; j < end; j += kTileCols)
-    tile_product<Order::kRowMajor>(rows, std::min(kTileCols, end - j), depth, a, lda,
-                                   panels + j * depth, kTileCols, c + j, ldc, Sum::kSet);
+/// `count` rows of `cols` as a right operand that is summed over rows, columns in whole tiles.
+template <class T>
+void pack_rows(const T* from, int64_t ldf, int64_t count, int64_t cols, float* to, int64_t ldt) {
+  widen_rows(from, ldf, count, cols, to, ldt, ldt);
 }
 
-/// c (rows, cols) += a (rows, depth) b (depth, cols), rows and columns in whole tiles.
-template <class B>
-void add_product(int64_t rows, int64_t cols, int64_t depth, const float* a, int64_t lda, const B* b,
-                 int64_t ldb, float* c, int64_t ldc) {
+#if HWY_TARGET == HWY_AVX3
+template <Bf16Dot kDot>
+void take_rows(const bf16* from, int64_t ldf, int64_t count, int64_t depth, Bf16Pair<kDot>* to,
+               int64_t ldt) {
+  pair_columns(from, ldf, count, depth, to, ldt);
+}
+template <Bf16Dot kDot>
+void pack_transposed(const bf16* from, int64_t ldf, int64_t count, int64_t depth,
+                     Bf16Pair<kDot>* to) {
+  for (int64_t j = 0; j < count; j += kTileCols, to += ceil_div<int64_t>(depth, 2) * kTileCols)
+    pair_columns_transposed(from + j * ldf, ldf, std::min(kTileCols, count - j), depth, to,
+                            kTileCols, kTileCols);
+}
+template <Bf16Dot kDot>
+void pack_rows(const bf16* from, int64_t ldf, int64_t count, int64_t cols, Bf16Pair<kDot>* to,
+               int64_t ldt) {
+  pair_rows(from, ldf, count, cols, to, ldt, ldt);
+}
+#endif
+
+/// Vector `i` of a row of a left operand that begins at `row`, which may hold the floats that
+/// vectors from i on came from.
+template <class Element>
+HWY_INLINE void store_left(Vec v, float* row, int64_t i) {
+  if constexpr (std::is_same_v<Element, float>)
+    store(v, row + i, Whole{});
+  else
+    hn::StoreU(Factor<Element>::narrow(v), Half(), reinterpret_cast<uint16_t*>(row) + i);
+}
+
+/// A vector of each of the rows that an element stands for, as one of a left operand that lies
+/// depth-major.
+template <class Element>
+HWY_INLINE void store_turned(const Vec (&rows)[Factor<Element>::kDepth], Element* to) {
+  if constexpr (std::is_same_v<Element, float>)
+    store(rows[0], to, Whole{});
+  else
+    hn::StoreU(pair_up(Factor<Element>::narrow(rows[0]), Factor<Element>::narrow(rows[1])), U32(),
+               reinterpret_cast<uint32_t*>(to));
+}
+
+/// call(T{}, Element{}) with T the type of tensors and Element that of operands.
+template <class Call>
+HWY_INLINE void with_operands(Dtype dtype, const Call& call) {
+#if HWY_TARGET == HWY_AVX3
+  if (dtype == Dtype::kBf16) {
+    const Bf16Dot dot = bf16_dot();
+    if (dot == Bf16Dot::kNative) return call(bf16{}, Bf16Pair<Bf16Dot::kNative>{});
+    if (dot == Bf16Dot::kEmulated) return call(bf16{}, Bf16Pair<Bf16Dot::kEmulated>{});
+  }
+#endif
+  with_float(dtype, [&](auto t) { call(t, 0.0f); });
+}
+
+/// c (rows, count) = scale * a (rows, depth) times columns [begin, begin+count) of packed panels,
+/// begin in whole panels, depth in elements. Rows and columns are written in whole tiles.
+template <class Element>
+void multiply_panels(int64_t rows, int64_t begin, int64_t end, int64_t depth, const Element* a,
+                     int64_t lda, const Element* panels, float* c, int64_t ldc, float scale) {
+  for (int64_t j = begin; j < end; j += kTileCols)
+    tile_product<Order::kRowMajor>(rows, std::min(kTileCols, end - j), depth, a, lda,
+                                   panels + j * depth, kTileCols, c + j, ldc, Sum::kSet, scale);
+}
+
+/// c (rows, cols) += scale * a (rows, depth) b (depth, cols), depth in elements of a; rows and
+/// columns in whole tiles.
+template <class Element, class B>
+void add_product(int64_t rows, int64_t cols, int64_t depth, const Element* a, int64_t lda,
+                 const B* b, int64_t ldb, float* c, int64_t ldc, float scale) {
   for (int64_t j = 0; j < cols; j += kTileCols)
     tile_product<Order::kRowMajor>(rows, std::min(kTileCols, cols - j), depth, a, lda, b + j, ldb,
-                                   c + j, ldc, Sum::kAdd);
+                                   c + j, ldc, Sum::kAdd, scale);
 }
 
 /// The keys of a tile that one query row sees: [begin, end), which may be empty.
@@ -71,9 +148,10 @@ struct SoftmaxRows {
 };
 
 /// Takes the scores [from, to) of `count` rows, at most kTileRows, `ld` apart; replaces them by
-/// exp(score - max) in whole vectors and brings what was gathered to the new maximum. In three
-/// passes, because within a row each waits for the one before.
-template <class Seen>
+/// exp(score - max) in whole vectors, a left operand that begins at `from`, and brings what was
+/// gathered to the new maximum. In three passes, because within a row each waits for the one
+/// before.
+template <class Element, class Seen>
 HWY_INLINE void softmax_rows(const SoftmaxRows& rows, int64_t count, float* scores, int64_t ld,
                              int64_t from, int64_t to, const Seen& seen_of) {
   const int64_t end = from + round_up(to - from, kLanes);
@@ -105,7 +183,7 @@ HWY_INLINE void softmax_rows(const SoftmaxRows& rows, int64_t count, float* scor
     Vec sum = zero();
     for (int64_t j = from; j < end; j += kLanes) {
       const Vec p = exp(hn::Sub(load(row + j, Whole{}), shift));
-      store(p, row + j, Whole{});
+      store_left<Element>(p, row + from, j - from);
       sum = hn::Add(sum, p);
     }
     rows.sum[r] += hn::GetLane(hn::SumOfLanes(F32(), sum));

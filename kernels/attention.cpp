@@ -71,7 +71,7 @@ AttentionTiles::AttentionTiles(const AttentionShape& shape, int64_t longest, int
   // About 192 rows share a packed tile of keys, which costs as much as 5 of them.
   const int64_t rows = group >= 4 ? 32 : group == 1 ? 128 : 64;
   queries = std::min(rows, std::max<int64_t>(1, longest));
-  padded_queries = round_up<int64_t>(queries, 12);
+  padded_queries = round_up(queries, kMaxStripRows);
   keys = round_up<int64_t>(std::min(max_keys, std::max<int64_t>(1, longest)), 32);
 }
 

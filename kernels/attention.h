@@ -8,7 +8,8 @@
 // outside the mask are skipped. Backward recomputes p from lse:
 //   delta_i = dout_i . out_i;  ds[i,j] = p[i,j] (dout_i.v_j - delta_i)
 //   dq_i = scale sum_j ds[i,j] k_j;  dk_j = scale sum_i ds[i,j] q_i;  dv_j = sum_i p[i,j] dout_i
-// Sums over the query heads of a group and over tiles are done in a fixed order.
+// Sums over the query heads of a group and over tiles are done in a fixed order. Where products of
+// bf16 tensors are of bf16 (CUDA, and CPUs that are fast at it), p and ds are rounded as factors.
 #pragma once
 
 #include "tensor/tensor.h"

@@ -38,11 +38,13 @@ struct BackwardPlan {
     delta = dquery + rows * dim;
     p = delta + rows;
     ds = p + tiles.padded_queries * tiles.keys;
-    elements = round_up<int64_t>(ds + tiles.padded_queries * tiles.keys, 16);
+    strip_p = ds + tiles.padded_queries * tiles.keys;
+    strip_ds = strip_p + kMaxStripRows * tiles.keys;
+    elements = round_up<int64_t>(strip_ds + kMaxStripRows * tiles.keys, 16);
   }
   AttentionTiles tiles;
   // Offsets in a thread's scratch; packed keys come first, then packed values.
-  int64_t values, key_rows, query, dout, dquery, delta, p, ds;
+  int64_t values, key_rows, query, dout, dquery, delta, p, ds, strip_p, strip_ds;
   int64_t elements;
 };
 
@@ -130,19 +132,21 @@ namespace nibble {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// c (rows, cols) += aT b, a (depth, rows); columns in whole tiles, rows exactly.
-inline void add_turned_product(int64_t rows, int64_t cols, int64_t depth, const float* a,
-                               int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc) {
+/// c (rows, cols) += scale * aT b, a (depth, rows), depth in elements; columns in whole tiles, rows
+/// exactly.
+template <class Element>
+void add_turned_product(int64_t rows, int64_t cols, int64_t depth, const Element* a, int64_t lda,
+                        const Element* b, int64_t ldb, float* c, int64_t ldc, float scale) {
   for (int64_t j = 0; j < cols; j += kTileCols) {
     const int64_t width = std::min(kTileCols, cols - j);
     if (rows % kFewTileRows == 0) {
       tile_product<Order::kDepthMajor>(rows, width, depth, a, lda, b + j, ldb, c + j, ldc,
-                                       Sum::kAdd);
+                                       Sum::kAdd, scale);
       continue;
     }
     HWY_ALIGN float tile[kTileRows * kTileCols];
     tile_product<Order::kDepthMajor>(rows, width, depth, a, lda, b + j, ldb, tile, kTileCols,
-                                     Sum::kSet);
+                                     Sum::kSet, scale);
     for (int64_t r = 0; r < rows; ++r)
       for_vectors(width, [&](int64_t i, auto part) {
         float* to = c + r * ldc + j + i;
@@ -151,7 +155,7 @@ inline void add_turned_product(int64_t rows, int64_t cols, int64_t depth, const 
   }
 }
 
-template <class T>
+template <class T, class Element>
 class BackwardRun {
  public:
   BackwardRun(const AttentionBackward& op, const cpu::BackwardPlan& plan,
@@ -188,93 +192,135 @@ class BackwardRun {
   }
 
  private:
-  float* at(int64_t offset, int64_t h, int64_t r) const {
+  static constexpr int64_t kDepth = Factor<Element>::kDepth;
+
+  float* at(int64_t offset, int64_t h, int64_t r = 0) const {
     return task_.scratch + offset + (h * t_.padded_queries + r) * dim_;
+  }
+  Element* operand(int64_t offset) const {
+    return reinterpret_cast<Element*>(task_.scratch + offset);
+  }
+  /// q or dout from row r on, as a left operand: rows are dim_/kDepth apart.
+  Element* left(int64_t offset, int64_t h, int64_t r) const {
+    return reinterpret_cast<Element*>(at(offset, h)) + r * (dim_ / kDepth);
+  }
+  /// The same summed over rows. What kDepth rows make one element of lies behind the left operand.
+  Element* right(int64_t offset, int64_t h, int64_t r) const {
+    return reinterpret_cast<Element*>(at(offset, h)) + (kDepth - 1) * t_.padded_queries * dim_ / 2 +
+           r / kDepth * dim_;
   }
   float* delta(int64_t h, int64_t r) const {
     return task_.scratch + p_.delta + h * t_.padded_queries + r;
   }
-  float* p(int64_t r) const { return task_.scratch + p_.p + r * t_.keys; }
-  float* ds(int64_t r) const { return task_.scratch + p_.ds + r * t_.keys; }
+  /// p or ds of all queries of a tile from r on, depth-major.
+  Element* turned(int64_t offset, int64_t r) const {
+    return operand(offset) + r / kDepth * t_.keys;
+  }
   int64_t head(int64_t h) const { return task_.kv_head * t_.group + h; }
   int64_t row(int64_t r) const { return task_.s.first + q0_ + r; }
 
-  /// scale * q, dout and delta of a head; dq starts at 0. Columns past D are 0.
+  /// q, dout and delta of a head; dq starts at 0. Columns past D are 0, and so is a row that fills
+  /// the last element up.
   void load_queries(int64_t h) {
     const int64_t width = op_.shape.heads * d_;
     const T* q = qkv_ + q0_ * t_.qkv_width + head(h) * d_;
     const T* dout = op_.dout.as<T>() + row(0) * width + head(h) * d_;
     const T* out = op_.out.as<T>() + row(0) * op_.out.row_stride + head(h) * d_;
-    std::fill_n(at(p_.query, h, 0), nq_ * dim_, 0.0f);
-    std::fill_n(at(p_.dquery, h, 0), nq_ * dim_, 0.0f);
-    widen_rows(dout, width, nq_, d_, at(p_.dout, h, 0), dim_, dim_);
-    for (int64_t r = 0; r < nq_; ++r) {
-      for_vectors(d_, [&](int64_t i, auto part) {
-        store(hn::Mul(load(q + r * t_.qkv_width + i, part), set(op_.shape.scale)),
-              at(p_.query, h, r) + i, part);
-      });
+    load_rows(q, t_.qkv_width, p_.query, h);
+    load_rows(dout, width, p_.dout, h);
+    std::fill_n(at(p_.dquery, h), nq_ * dim_, 0.0f);
+    for (int64_t r = 0; r < nq_; ++r)
       *delta(h, r) = sum_vectors(d_, [&](int64_t i, auto part) {
         return hn::Mul(load(dout + r * width + i, part),
                        load(out + r * op_.out.row_stride + i, part));
       });
-    }
+    for (int64_t r = nq_; r % kDepth != 0; ++r) *delta(h, r) = 0.0f;
+  }
+  void load_rows(const T* from, int64_t stride, int64_t offset, int64_t h) {
+    take_rows(from, stride, nq_, d_, left(offset, h, 0), dim_ / kDepth);
+    for (int64_t r = nq_; r % kDepth != 0; ++r)
+      std::fill_n(left(offset, h, r), dim_ / kDepth, Element{});
+    if (kDepth > 1) pack_rows(from, stride, nq_, d_, right(offset, h, 0), dim_);
   }
 
   void load_keys() {
     const int64_t width = t_.qkv_width;
     const T* key = qkv_ + k0_ * width + t_.key_column + task_.kv_head * d_;
     const T* value = qkv_ + k0_ * width + t_.value_column + task_.kv_head * d_;
-    pack_transposed(key, width, nk_, d_, task_.scratch);
-    pack_transposed(value, width, nk_, d_, task_.scratch + p_.values);
-    widen_rows(key, width, nk_, d_, task_.scratch + p_.key_rows, dim_, dim_);
+    pack_transposed(key, width, nk_, d_, operand(0));
+    pack_transposed(value, width, nk_, d_, operand(p_.values));
+    pack_rows(key, width, nk_, d_, operand(p_.key_rows), dim_);
   }
 
-  Visible visible(int64_t r) const { return visible_keys(op_.shape, q0_ + r, k0_, nk_); }
+  Visible visible(int64_t r) const {
+    return r < nq_ ? visible_keys(op_.shape, q0_ + r, k0_, nk_) : Visible{};
+  }
 
   /// p and ds of a strip of queries, and its dq.
   void strip(int64_t h, int64_t r0, int64_t some) {
     const int64_t begin = visible(r0).begin / kTileCols * kTileCols;
     const int64_t end = std::max(begin, visible(r0 + some - 1).end);
-    multiply_panels(some, begin, end, d_, at(p_.query, h, r0), dim_, task_.scratch, p(r0), t_.keys);
-    multiply_panels(some, begin, end, d_, at(p_.dout, h, r0), dim_, task_.scratch + p_.values,
-                    ds(r0), t_.keys);
-    for (int64_t r = r0; r < r0 + some; ++r) {
-      mask_row(p(r), begin, end, visible(r));
-      const Vec lse = set(op_.lse.as<float>()[row(r) * op_.shape.heads + head(h)]);
-      const Vec shift = set(*delta(h, r));
-      for_vectors(end - begin, [&](int64_t i, auto part) {
-        const Vec prob = exp(hn::Sub(load(p(r) + begin + i, part), lse));
-        const Vec slope = hn::Sub(load(ds(r) + begin + i, part), shift);
-        store(prob, p(r) + begin + i, part);
-        store(hn::Mul(prob, slope), ds(r) + begin + i, part);
-      });
-      for (float* scores : {p(r), ds(r)}) {
-        std::fill(scores, scores + begin, 0.0f);
-        std::fill(scores + end, scores + nk_, 0.0f);
-      }
+    const int64_t depth = elements<Element>(d_), stride = dim_ / kDepth;
+    float* const p = task_.scratch + p_.strip_p;
+    float* const ds = task_.scratch + p_.strip_ds;
+    multiply_panels(some, begin, end, depth, left(p_.query, h, r0), stride, operand(0), p, t_.keys,
+                    op_.shape.scale);
+    multiply_panels(some, begin, end, depth, left(p_.dout, h, r0), stride, operand(p_.values), ds,
+                    t_.keys, 1.0f);
+    for (int64_t r = 0; r < some; r += kDepth)
+      slopes(h, r0 + r, begin, end, p + r * t_.keys, ds + r * t_.keys);
+    add_product(some, d_, elements<Element>(end - begin),
+                reinterpret_cast<const Element*>(ds + begin), t_.keys,
+                operand(p_.key_rows) + begin / kDepth * dim_, dim_, at(p_.dquery, h, r0), dim_,
+                op_.shape.scale);
+  }
+
+  /// p and ds of the rows of an element, from their scores and dp in [begin, end); ds also as a
+  /// left operand in its place.
+  void slopes(int64_t h, int64_t r0, int64_t begin, int64_t end, float* scores, float* dp) {
+    Vec lse[kDepth], shift[kDepth];
+    for (int64_t r = 0; r < kDepth; ++r) {
+      mask_row(scores + r * t_.keys, begin, end, visible(r0 + r));
+      lse[r] =
+          set(r0 + r < nq_ ? op_.lse.as<float>()[row(r0 + r) * op_.shape.heads + head(h)] : 0.0f);
+      shift[r] = set(*delta(h, r0 + r));
     }
-    add_product(some, d_, end - begin, ds(r0) + begin, t_.keys,
-                task_.scratch + p_.key_rows + begin * dim_, dim_, at(p_.dquery, h, r0), dim_);
+    Element* const p_row = turned(p_.p, r0);
+    Element* const ds_row = turned(p_.ds, r0);
+    for (int64_t i = begin; i < end; i += kLanes) {
+      Vec prob[kDepth], slope[kDepth];
+      for (int64_t r = 0; r < kDepth; ++r) {
+        prob[r] = exp(hn::Sub(load(scores + r * t_.keys + i, Whole{}), lse[r]));
+        slope[r] = hn::Mul(prob[r], hn::Sub(load(dp + r * t_.keys + i, Whole{}), shift[r]));
+        store_left<Element>(slope[r], dp + r * t_.keys + begin, i - begin);
+      }
+      store_turned<Element>(prob, p_row + i);
+      store_turned<Element>(slope, ds_row + i);
+    }
+    for (Element* const to : {p_row, ds_row}) {
+      std::fill(to, to + begin, Element{});
+      std::fill(to + end, to + nk_, Element{});
+    }
   }
 
   /// dk and dv of a strip of keys, from the queries that see any of them.
   void key_strip(int64_t h, int64_t c0, int64_t some) {
     const int64_t k = k0_ + c0;
-    const int64_t begin = std::max<int64_t>(0, k - q0_);
+    const int64_t begin = std::max<int64_t>(0, k - q0_) / kDepth * kDepth;
     const int64_t last = op_.shape.window > 0 ? k + some - 1 + op_.shape.window : q0_ + nq_;
-    const int64_t depth = std::min(nq_, last - q0_) - begin;
+    const int64_t depth = elements<Element>(std::min(nq_, last - q0_) - begin);
     if (depth <= 0) return;
-    add_turned_product(some, d_, depth, p(begin) + c0, t_.keys, at(p_.dout, h, begin), dim_,
-                       dv_ + k * dim_, dim_);
-    add_turned_product(some, d_, depth, ds(begin) + c0, t_.keys, at(p_.query, h, begin), dim_,
-                       dk_ + k * dim_, dim_);
+    add_turned_product(some, d_, depth, turned(p_.p, begin) + c0, t_.keys, right(p_.dout, h, begin),
+                       dim_, dv_ + k * dim_, dim_, 1.0f);
+    add_turned_product(some, d_, depth, turned(p_.ds, begin) + c0, t_.keys,
+                       right(p_.query, h, begin), dim_, dk_ + k * dim_, dim_, op_.shape.scale);
   }
 
   void store_dquery(int64_t h) {
     for (int64_t r = 0; r < nq_; ++r) {
       T* to = op_.dqkv.as<T>() + row(r) * op_.dqkv.row_stride + head(h) * d_;
       for_vectors(d_, [&](int64_t i, auto part) {
-        store(hn::Mul(load(at(p_.dquery, h, r) + i, part), set(op_.shape.scale)), to + i, part);
+        store(load(at(p_.dquery, h, r) + i, part), to + i, part);
       });
     }
   }
@@ -291,7 +337,9 @@ class BackwardRun {
 
 void backward_run(const AttentionBackward& op, const cpu::BackwardPlan& plan,
                   const cpu::BackwardTask& task) {
-  with_float(op.dqkv.dtype, [&](auto t) { BackwardRun<decltype(t)>(op, plan, task).run(); });
+  with_operands(op.dqkv.dtype, [&](auto t, auto element) {
+    BackwardRun<decltype(t), decltype(element)>(op, plan, task).run();
+  });
 }
 
 /// dk and dv of rows [begin, end), from the sums of the runs whose queries see them.

@@ -11,6 +11,8 @@
 
 namespace nibble::cpu {
 
+constexpr int64_t kMaxStripRows = 12;  // that one tile of a product takes, on any instruction set
+
 /// Sizes of tiles, and where the parts of a fused q/k/v row are.
 struct AttentionTiles {
   AttentionTiles(const AttentionShape& shape, int64_t longest, int64_t max_keys);

@@ -67,9 +67,8 @@ void decode_split(const AttentionDecode& op, const cpu::DecodePlan& p, float* sc
   float* const query = scratch + p.query;
   float* const scores = scratch + p.scores;
   const Q* from = op.q.as<Q>() + b * op.q.row_stride + kv_head * t.group * d;
-  for_vectors(t.group * d, [&](int64_t i, auto part) {
-    store(hn::Mul(load(from + i, part), set(op.shape.scale)), query + i, part);
-  });
+  for_vectors(t.group * d,
+              [&](int64_t i, auto part) { store(load(from + i, part), query + i, part); });
   std::fill_n(gathered, p.max, 0.0f);
   std::fill_n(gathered + p.max, p.rows, kMasked);
   std::fill_n(gathered + p.sum, p.rows, 0.0f);
@@ -82,19 +81,21 @@ void decode_split(const AttentionDecode& op, const cpu::DecodePlan& p, float* sc
       widen_rows(values + k0 * width, width, nk, d, scratch + p.values, t.padded_dim, t.padded_dim);
     for (int64_t r0 = 0, some; r0 < t.group; r0 += some) {
       some = next_rows(t.group - r0);
-      multiply_panels(some, 0, nk, d, query + r0 * d, d, scratch, scores, t.keys);
+      multiply_panels(some, 0, nk, d, query + r0 * d, d, scratch, scores, t.keys, op.shape.scale);
       const SoftmaxRows rows{.max = gathered + p.max + r0,
                              .sum = gathered + p.sum + r0,
                              .out = gathered + r0 * t.padded_dim,
                              .ldo = t.padded_dim,
                              .dim = d};
-      softmax_rows(rows, some, scores, t.keys, 0, nk, [&](int64_t) { return Visible{0, nk}; });
+      softmax_rows<float>(rows, some, scores, t.keys, 0, nk, [&](int64_t) {
+        return Visible{0, nk};
+      });
       if (in_place)
-        add_product(some, d, nk, scores, t.keys, values + k0 * width, width, rows.out,
-                    t.padded_dim);
+        add_product(some, d, nk, scores, t.keys, values + k0 * width, width, rows.out, t.padded_dim,
+                    1.0f);
       else
         add_product(some, d, nk, scores, t.keys, scratch + p.values, t.padded_dim, rows.out,
-                    t.padded_dim);
+                    t.padded_dim, 1.0f);
     }
   }
 }

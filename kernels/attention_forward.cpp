@@ -17,8 +17,6 @@
 namespace nibble::cpu {
 namespace {
 
-constexpr int64_t kMaxTileRows = 12;
-
 /// A thread's scratch. Keys and values of a tile take 256 KiB together.
 struct ForwardPlan {
   ForwardPlan(const AttentionShape& shape, int64_t longest)
@@ -30,7 +28,7 @@ struct ForwardPlan {
     max = out + rows * tiles.padded_dim;
     sum = max + rows;
     scores = sum + rows;
-    elements = round_up<int64_t>(scores + kMaxTileRows * tiles.keys, 16);
+    elements = round_up<int64_t>(scores + kMaxStripRows * tiles.keys, 16);
   }
   AttentionTiles tiles;
   int64_t values, query, out, max, sum, scores;  // offsets; packed keys come first
@@ -66,7 +64,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 /// A tile of queries, all heads of a group, against the keys that it sees.
-template <class T>
+template <class T, class Element>
 void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
                   int64_t index, int64_t kv_head, int64_t q0) {
   const cpu::AttentionTiles& t = p.tiles;
@@ -74,7 +72,9 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
   const int64_t d = t.head_dim, width = t.qkv_width, nq = std::min(t.queries, s.length - q0);
   const int64_t prefix = cpu::prefix_length(op, index), position = prefix + q0;
   const T* qkv = op.qkv.as<T>() + s.first * width;
-  float* const values = scratch + p.values;
+  const int64_t depth = elements<Element>(d);
+  const auto panels = reinterpret_cast<Element*>(scratch);
+  const auto values = reinterpret_cast<Element*>(scratch + p.values);
   float* const scores = scratch + p.scores;
 
   const auto rows_of = [&](int64_t h, int64_t r) {
@@ -86,15 +86,11 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
                        .dim = d};
   };
   const auto query_of = [&](int64_t h, int64_t r) {
-    return scratch + p.query + (h * t.padded_queries + r) * d;
+    return reinterpret_cast<Element*>(scratch + p.query) + (h * t.padded_queries + r) * depth;
   };
   for (int64_t h = 0; h < t.group; ++h) {
     const T* from = qkv + q0 * width + (kv_head * t.group + h) * d;
-    for (int64_t r = 0; r < nq; ++r)
-      for_vectors(d, [&](int64_t i, auto part) {
-        store(hn::Mul(load(from + r * width + i, part), set(op.shape.scale)), query_of(h, r) + i,
-              part);
-      });
+    take_rows(from, width, nq, d, query_of(h, 0), depth);
     const SoftmaxRows rows = rows_of(h, 0);
     std::fill_n(rows.max, nq, kMasked);
     std::fill_n(rows.sum, nq, 0.0f);
@@ -104,8 +100,8 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
   // Keys at positions [k0, k0 + nk), whose first row is `row`.
   const auto attend = [&](int64_t k0, int64_t nk, int64_t row) {
     const T* keys = op.qkv.as<T>() + row * width + kv_head * d;
-    pack_transposed(keys + t.key_column, width, nk, d, scratch);
-    widen_rows(keys + t.value_column, width, nk, d, values, t.padded_dim, t.padded_dim);
+    pack_transposed(keys + t.key_column, width, nk, d, panels);
+    pack_rows(keys + t.value_column, width, nk, d, values, t.padded_dim);
     const auto visible = [&](int64_t r) { return visible_keys(op.shape, position + r, k0, nk); };
     for (int64_t h = 0; h < t.group; ++h)
       for (int64_t r0 = 0, some; r0 < nq; r0 += some) {
@@ -113,12 +109,15 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
         const int64_t begin = visible(r0).begin / kTileCols * kTileCols;
         const int64_t end = visible(r0 + some - 1).end;
         if (begin >= end) continue;
-        multiply_panels(some, begin, end, d, query_of(h, r0), d, scratch, scores, t.keys);
+        multiply_panels(some, begin, end, depth, query_of(h, r0), depth, panels, scores, t.keys,
+                        op.shape.scale);
         const SoftmaxRows rows = rows_of(h, r0);
-        softmax_rows(rows, some, scores, t.keys, begin, end,
-                     [&](int64_t r) { return visible(r0 + r); });
-        add_product(some, d, end - begin, scores + begin, t.keys, values + begin * t.padded_dim,
-                    t.padded_dim, rows.out, t.padded_dim);
+        softmax_rows<Element>(rows, some, scores, t.keys, begin, end,
+                              [&](int64_t r) { return visible(r0 + r); });
+        add_product(some, d, elements<Element>(end - begin),
+                    reinterpret_cast<const Element*>(scores + begin), t.keys,
+                    values + elements<Element>(begin) * t.padded_dim, t.padded_dim, rows.out,
+                    t.padded_dim, 1.0f);
       }
   };
   const int64_t first = cpu::first_key(op.shape, position);
@@ -148,8 +147,9 @@ void forward_tile(const AttentionForward& op, const cpu::ForwardPlan& p, float* 
 
 void forward_task(const AttentionForward& op, const cpu::ForwardPlan& p, float* scratch,
                   int64_t index, int64_t kv_head, int64_t q0) {
-  with_float(op.out.dtype,
-             [&](auto t) { forward_tile<decltype(t)>(op, p, scratch, index, kv_head, q0); });
+  with_operands(op.out.dtype, [&](auto t, auto element) {
+    forward_tile<decltype(t), decltype(element)>(op, p, scratch, index, kv_head, q0);
+  });
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner part of f32 products, compiled once an instruction set: a tile of kTileRows rows by one
-// or two vectors of columns held in registers (Goto and van de Geijn, "Anatomy of High-Performance
-// Matrix Multiplication", 2008), and the packing of operands for it. A result is the sum over k in
-// ascending order, whatever tile it falls in: its bits depend on its row and column alone.
+// The inner part of products summed in f32, compiled once an instruction set: a tile of kTileRows
+// rows by one or two vectors of columns held in registers (Goto and van de Geijn, "Anatomy of
+// High-Performance Matrix Multiplication", 2008), and the packing of operands for it. Operands are
+// f32, or pairs of bf16 (bf16_pairs-inl.h). A result is the sum over k in ascending order, whatever
+// tile it falls in: its bits depend on its row and column alone.
 // Included inside Highway's foreach_target only.
 #if defined(NIBBLE_KERNELS_GEMM_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef NIBBLE_KERNELS_GEMM_INL_H
@@ -30,10 +31,22 @@ constexpr int64_t kTallTileRows = kTileRows * 4 / 3;
 /// How the rows of the left operand lie: element (r,k) is a[r*lda + k] or a[k*lda + r].
 enum class Order { kRowMajor, kDepthMajor };
 
+/// How many of k an element of an operand stands for, one in every lane, and what is added up.
+template <class Element>
+struct Factor;
+template <>
+struct Factor<float> {
+  static constexpr int64_t kDepth = 1;
+  static HWY_INLINE Vec splat(float x) { return set(x); }
+  static HWY_INLINE Vec multiply_add(Vec left, Vec right, Vec sum) {
+    return hn::MulAdd(left, right, sum);
+  }
+};
+
 /// emit(r, v, x) for every row r < kRows and vector v < kVecs of a (kRows, depth) b (depth,
-/// kVecs*kLanes). b is f32 or bf16, which is widened on the way.
-template <int kRows, int kVecs, Order kOrder, class B, class Emit>
-HWY_INLINE void tile_sums(int64_t depth, const float* HWY_RESTRICT a, int64_t lda,
+/// kVecs*kLanes), depth in elements of a. Where a is f32, b may be bf16, widened on the way.
+template <int kRows, int kVecs, Order kOrder, class A, class B, class Emit>
+HWY_INLINE void tile_sums(int64_t depth, const A* HWY_RESTRICT a, int64_t lda,
                           const B* HWY_RESTRICT b, int64_t ldb, const Emit& emit) {
   Vec acc[kRows][kVecs];
 #pragma GCC unroll 16
@@ -42,7 +55,7 @@ HWY_INLINE void tile_sums(int64_t depth, const float* HWY_RESTRICT a, int64_t ld
     for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
   // Every third row has a pointer: the two between are reached by the addressing modes.
   constexpr int kPointers = (kRows + 2) / 3;
-  const float* third[kPointers];
+  const A* third[kPointers];
 #pragma GCC unroll 16
   for (int i = 0; i < kPointers; ++i) third[i] = a + 3 * i * lda;
   for (int64_t k = 0; k < depth; ++k) {
@@ -51,9 +64,11 @@ HWY_INLINE void tile_sums(int64_t depth, const float* HWY_RESTRICT a, int64_t ld
     for (int v = 0; v < kVecs; ++v) right[v] = load(b + v * kLanes, Whole{});
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const Vec left = set(kOrder == Order::kDepthMajor ? a[r] : third[r / 3][r % 3 * lda + k]);
+      const Vec left =
+          Factor<A>::splat(kOrder == Order::kDepthMajor ? a[r] : third[r / 3][r % 3 * lda + k]);
 #pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) acc[r][v] = hn::MulAdd(left, right[v], acc[r][v]);
+      for (int v = 0; v < kVecs; ++v)
+        acc[r][v] = Factor<A>::multiply_add(left, right[v], acc[r][v]);
     }
     b += ldb;
     if (kOrder == Order::kDepthMajor) a += lda;
@@ -64,37 +79,39 @@ HWY_INLINE void tile_sums(int64_t depth, const float* HWY_RESTRICT a, int64_t ld
     for (int v = 0; v < kVecs; ++v) emit(r, v, acc[r][v]);
 }
 
-/// What a tile of a panel becomes: the product, or what it was plus the product.
+/// What a tile of a panel becomes: the product scaled, or what it was plus that.
 enum class Sum : bool { kSet, kAdd };
 
-template <int kRows, int kVecs, Order kOrder, class B>
-HWY_NOINLINE void tile_product(int64_t depth, const float* a, int64_t lda, const B* b, int64_t ldb,
-                               float* c, int64_t ldc, Sum sum) {
+template <int kRows, int kVecs, Order kOrder, class A, class B>
+HWY_NOINLINE void tile_product(int64_t depth, const A* a, int64_t lda, const B* b, int64_t ldb,
+                               float* c, int64_t ldc, Sum sum, float scale) {
   tile_sums<kRows, kVecs, kOrder>(depth, a, lda, b, ldb, [&](int r, int v, Vec x) {
     float* to = c + r * ldc + v * kLanes;
-    store(sum == Sum::kAdd ? hn::Add(load(to, Whole{}), x) : x, to, Whole{});
+    store(sum == Sum::kAdd ? hn::MulAdd(set(scale), x, load(to, Whole{})) : hn::Mul(set(scale), x),
+          to, Whole{});
   });
 }
 
 /// The same for rows <= kTileRows and cols <= kTileCols, or a tall tile of cols <= kLanes. Fewer
 /// rows or columns are rounded up to what there is code for, so all of a tile of a, b and c must
 /// exist.
-template <Order kOrder, class B>
-HWY_INLINE void tile_product(int64_t rows, int64_t cols, int64_t depth, const float* a, int64_t lda,
-                             const B* b, int64_t ldb, float* c, int64_t ldc, Sum sum) {
+template <Order kOrder, class A, class B>
+HWY_INLINE void tile_product(int64_t rows, int64_t cols, int64_t depth, const A* a, int64_t lda,
+                             const B* b, int64_t ldb, float* c, int64_t ldc, Sum sum,
+                             float scale = 1.0f) {
   constexpr int kFull = kTileRows, kSome = kSomeTileRows, kFew = kFewTileRows;
   const bool narrow = cols <= kLanes;
   if (rows > kFull)
-    tile_product<kTallTileRows, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+    tile_product<kTallTileRows, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale);
   else if (rows > kSome)
-    narrow ? tile_product<kFull, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
-           : tile_product<kFull, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+    narrow ? tile_product<kFull, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale)
+           : tile_product<kFull, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale);
   else if (rows > kFew)
-    narrow ? tile_product<kSome, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
-           : tile_product<kSome, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+    narrow ? tile_product<kSome, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale)
+           : tile_product<kSome, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale);
   else
-    narrow ? tile_product<kFew, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum)
-           : tile_product<kFew, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum);
+    narrow ? tile_product<kFew, 1, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale)
+           : tile_product<kFew, 2, kOrder>(depth, a, lda, b, ldb, c, ldc, sum, scale);
 }
 
 /// How many of `rows` the next tile takes: 16 rows are faster as 8 + 8 than as 12 + 4.

@@ -58,9 +58,8 @@ void matmul(const Matmul& op, Stream) {
 bool cpu_has_bf16_matmul() {
   static const bool has = [] {
     // oneDNN, which knows what it may use, is only asked where there is something to use.
-    if (simd_target_name() != "AVX-512") return false;
-    if (bf16_products_forced()) return true;
-    if (!__builtin_cpu_supports("avx512bf16")) return false;
+    const Bf16Dot dot = bf16_of_processor();
+    if (dot != Bf16Dot::kNative) return dot == Bf16Dot::kEmulated;
     const dnnl_cpu_isa_t isa = cpu::onednn().get_effective_cpu_isa();
     return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
   }();

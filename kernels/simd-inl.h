@@ -59,16 +59,18 @@ HWY_INLINE Vec load(const f16* p, Whole) {
 HWY_INLINE void store(Vec v, float* p, Whole) {
   hn::StoreU(v, F32(), p);
 }
-/// Rounds to nearest even, as to_bf16.
-HWY_INLINE void store(Vec v, bf16* p, Whole) {
+/// Rounds to nearest even, as to_bf16; the bits.
+HWY_INLINE hn::Vec<Half> narrow(Vec v) {
   const U32 d;
   const auto bits = hn::BitCast(d, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
   const auto rounded = hn::Add(hn::Add(bits, hn::Set(d, 0x7fffu)), odd);
   const auto quiet = hn::Or(bits, hn::Set(d, 0x400000u));
   const auto chosen = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(v)), quiet, rounded);
-  hn::StoreU(hn::DemoteTo(Half(), hn::BitCast(I32(), hn::ShiftRight<16>(chosen))), Half(),
-             reinterpret_cast<uint16_t*>(p));
+  return hn::DemoteTo(Half(), hn::BitCast(I32(), hn::ShiftRight<16>(chosen)));
+}
+HWY_INLINE void store(Vec v, bf16* p, Whole) {
+  hn::StoreU(narrow(v), Half(), reinterpret_cast<uint16_t*>(p));
 }
 
 /// Lanes past the part are zero; nothing past it is read or written.

@@ -13,6 +13,8 @@
 #include "kernels/code_books.h"
 #include "kernels/dequantize.h"
 #include "kernels/matmul_cpu.h"
+#include "kernels/simd.h"
+#include "support/bf16_probe.h"
 
 namespace {
 
@@ -113,7 +115,8 @@ constexpr int64_t kHeads = 9, kKvHeads = 3, kDim = 64, kWidth = (kHeads + 2 * kK
 
 enum class Pass { kForward, kBackward };
 
-void bench_attention(benchmark::State& state, const Pack& pack, Pass pass) {
+void bench_attention(benchmark::State& state, const Pack& pack, Pass pass, Bf16Dot dot) {
+  set_bf16_dot_for_test(dot);
   const AttentionShape shape{kHeads, kKvHeads, kDim, 0, 1.0f / std::sqrt(float{kDim})};
   const int64_t n = pack.sequences * pack.length;
   Owned qkv(Dtype::kBf16, {n, kWidth}), dqkv(Dtype::kBf16, {n, kWidth});
@@ -224,12 +227,17 @@ void register_all() {
     for (const Product& p : kProducts)
       RegisterBenchmark(cat("matmul/", type, "/", p.name).c_str(), bench_matmul, p, storage)
           ->UseRealTime();
+  // Products of f32 and of bf16, the latter also where the processor only hides that it has them.
+  std::vector<std::pair<const char*, Bf16Dot>> dots = {{"f32", Bf16Dot::kNone}};
+  if (executes_bf16_dot()) dots.emplace_back("bf16", Bf16Dot::kNative);
   for (const Pack& pack : {Pack{1, 2048}, {4, 512}, {16, 128}, {64, 32}})
     for (const auto& [name, pass] :
          {std::pair{"forward", Pass::kForward}, {"backward", Pass::kBackward}})
-      RegisterBenchmark(cat("attention_", name, "/", pack.sequences, "x", pack.length).c_str(),
-                        bench_attention, pack, pass)
-          ->UseRealTime();
+      for (const auto& [products, dot] : dots)
+        RegisterBenchmark(
+            cat("attention_", name, "/", pack.sequences, "x", pack.length, "/", products).c_str(),
+            bench_attention, pack, pass, dot)
+            ->UseRealTime();
   for (const int64_t batch : {1, 4, 8}) {
     RegisterBenchmark(cat("matvec/nf4/", batch).c_str(), bench_matvec, QuantType::kNf4, batch)
         ->UseRealTime();

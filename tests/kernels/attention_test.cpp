@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/threads.h"
+#include "support/bf16_dots.h"
 #include "support/op_harness.h"
 
 namespace nibble {
@@ -87,9 +88,11 @@ double rescaled(double x, size_t) {
   return x;
 }
 
-/// The tiles of the CUDA half round weights of bf16 products to bf16, as tensor cores take them.
+/// Products of bf16 take weights and slopes rounded to it: on tensor cores, and where the processor
+/// multiplies bf16.
 Bounded as_factor(const Case& c, Bounded x) {
-  if (!test_device().on_cuda() || c.dtype != Dtype::kBf16) return x;
+  if (c.dtype != Dtype::kBf16) return x;
+  if (!test_device().on_cuda() && !loops_multiply_bf16()) return x;
   const double u = unit_roundoff(Dtype::kBf16);
   return {x.value, x.error + u * (std::abs(x.value) + x.error)};
 }
@@ -169,6 +172,11 @@ std::vector<double> starts_of(const Case& c) {
 
 std::vector<Bounded> exact(const std::vector<double>& values) {
   return {values.begin(), values.end()};
+}
+
+template <class Body>
+void on_every_dot(const Body& body) {
+  test_device().on_cuda() ? body() : on_every_bf16_dot(body);
 }
 
 void check_forward(const Case& c) {
@@ -270,7 +278,7 @@ class Attention : public testing::TestWithParam<Case> {
 };
 
 TEST_P(Attention, Forward) {
-  check_forward(GetParam());
+  on_every_dot([] { check_forward(GetParam()); });
 }
 
 /// The threads that a test is run with: a device asks for none.
@@ -282,7 +290,7 @@ std::vector<int> thread_counts() {
 TEST_P(Attention, Backward) {
   for (const int count : thread_counts()) {
     set_threads(count);
-    check_backward(GetParam());
+    on_every_dot([] { check_backward(GetParam()); });
   }
 }
 
@@ -291,7 +299,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()));
 class AttentionForwardOf : public testing::TestWithParam<Case> {};
 
 TEST_P(AttentionForwardOf, ManyKeys) {
-  check_forward(GetParam());
+  on_every_dot([] { check_forward(GetParam()); });
 }
 
 INSTANTIATE_TEST_SUITE_P(SeveralKeyTiles, AttentionForwardOf,
@@ -366,9 +374,7 @@ std::vector<double> random_values(int64_t count, uint64_t seed) {
   return out;
 }
 
-TEST(AttentionPacking, EqualsSequencesAlone) {
-  SKIP_UNLESS_CPU();
-  set_threads(1);
+void expect_packed_equals_alone() {
   for (const int64_t window : {0, 20}) {
     const Case packed{{70, 1, 33, 128}, 6, 2, 64, window, Dtype::kBf16};
     const auto qkv = random_values(packed.n() * packed.width(), 34);
@@ -393,7 +399,31 @@ TEST(AttentionPacking, EqualsSequencesAlone) {
     EXPECT_TRUE(together.lse == apart.lse) << packed.name("attention_forward");
     EXPECT_TRUE(together.dqkv == apart.dqkv) << packed.name("attention_backward");
   }
+}
+
+TEST(AttentionPacking, EqualsSequencesAlone) {
+  SKIP_UNLESS_CPU();
+  set_threads(1);
+  on_every_dot(expect_packed_equals_alone);
   set_threads(0);
+}
+
+/// Of bf16 products the instruction's bits are those of the f32 sums that emulate it.
+TEST(AttentionBf16, InstructionEqualsItsEmulation) {
+  SKIP_UNLESS_CPU();
+  if (!executes_bf16_dot()) GTEST_SKIP() << "the processor has no vdpbf16ps";
+  for (const Case& c : {Case{{70, 1, 33, 128}, 6, 2, 64, 0, Dtype::kBf16},
+                        Case{{13, 17, 1, 64, 65}, 2, 1, 31, 20, Dtype::kBf16}}) {
+    const auto qkv = random_values(c.n() * c.width(), 42);
+    const auto dout = random_values(c.n() * c.heads * c.dim, 43);
+    const auto with = [&](Bf16Dot dot) {
+      const ForcedBf16Dot forced(dot);
+      return run(c, qkv, dout);
+    };
+    const Result native = with(Bf16Dot::kNative);
+    EXPECT_TRUE(native == with(Bf16Dot::kEmulated)) << c.name("attention");
+    EXPECT_FALSE(native == with(Bf16Dot::kNone)) << c.name("attention") << ": ran without it";
+  }
 }
 
 TEST(AttentionForward, AnyNumberOfThreads) {
@@ -401,12 +431,14 @@ TEST(AttentionForward, AnyNumberOfThreads) {
   const Case c{{150, 1, 33}, 6, 2, 64, 0, Dtype::kBf16};
   const auto qkv = random_values(c.n() * c.width(), 36);
   const auto dout = random_values(c.n() * c.heads * c.dim, 37);
-  set_threads(1);
-  const Result one = run(c, qkv, dout);
-  for (const int count : {2, 3, 7}) {
-    set_threads(count);
-    EXPECT_TRUE(run(c, qkv, dout).out == one.out) << c.name("attention_forward") << count;
-  }
+  on_every_dot([&] {
+    set_threads(1);
+    const Result one = run(c, qkv, dout);
+    for (const int count : {2, 3, 7}) {
+      set_threads(count);
+      EXPECT_TRUE(run(c, qkv, dout).out == one.out) << c.name("attention_forward") << count;
+    }
+  });
   set_threads(0);
 }
 

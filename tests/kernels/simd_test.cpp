@@ -32,7 +32,7 @@ TEST(SimdDeathTest, NibbleCpuLowersTheTarget) {
   }
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     EXPECT_EXIT(exit_with_name("avx512"), testing::ExitedWithCode(0), "^AVX-512$");
-    EXPECT_EXIT(exit_with_name("avx512bf16"), testing::ExitedWithCode(0), "^AVX-512$");
+    EXPECT_EXIT(exit_with_name("avx512bf16"), testing::ExitedWithCode(0), "^AVX-512-BF16$");
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "model/lora.h"
+#include "support/bf16_dots.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
 
@@ -144,6 +145,33 @@ TEST_P(StepFamilies, EveryRecomputePolicyGivesTheSameBits) {
       EXPECT_EQ(0, std::memcmp(plain.data(), other.data(), plain.size() * sizeof(float)))
           << "policy " << static_cast<int>(policy) << " " << dtype_name(compute);
     }
+  }
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0.0;
+  for (size_t i = 0; i < a.size(); ++i) sum += std::pow(double{a[i]} - double{b[i]}, 2);
+  return std::sqrt(sum);
+}
+
+/// A step in bf16 rounds a dozen tensors a layer to it; attention's weights and slopes are two
+/// more, averaged over keys. So its gradients are not half as far again from those of f32.
+TEST_P(StepFamilies, AttentionOfBf16ProductsAddsLittleError) {
+  if (!(hwy::SupportedTargets() & HWY_AVX3)) GTEST_SKIP() << "without AVX-512";
+  const auto gradients = [&](Dtype compute, Bf16Dot dot) {
+    const ForcedBf16Dot forced(dot);
+    Rig rig(tiny_config(GetParam()), small_lora(), {.compute = compute});
+    rig.model.parameters.zero_gradients();
+    rig.step->forward_backward(make_batch(), 0.5f, {});
+    return rig.gradients();
+  };
+  const std::vector<float> exact = gradients(Dtype::kF32, Bf16Dot::kNone);
+  const std::vector<float> widened = gradients(Dtype::kBf16, Bf16Dot::kNone);
+  const std::vector<float> emulated = gradients(Dtype::kBf16, Bf16Dot::kEmulated);
+  EXPECT_GT(distance(emulated, widened), 0.0);
+  EXPECT_LE(distance(emulated, exact), 1.5 * distance(widened, exact));
+  if (executes_bf16_dot()) {
+    EXPECT_EQ(distance(gradients(Dtype::kBf16, Bf16Dot::kNative), emulated), 0.0);
   }
 }
 
