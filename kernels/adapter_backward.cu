@@ -121,8 +121,8 @@ __global__ void __launch_bounds__(kOnceThreads)
     for (int c = 0; c < kColumns; ++c)
 #pragma unroll
       for (int half = 0; half < 2; ++half)
-        write(to + Tiles::place(lane / 4 + half * 8, c * 8 + lane % 4 * 2),
-              Floats<2>{dxa[c][2 * half], dxa[c][2 * half + 1]});
+        write<Space::kShared>(to + Tiles::place(lane / 4 + half * 8, c * 8 + lane % 4 * 2),
+                              Floats<2>{dxa[c][2 * half], dxa[c][2 * half + 1]});
   }
   __syncthreads();
   add_up(chunks - 1);

@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
     if (column(k) < v) add(column(k), held[k]);
   for (int k = kHeld; column(k) < v; ++k) {
     const Access access = read_packed<kCount>(x + column(k));
-    if (k - kHeld < kept) write_packed(place(k), access);
+    if (k - kHeld < kept) write_packed<Space::kShared>(place(k), access);
     add(column(k), access);
   }
   const float row_top = block_max(top, most);

@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kRowThreads)
     const Floats<kCount> y = read<kCount>(place);
 #pragma unroll
     for (int i = 0; i < kCount; ++i) x.v[i] = y.v[i] * beta + x.v[i] * alpha;
-  } else if (alpha != 1.0f) {  // a cast keeps every bit of a NaN
+  } else if (alpha != 1.0f) {  // a copy keeps every bit of a NaN
 #pragma unroll
     for (int i = 0; i < kCount; ++i) x.v[i] *= alpha;
   }

@@ -13,7 +13,7 @@ __global__ void __launch_bounds__(kRowThreads)
     gather_rows_kernel(T* out, const T* in, const int32_t* rows, int64_t c, int parts) {
   const auto [m, column] = row_part<kCount>(parts);
   if (column >= c) return;
-  write(out + m * c + column, read<kCount>(in + rows[m] * c + column));
+  write_packed(out + m * c + column, read_packed<kCount>(in + rows[m] * c + column));
 }
 
 // A warp takes sixteen rows of `out` and as many columns as it moves at once, and looks for the
@@ -43,9 +43,10 @@ __global__ void __launch_bounds__(kScatterThreads)
   for (int64_t n = first; n < min(first + kScatteredRows, out_rows); ++n) {
     const unsigned found = __ballot_sync(kAllLanes, mine == n);
     if (column >= c) continue;
-    Floats<kCount> x{};
-    if (found) x = read<kCount>(in + (low + __ffs(static_cast<int>(found)) - 1) * c + column);
-    write(out + n * out_stride + column, x);
+    Packed<T, kCount> x{};
+    if (found)
+      x = read_packed<kCount>(in + (low + __ffs(static_cast<int>(found)) - 1) * c + column);
+    write_packed(out + n * out_stride + column, x);
   }
 }
 

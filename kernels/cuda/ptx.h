@@ -68,7 +68,8 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
 #endif
 }  // namespace detail
 
-/// One access of 4, 8 or 16 bytes in global or shared memory; `p` is aligned to its size.
+/// One access of 4, 8 or 16 bytes in global or shared memory; `p` is aligned to its size, here and
+/// below.
 template <class Vec>
 __device__ __forceinline__ Vec load(const Vec* p) {
 #ifdef NIBBLE_EMULATE
@@ -80,14 +81,44 @@ __device__ __forceinline__ Vec load(const Vec* p) {
 #endif
 }
 
+/// In global memory. By PTX, since the compiler takes a store of a vector apart where it made its
+/// elements one by one.
 template <class Vec>
 __device__ __forceinline__ void store(Vec* p, Vec value) {
 #ifdef NIBBLE_EMULATE
-  emulate::store<sizeof(Vec)>(p, detail::recast<emulate::Bits<sizeof(Vec)>>(value));
+  emulate::store<sizeof(Vec)>(p, detail::recast<emulate::Bits<sizeof(Vec)>>(value),
+                              emulate::Space::kGlobal);
 #else
-  auto word = detail::recast<detail::WordOf<Vec>>(value);
-  detail::keep_whole(word);
-  *reinterpret_cast<detail::WordOf<Vec>*>(p) = word;
+  const auto word = detail::recast<detail::WordOf<Vec>>(value);
+  const size_t to = __cvta_generic_to_global(p);
+  if constexpr (sizeof(Vec) == 4)
+    asm volatile("st.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+  else if constexpr (sizeof(Vec) == 8)
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(word.x), "r"(word.y) : "memory");
+  else
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(word.x), "r"(word.y),
+                 "r"(word.z), "r"(word.w)
+                 : "memory");
+#endif
+}
+
+/// The same in shared memory.
+template <class Vec>
+__device__ __forceinline__ void store_shared(Vec* p, Vec value) {
+#ifdef NIBBLE_EMULATE
+  emulate::store<sizeof(Vec)>(p, detail::recast<emulate::Bits<sizeof(Vec)>>(value),
+                              emulate::Space::kShared);
+#else
+  const auto word = detail::recast<detail::WordOf<Vec>>(value);
+  const uint32_t to = detail::shared_address(p);
+  if constexpr (sizeof(Vec) == 4)
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(to), "r"(word) : "memory");
+  else if constexpr (sizeof(Vec) == 8)
+    asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(to), "r"(word.x), "r"(word.y) : "memory");
+  else
+    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(word.x), "r"(word.y),
+                 "r"(word.z), "r"(word.w)
+                 : "memory");
 #endif
 }
 

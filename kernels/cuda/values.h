@@ -54,6 +54,13 @@ __device__ __forceinline__ float product(float a, float b) {
   return __fmul_rn(a, b);
 #endif
 }
+__device__ __forceinline__ double product(double a, double b) {
+#ifdef NIBBLE_EMULATE
+  return a * b;
+#else
+  return __dmul_rn(a, b);
+#endif
+}
 
 /// kCount neighbouring elements as floats.
 template <int kCount>
@@ -122,26 +129,31 @@ __device__ __forceinline__ Floats<kCount> read(const T* p) {
   return floats(read_packed<kCount>(p));
 }
 
-template <class T, int kCount>
+enum class Space : bool { kGlobal, kShared };
+
+template <Space kSpace = Space::kGlobal, class T, int kCount>
 __device__ __forceinline__ void write_packed(T* p, const Packed<T, kCount>& x) {
   if constexpr (kCount > 1 && kCount * sizeof(T) <= 16) {
-    store(reinterpret_cast<Packed<T, kCount>*>(p), x);
+    if constexpr (kSpace == Space::kShared)
+      store_shared(reinterpret_cast<Packed<T, kCount>*>(p), x);
+    else
+      store(reinterpret_cast<Packed<T, kCount>*>(p), x);
   } else {
     static_assert(kCount == 1);
     *p = x.element[0];
   }
 }
 
-template <int kCount, class T>
+template <Space kSpace = Space::kGlobal, int kCount, class T>
 __device__ __forceinline__ void write(T* p, const Floats<kCount>& x) {
   if constexpr (kCount * sizeof(T) == 32) {
-    write(p, low_half(x));
-    write(p + kCount / 2, high_half(x));
+    write<kSpace>(p, low_half(x));
+    write<kSpace>(p + kCount / 2, high_half(x));
   } else {
     Packed<T, kCount> packed;
 #pragma unroll
     for (int i = 0; i < kCount; ++i) packed.element[i] = from_f32<T>(x.v[i]);
-    write_packed(p, packed);
+    write_packed<kSpace>(p, packed);
   }
 }
 
@@ -151,10 +163,10 @@ template <int kCount, class T>
 __device__ __forceinline__ void write_apart(T* row, int64_t width, int64_t i,
                                             const Floats<kCount>& x) {
   if constexpr (kCount * sizeof(T) == 32) {
-    write(row + i / 2, low_half(x));
-    write(row + width / 2 + i / 2, high_half(x));
+    write<Space::kShared>(row + i / 2, low_half(x));
+    write<Space::kShared>(row + width / 2 + i / 2, high_half(x));
   } else {
-    write(row + i, x);
+    write<Space::kShared>(row + i, x);
   }
 }
 template <int kCount, class T>

@@ -17,6 +17,8 @@
 // a line for each kernel. Since other blocks do not run, memory is not checked then.
 #pragma once
 
+#include <emulate/device.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -45,7 +47,6 @@ uint64_t sampled_blocks();
 /// Those of a grid of `count` blocks, `width` a row, that are counted.
 std::vector<uint64_t> choose_sample(uint64_t count, uint64_t width, uint64_t random);
 
-enum class Space : uint8_t { kGlobal, kShared };
 struct LoggedAccess {
   uint64_t site, address;
   uint8_t bytes;

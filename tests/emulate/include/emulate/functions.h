@@ -252,7 +252,7 @@ inline T load_any(const T* p) {
 template <class T>
 inline void store_any(T* p, T value) {
   if constexpr (sizeof(T) >= 4) {
-    store<sizeof(T)>(p, std::bit_cast<Bits<sizeof(T)>>(value));
+    store<sizeof(T)>(p, std::bit_cast<Bits<sizeof(T)>>(value), Space::kGlobal);
   } else {
     *p = value;
   }
