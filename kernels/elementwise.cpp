@@ -157,16 +157,23 @@ template <class T>
 void drop(const Dropout& op, int64_t begin, int64_t end) {
   const Vec p = set(op.p), scale = set(1.0f / (1.0f - op.p));
   const bool add = op.output == Dropout::Output::kAdd;
+  const bool dense = op.in.dense() && op.out.dense();  // then all is one row
+  const int64_t c = dense ? op.out.elements() : op.out.dim(1);
   Words words(op.seed, op.stream);
   for (int64_t block = begin; block < end; block += Words::kCount) {
     words.draw(op.counter + static_cast<uint64_t>(block) / 4);
-    const T* in = op.in.as<T>() + block;
-    T* out = op.out.as<T>() + block;
-    for_vectors(std::min(end - block, Words::kCount), [&](int64_t i, auto part) {
-      const auto kept = hn::Ge(words.unit(i), p);
-      const Vec value = hn::IfThenElseZero(kept, hn::Mul(load(in + i, part), scale));
-      store(add ? hn::Add(load(out + i, part), value) : value, out + i, part);
-    });
+    const int64_t last = std::min(end, block + Words::kCount);
+    for (int64_t at = block; at < last;) {  // the part of each row that lies in this block
+      const int64_t row = at / c, column = at % c, stop = std::min(last, (row + 1) * c);
+      const T* in = op.in.as<T>() + row * op.in.row_stride + column;
+      T* out = op.out.as<T>() + row * op.out.row_stride + column;
+      for_vectors(stop - at, [&](int64_t i, auto part) {
+        const auto kept = hn::Ge(words.unit(at - block + i), p);
+        const Vec value = hn::IfThenElseZero(kept, hn::Mul(load(in + i, part), scale));
+        store(add ? hn::Add(load(out + i, part), value) : value, out + i, part);
+      });
+      at = stop;
+    }
   }
 }
 void dropout_span(const Dropout& op, int64_t begin, int64_t end) {
@@ -311,8 +318,8 @@ void bias_backward(const BiasBackward& op, Stream stream) {
 
 void dropout(const Dropout& op, Stream stream) {
   const Args args("dropout", stream);
-  args.check_like("out", op.out, NIBBLE_FLOATS, op.in);
-  args.check_like("in", op.in, {op.out.dtype}, op.out);
+  args.check_like("out", op.out, NIBBLE_FLOATS, op.in, RowStride::kFree);
+  args.check_like("in", op.in, {op.out.dtype}, op.out, RowStride::kFree);
   args.require(op.p >= 0.0f && op.p < 1.0f, "p is not in [0, 1)");
   if (op.draw) args.check("draw", op.draw, {Dtype::kI32}, {1});
   NIBBLE_CALL_TWIN(args, dropout, op, stream);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/elementwise.h"
 
-#include <array>
-
-#include "base/rng.h"
 #include "kernels/cuda/column_sums.h"
+#include "kernels/cuda/draws.h"
+#include "kernels/cuda/row_units.h"
 #include "kernels/cuda/twins.h"
 #include "kernels/cuda/values.h"
 
@@ -108,15 +107,6 @@ struct BiasGradient {
 };
 
 // A thread takes the four elements of one draw; the last draw may be cut.
-struct Draws {
-  uint64_t seed, stream, counter;
-  const int32_t* draw;
-  __device__ __forceinline__ std::array<uint32_t, 4> words(int64_t group) const {
-    const uint64_t first = draw ? static_cast<uint64_t>(*draw) << kDrawShift : 0;
-    return philox(seed, stream, counter + first + static_cast<uint64_t>(group));
-  }
-};
-
 template <class T, int kCount>
 __device__ __forceinline__ Floats<4> read_four(const T* p, int64_t left) {
   Floats<4> x{};
@@ -134,23 +124,48 @@ __device__ __forceinline__ void write_four(T* p, int64_t left, const Floats<4>& 
     for (int i = 0; i < 4 && i < left; ++i) p[i] = from_f32<T>(x.v[i]);
 }
 
-template <class T, int kCount>
+// A matrix whose elements are numbered as if it were dense, `gap` more between its rows.
+template <class T>
+struct Gapped {
+  T* data;
+  int64_t gap;
+};
+
+template <class T>
 __global__ void __launch_bounds__(kRowThreads)
-    dropout_kernel(T* out, const T* in, int64_t elements, Draws draws, float p, float scale,
-                   bool add) {
+    dropout_kernel(Gapped<T> out, Gapped<const T> in, int64_t elements, RowUnits rows, Draws draws,
+                   float p, float scale, bool add) {
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
-  const int64_t at = group * 4, left = elements - at;
-  if (left <= 0) return;
+  if (group * 4 >= elements) return;
+  const int64_t row = rows.row_of(group);
+  T* const place = out.data + group * 4 + row * out.gap;
   const auto words = draws.words(group);
-  Floats<4> x = read_four<T, kCount>(in + at, left);
+  Floats<4> x = read<4>(in.data + group * 4 + row * in.gap);
 #pragma unroll
-  for (int i = 0; i < 4; ++i) x.v[i] = unit_float(words[i]) >= p ? x.v[i] * scale : 0.0f;
+  for (int i = 0; i < 4; ++i) x.v[i] = dropped(x.v[i], words[i], p, scale);
   if (add) {
-    const Floats<4> y = read_four<T, kCount>(out + at, left);
+    const Floats<4> y = read<4>(place);
 #pragma unroll
     for (int i = 0; i < 4; ++i) x.v[i] += y.v[i];
   }
-  write_four<T, kCount>(out + at, left, x);
+  write(place, x);
+}
+
+// Any shape.
+template <class T>
+__global__ void __launch_bounds__(kRowThreads)
+    dropout_each_kernel(Gapped<T> out, Gapped<const T> in, int64_t elements, int64_t width,
+                        Draws draws, float p, float scale, bool add) {
+  const int64_t group = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x;
+  const auto words = draws.words(group);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int64_t at = group * 4 + i;
+    if (at >= elements) return;
+    T* const place = out.data + at + at / width * out.gap;
+    const float x = dropped(to_f32(in.data[at + at / width * in.gap]), words[i], p, scale);
+    *place = from_f32<T>(add ? x + to_f32(*place) : x);
+  }
 }
 
 template <class T, int kCount>
@@ -167,19 +182,10 @@ __global__ void __launch_bounds__(kRowThreads)
   write_four<T, kCount>(inout + at, left, x);
 }
 
-// launch_kernel(T(), whole): whole where every four elements are one access.
-template <class Body>
-void with_fours(const Tensor& a, const Tensor& b, const Body& body) {
-  const auto aligned = [](const Tensor& t) {
-    return reinterpret_cast<uintptr_t>(t.data) % 16 == 0;
-  };
-  const bool whole = aligned(a) && aligned(b) && a.elements() % 4 == 0;
-  with_float_type(a.dtype, [&](auto type) {
-    if (whole)
-      body(type, std::integral_constant<int, 4>());
-    else
-      body(type, std::integral_constant<int, 1>());
-  });
+// Whether every four elements are one access.
+bool in_fours(const Tensor& t, const Rows& rows) {
+  return reinterpret_cast<uintptr_t>(t.data) % 16 == 0 && rows.width % 4 == 0 &&
+         stride_of(t, rows) % 4 == 0;
 }
 
 Launch flat_launch(int64_t elements, Stream stream, const char* name) {
@@ -231,24 +237,38 @@ void bias_backward(const BiasBackward& op, Stream stream) {
 void dropout(const Dropout& op, Stream stream) {
   const int64_t elements = op.out.elements();
   if (elements == 0) return;
-  with_fours(op.out, op.in, [&](auto type, auto count) {
+  const Rows rows = rows_of(op.out, op.in);
+  with_float_type(op.out.dtype, [&](auto type) {
     using T = decltype(type);
-    launch(dropout_kernel<T, decltype(count)::value>, flat_launch(elements, stream, "dropout"),
-           device_pointer<T>(op.out), device_pointer<T>(op.in), elements,
-           Draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)}, op.p,
-           1.0f / (1.0f - op.p), op.output == Dropout::Output::kAdd);
+    const Gapped<T> out{device_pointer<T>(op.out), stride_of(op.out, rows) - rows.width};
+    const Gapped<const T> in{device_pointer<T>(op.in), stride_of(op.in, rows) - rows.width};
+    const Draws draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)};
+    const float scale = 1.0f / (1.0f - op.p);
+    const bool add = op.output == Dropout::Output::kAdd;
+    const Launch where = flat_launch(elements, stream, "dropout");
+    if (in_fours(op.out, rows) && in_fours(op.in, rows) && elements / 4 <= INT32_MAX)
+      launch(dropout_kernel<T>, where, out, in, elements, RowUnits(rows.width / 4), draws, op.p,
+             scale, add);
+    else
+      launch(dropout_each_kernel<T>, where, out, in, elements, rows.width, draws, op.p, scale, add);
   });
 }
 
 void uniform_noise(const UniformNoise& op, Stream stream) {
   const int64_t elements = op.inout.elements();
   if (elements == 0) return;
-  with_fours(op.inout, op.inout, [&](auto type, auto count) {
+  const bool fours = in_fours(op.inout, {1, elements});
+  with_float_type(op.inout.dtype, [&](auto type) {
     using T = decltype(type);
-    launch(uniform_noise_kernel<T, decltype(count)::value>,
-           flat_launch(elements, stream, "uniform_noise"), device_pointer<T>(op.inout),
-           device_pointer<float>(op.scales), elements, op.inout.dim(1),
-           Draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)});
+    const auto start = [&](const auto& kernel) {
+      launch(kernel, flat_launch(elements, stream, "uniform_noise"), device_pointer<T>(op.inout),
+             device_pointer<float>(op.scales), elements, op.inout.dim(1),
+             Draws{op.seed, op.stream, op.counter, device_pointer<int32_t>(op.draw)});
+    };
+    if (fours)
+      start(uniform_noise_kernel<T, 4>);
+    else
+      start(uniform_noise_kernel<T, 1>);
   });
 }
 

@@ -36,7 +36,7 @@ struct BiasBackward {
 /// philox(seed, stream, counter + draw 2^36 + i/4), and scaled by 1/(1-p); 0 <= p < 1.
 /// Its backward is itself, applied to the gradient.
 struct Dropout {
-  Tensor out;  // (N,C) f32|bf16 written or, with accumulate, added to; may be `in`
+  Tensor out;  // (N,C) f32|bf16 written or, with kAdd, added to, row stride free; may be `in`
   Tensor in;   // (N,C) as out
   float p = 0.0f;
   uint64_t seed = 0, stream = 0, counter = 0;
