@@ -29,14 +29,21 @@ struct Linears {
   // Of adapters woven into the weights (weight_pieces.h): zeros beside B, bytes moved to weave B
   // and A.
   double woven_zeros = 0.0, weave_b = 0.0, weave_a = 0.0;
+  // What the last steps of longer sums multiply for nothing, forward and backward (kProductStep).
+  double idle_forward = 0.0, idle_backward = 0.0;
 };
 
-bool weaves(const LinearGroup& g, const StepOptions& o) {
-  return o.training && o.dropout == 0.0f && weavable(g);
+// In which passes a group's adapters ride in the products of its weights, on a GPU.
+Weaves weaves_of(const LinearGroup& g, const StepOptions& o) {
+  return weavable(g) ? weaves(block_sizes(o), {DeviceKind::kCuda, 0}) : Weaves::kNothing;
 }
 
-void count_woven(Linears& out, const LinearGroup& g, const ParameterSet& parameters,
-                 double element) {
+int64_t idle_steps(int64_t sums) {
+  return round_up(sums, kProductStep) - sums;
+}
+
+void count_woven(Linears& out, const LinearGroup& g, const ParameterSet& parameters, double element,
+                 Dtype compute, Weaves weaves) {
   const auto numbers = [&](int index) {
     return index < 0 ? 0.0 : real(parameters.all()[static_cast<size_t>(index)].count);
   };
@@ -48,7 +55,14 @@ void count_woven(Linears& out, const LinearGroup& g, const ParameterSet& paramet
   }
   out.woven_zeros += tail - b;
   out.weave_b += sizeof(float) * b + element * tail;
+  const int64_t ranks = g.lora_width(parameters), in = g.in_features();
+  out.idle_forward += real(idle_steps(in + ranks) * g.out_features());
+  if (weaves != Weaves::kBoth) return;
   out.weave_a += (sizeof(float) + element) * a;
+  // All A lie under the last piece.
+  const int64_t piece = linear_panel_elements(g, compute, {DeviceKind::kCuda, 0}) / in;
+  const int64_t last = (g.out_features() - 1) % piece + 1;
+  out.idle_backward += real(idle_steps(last + ranks) * in);
 }
 
 Linears count(const Model& model, Dtype panel, bool cuda, const StepOptions& o) {
@@ -78,8 +92,9 @@ Linears count(const Model& model, Dtype panel, bool cuda, const StepOptions& o) 
     for (const Projection& p : b.gate_up.parts) add(&p, &Linears::mlp);
     for (const Projection& p : b.down.parts) add(&p, &Linears::down);
     for (const LinearGroup* g : b.groups())
-      if (cuda && weaves(*g, o))
-        count_woven(out, *g, model.parameters, static_cast<double>(dtype_bytes(panel)));
+      if (const Weaves w = weaves_of(*g, o); cuda && w != Weaves::kNothing)
+        count_woven(out, *g, model.parameters, static_cast<double>(dtype_bytes(panel)), o.compute,
+                    w);
   }
   out.mlp += out.down;
   return out;
@@ -142,15 +157,25 @@ DevicePasses device_passes(const Model& model, const StepOptions& o) {
     p.backward.launches += pieces;
     if (!g->adapted()) continue;
     const double in = real(g->in_features()), out = real(g->out_features());
+    // With dropout each part has what is left of X, written and read, for X A^T and again for dA.
+    const bool drops = o.dropout > 0.0f;
+    const double parts = static_cast<double>(std::count_if(
+        g->parts.begin(), g->parts.end(), [](const auto& layer) { return layer.lora_a >= 0; }));
+    const DevicePass inputs =
+        drops ? DevicePass{3.0 * in * parts, 2.0 * parts} : DevicePass{in, 1.0};
     // X A^T, and, unless B is woven into the weights, its product with B, which the weights' is
     // added to.
-    const bool woven = weaves(*g, o);
-    p.forward.elements += in + (woven ? 0.0 : out);
-    p.forward.launches += woven ? 1.0 : 2.0;
-    // dA reads X; unless A is woven into the weights, dX starts as the adapters' share.
-    p.backward.elements +=
-        adapter_backward_elements(*g, model, compute, o.tokens) + (woven ? in : in + in);
-    p.backward.launches += woven ? 3.0 : 4.0;
+    const Weaves woven = weaves_of(*g, o);
+    p.forward.elements += inputs.elements + (woven == Weaves::kNothing ? out : 0.0);
+    p.forward.launches += inputs.launches + (woven == Weaves::kNothing ? 1.0 : 0.0);
+    // dB and dX A, in two kernels, and dA; unless A is woven into the weights, dX starts as the
+    // adapters' share, or with dropout what is left of that is added to it.
+    p.backward.elements += adapter_backward_elements(*g, model, compute, o.tokens) +
+                           inputs.elements +
+                           (drops                    ? 2.0 * in
+                            : woven == Weaves::kBoth ? 0.0
+                                                     : in);
+    p.backward.launches += 2.0 + inputs.launches + (woven == Weaves::kBoth ? 0.0 : 1.0);
   }
   return p;
 }
@@ -208,7 +233,10 @@ StepLaunches step_launches(const ModelConfig& c, const StepOptions& o) {
                            ? real(c.layers - 1) / real(c.layers)
                            : made_again(o.recompute, c.layers, all, mlp, down) / all;
   const int64_t chunk = head_chunk_rows(c, o.labelled, {DeviceKind::kCuda, 0});
-  return {real(c.layers) * ((1.0 + again) * kForwardLaunches + kBackwardLaunches),
+  const bool drops = o.dropout > 0.0f;
+  const double forward = kForwardLaunches + (drops ? kDropoutForwardLaunches : 0.0);
+  const double backward = kBackwardLaunches + (drops ? kDropoutBackwardLaunches : 0.0);
+  return {real(c.layers) * ((1.0 + again) * forward + backward),
           kLossChunkLaunches * real(ceil_div(o.labelled, chunk))};
 }
 
@@ -223,16 +251,18 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   const double window = c.window > 0 ? std::min(real(c.window), real(o.longest)) : real(o.longest);
 
   const double attention = 2.0 * n * window * real(c.heads * c.head_dim) * real(c.layers);
-  const double layers_forward = 2.0 * n * (linear.weights + linear.adapters + linear.woven_zeros);
+  const double layers_forward =
+      2.0 * n * (linear.weights + linear.adapters + linear.woven_zeros + linear.idle_forward);
   const double head = 2.0 * n * real(c.vocab_size) * real(c.hidden_size);
   const bool head_trained = model.head.weight_parameter >= 0;
   StepCost cost;
   // Forward attention is two products; backward five, on a GPU seven: both its sweeps make scores
   // and their gradients again.
   cost.attention_flops = attention + (cuda ? 3.5 : 2.5) * attention;
-  cost.flops = layers_forward +
-               2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters) +
-               cost.attention_flops + (head_trained ? 3.0 : 2.0) * head;
+  cost.flops =
+      layers_forward +
+      2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters + linear.idle_backward) +
+      cost.attention_flops + (head_trained ? 3.0 : 2.0) * head;
 
   // Each pass reads the weights as they are stored, and writes and reads what it expands of them;
   // of layers that are kept expanded it reads that alone. On a GPU a product's own reading is part

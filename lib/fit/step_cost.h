@@ -33,6 +33,10 @@ inline constexpr double kBestMatmulShare = 0.80;
 /// FlashAttention-2, which by mma.sync is what the CUDA half does: 50 to 73% of an A100's rate (Dao
 /// 2023), 35% of an H100's, whose full rate takes other instructions (Shah et al. 2024).
 inline constexpr double kGpuAttentionShare = 0.50, kHopperAttentionShare = 0.35;
+/// What a GPU's products go through at a time of the numbers that a sum has: 64 of bf16 are the 128
+/// bytes that its tiles' rows are. Where adapters ride in a product, its sums are longer by their
+/// ranks, and the last step is not full.
+inline constexpr int64_t kProductStep = 64;
 inline constexpr double kLaunchSeconds = 3.5e-6, kReplayedLaunchSeconds = 1e-6, kGapSeconds = 1e-6;
 /// Where nothing is known of the machine, settings are ordered as on one that reads 100 bytes in
 /// the time of 10,000 operations, as most do within a factor of three; and on a GPU of the middle.
@@ -55,6 +59,9 @@ inline const Rates& rates_or_typical(const Rates& rates, DeviceKind device) {
 /// of a chunk of the loss and of an update. As scripts/kernel-report counts them.
 inline constexpr double kForwardLaunches = 33.0, kBackwardLaunches = 40.0, kDecodeLaunches = 10.0,
                         kChoiceLaunches = 8.0, kLossChunkLaunches = 7.0, kUpdateLaunches = 12.0;
+
+/// And more of them with dropout: masks, and products of each part where else one is of them all.
+inline constexpr double kDropoutForwardLaunches = 10.0, kDropoutBackwardLaunches = 10.0;
 
 /// Of a micro-batch on a GPU.
 struct StepLaunches {

@@ -51,14 +51,15 @@ WeightPlacement placement_asked(const WeightChoice& choice, const Model& model, 
 
 int64_t layers_to_keep(const TrainingPlanner& planner, TrainJob job, const MemoryLimits& limits) {
   if (job.device != DeviceKind::kCuda) return 0;
-  const auto fits = [&](int64_t kept) {
+  const auto total = [&](int64_t kept) {
     job.weights.kept_layers = kept;
-    return planner.plan(job).total() <= limits.device;
+    return planner.plan(job).total();
   };
-  // With all layers kept there is no panel: nearly all may need more than all.
+  const auto fits = [&](int64_t kept) { return total(kept) <= limits.device; };
+  // With all layers kept there is no panel: nearly all may need more than all, and so may none.
   const int64_t most = planner.model().config.layers - job.weights.streamed_layers;
   if (fits(most)) return most;
-  if (!fits(0)) return 0;
+  if (!fits(0)) return total(most) < total(0) ? most : 0;
   return last_true(0, most, fits);
 }
 

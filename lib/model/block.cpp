@@ -76,17 +76,24 @@ Tensor table_weight(const Table& table, const ParameterSet& parameters) {
 
 int64_t BlockScratch::row(int64_t width, std::initializer_list<size_t> groups) const {
   int64_t ranks = 0;
-  if (linear.weaves)
+  if (linear.weaves != Weaves::kNothing)
     for (const size_t g : groups) ranks = std::max(ranks, lora_widths[g]);
   return row_with_room(width, ranks);
 }
 
+int64_t BlockScratch::gradient_row(int64_t width, std::initializer_list<size_t> groups) const {
+  return linear.weaves == Weaves::kBoth ? row(width, groups) : width;
+}
+
+// Dropout asks for a mask of the adapters' own share of dX, so that this is no part of a product.
+Weaves weaves(const BlockSizes& s, Device device) {
+  if (!device.on_cuda() || s.ahead == Ahead::kNo) return Weaves::kNothing;
+  return s.training && s.dropout == 0.0f ? Weaves::kBoth : Weaves::kForward;
+}
+
 namespace {
 
-// Whether the step carries adapters inside the products of the weights. Dropout asks for a mask of
-// the adapters' own share.
-bool weaves(const Model& model, const BlockSizes& s, Device device) {
-  if (!s.training || s.dropout > 0 || !device.on_cuda()) return false;
+bool any_weavable(const Model& model) {
   return std::any_of(model.blocks.begin(), model.blocks.end(), [](const Block& b) {
     const auto groups = b.groups();
     return std::any_of(groups.begin(), groups.end(),
@@ -126,14 +133,14 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
       if (g->adapted()) dropped = std::max(dropped, rows_at_once * g->in_features());
     }
   }
-  out.linear.weaves = weaves(model, s, arena.device());
+  if (any_weavable(model)) out.linear.weaves = weaves(s, arena.device());
   if (remade != Remade::kNothing) {
     out.x1 = arena.take(s.compute, {n, out.row(c.hidden_size, {kQkv, kGateUp})});
     out.x2 = out.x1;  // never alive together
     out.act = arena.take(s.compute, {m, out.row(f, {kDown})});
   }
   if (s.training) {
-    out.dwide = arena.take(s.compute, {std::max(n * out.row(w, {kQkv}), m * f)});
+    out.dwide = arena.take(s.compute, {std::max(n * out.gradient_row(w, {kQkv}), m * f)});
     out.dattention = reshaped(room, n, q);
   }
   out.attention = arena.take(Dtype::kF32, {attention});
@@ -142,7 +149,8 @@ BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSiz
   out.weights = take_weight_buffers(arena, model, s.weights, s.compute, s.ahead, out.linear.weaves);
   out.linear.panel = out.weights.panels[0];
   out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
-  if (lora > 0 && !out.linear.weaves) out.linear.lora_scratch = arena.take(s.compute, {n, lora});
+  if (s.training && lora > 0 && out.linear.weaves != Weaves::kBoth)
+    out.linear.lora_scratch = arena.take(s.compute, {n, lora});
   if (s.dropout > 0 && dropped > 0) out.linear.dropout_scratch = arena.take(s.compute, {dropped});
   return out;
 }
@@ -169,15 +177,16 @@ BlockActivations take_activations(Arena& arena, const Model& model, const BlockS
   }
   a.attention = take(scratch.row(q, {kOutput}));
   a.lse = arena.take(Dtype::kF32, {n, c.heads});
-  a.gate_up = arena.take(s.compute, {m, scratch.row(2 * c.intermediate_size, {kGateUp})});
+  a.gate_up = arena.take(s.compute, {m, scratch.gradient_row(2 * c.intermediate_size, {kGateUp})});
   a.act = shared ? scratch.act : take(scratch.row(c.intermediate_size, {kDown}));
   // Right of x it is lost where another x comes before backward.
+  const bool woven = scratch.linear.weaves != Weaves::kNothing;
   const bool apart[Block::kGroups] = {shared, false, remade == Remade::kNorms,
                                       remade == Remade::kNorms};
   Tensor* xa[Block::kGroups] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
   for (size_t i = 0; i < Block::kGroups; ++i)
     if (const int64_t width = scratch.lora_widths[i];
-        width > 0 && (apart[i] || !scratch.linear.weaves))
+        width > 0 && ((s.training && apart[i]) || !woven))
       *xa[i] = arena.take(s.compute, {i < 2 ? n : m, width});
   return a;
 }
@@ -204,14 +213,15 @@ Input input_of(const LinearGroup& group, const LinearContext& c, const Tensor& b
   Input out{.x = columns(buffer, 0, in)};
   if (ranks == 0) return out;
   if (apart) out.kept = reshaped(apart, apart.dim(0), ranks);
-  out.xa = c.weaves ? columns(buffer, in, ranks) : out.kept;
+  out.xa = c.weaves != Weaves::kNothing ? columns(buffer, in, ranks) : out.kept;
   if (!apart) out.kept = out.xa;
   return out;
 }
 
 // What was made right of x goes where backward finds it.
-void keep(const Input& input) {
-  if (input.kept.data != input.xa.data) cast({.out = input.kept, .in = input.xa});
+void keep(const Input& input, ReadBack read_back) {
+  if (read_back == ReadBack::kYes && input.kept.data != input.xa.data)
+    cast({.out = input.kept, .in = input.xa});
 }
 
 // What the MLP works on at a time: `count` tokens from `first` on.
@@ -247,7 +257,7 @@ void mlp_up(const BlockRun& run, const Block& block, const MlpPart& p) {
 }  // namespace
 
 void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, const Tensor& delta,
-                   const BlockActivations& a, MlpForward mlp) {
+                   const BlockActivations& a, MlpForward mlp, ReadBack read_back) {
   const Model& model = *run.model;
   const Block& block = model.blocks[static_cast<size_t>(index)];
   const ParameterSet& parameters = model.parameters;
@@ -264,7 +274,7 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                    .weight = table_weight(block.attention_norm, parameters),
                    .eps = eps});
   linear_forward(block.qkv, {.y = a.qkv, .xa = qkv.xa, .x = qkv.x}, s.linear);
-  keep(qkv);
+  keep(qkv, read_back);
   rotate(run, index, a);
   const Input output = input_of(block.output, s.linear, a.attention, a.xa_output);
   if (run.attend)
@@ -289,14 +299,14 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
   if (mlp == MlpForward::kNone) return;
   for_mlp_parts(run, block, a, [&](const MlpPart& p) {
     mlp_up(run, block, p);
-    keep(p.up);
+    keep(p.up, read_back);
     const LinearForward down = {
         .y = rows(s.delta, p.first, p.count), .xa = p.down.xa, .x = p.down.x, .first_row = p.first};
     if (mlp == MlpForward::kAll)
       linear_forward(block.down, down, s.linear);
     else
       adapter_down(block.down, down, s.linear);
-    keep(p.down);
+    keep(p.down, read_back);
   });
 }
 
@@ -351,7 +361,8 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& stream,
   const Input output = input_of(block.output, s.linear, a.attention, a.xa_output);
   linear_backward(block.output, {.dx = dattention, .dy = dh, .x = output.x, .xa = output.kept},
                   s.linear);
-  const Tensor dqkv = columns(reshaped(s.dwide, n, s.row(c.qkv_width(), {kQkv})), 0, c.qkv_width());
+  const Tensor dqkv =
+      columns(reshaped(s.dwide, n, s.gradient_row(c.qkv_width(), {kQkv})), 0, c.qkv_width());
   attention_backward({.dqkv = dqkv,
                       .dout = dattention,
                       .out = output.x,

@@ -19,8 +19,9 @@
 namespace nibble {
 
 /// What forward keeps of one block for backward. Where adapters are woven into the weights
-/// (linear.h), rows of x1, attention, x2 and act have room for X A^T on their right, gate_up for
-/// its gradient's, and xa is there alone where backward does not find it in that place.
+/// (linear.h), rows of x1, attention, x2 and act have room for X A^T on their right, and xa is
+/// there alone where backward does not find it in that place; gate_up has room for its gradient's
+/// where they are woven backward too.
 struct BlockActivations {
   Tensor h_in, h_mid;     // (N,C)
   Tensor rstd1, rstd2;    // (N) f32
@@ -48,8 +49,10 @@ struct BlockScratch {
   int64_t mlp_rows = 0;  // tokens that the MLP is done for at a time
   // Of each group's adapters: blocks may differ in what is adapted, buffers are for the widest.
   std::array<int64_t, Block::kGroups> lora_widths{};
-  /// Elements of a row of `width` with room for the adapters of these groups, where they are woven.
+  /// Elements of a row of `width` that one of these groups reads, with room for their adapters
+  /// where these are woven forward; of the gradient of what it gives, where also backward.
   int64_t row(int64_t width, std::initializer_list<size_t> groups) const;
+  int64_t gradient_row(int64_t width, std::initializer_list<size_t> groups) const;
 };
 
 /// Where a block's groups are in lora_widths.
@@ -71,6 +74,10 @@ struct BlockSizes {
   WeightPlacement weights = {};
   Ahead ahead = Ahead::kNo;
 };
+
+/// In which passes a step of these sizes carries adapters inside the products of the weights, where
+/// a group's are such that it can (weavable()). That is FrozenWeights' to do.
+Weaves weaves(const BlockSizes& sizes, Device device);
 
 /// Takes one block's activations from the arena; those that are made again come from scratch.
 BlockActivations take_activations(Arena& arena, const Model& model, const BlockSizes& sizes,
@@ -100,10 +107,14 @@ struct BlockRun {
 /// made again for its own backward; nothing, where backward makes it again.
 enum class MlpForward : uint8_t { kAll, kNoOutput, kNone };
 
+/// Whether a backward pass reads what forward leaves.
+enum class ReadBack : bool { kNo, kYes };
+
 /// previous (N,C) and delta (N,C, or absent) in; a and scratch.delta written. `previous` may be
 /// a.h_in itself when there is no delta.
 void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, const Tensor& delta,
-                   const BlockActivations& a, MlpForward mlp = MlpForward::kAll);
+                   const BlockActivations& a, MlpForward mlp = MlpForward::kAll,
+                   ReadBack read_back = ReadBack::kNo);
 
 /// stream (N, C and room for the adapters of output and down): gradient of the block's output
 /// stream in, of its input stream out. Parameters' gradients are added to. With Remade::kMlp, x2 is

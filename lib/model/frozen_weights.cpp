@@ -18,7 +18,7 @@ bool holds(std::span<const std::byte> range, const void* p) {
 
 WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
                                   const WeightPlacement& placement, Dtype compute, Ahead ahead,
-                                  bool weaves) {
+                                  Weaves weaves) {
   const Device device = arena.device();
   const auto layers = static_cast<int64_t>(model.blocks.size());
   const Dtype type = panel_dtype(compute, device);
@@ -34,7 +34,7 @@ WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
       const PanelLayout layout(*g, model.parameters, weaves);
       if (placement.keeps(l, layers))
         b.kept[static_cast<size_t>(g->number)] =
-            arena.take(type, {g->out_features() + layout.ranks, layout.stride});
+            arena.take(type, {g->out_features() + layout.below, layout.stride});
       else
         panel = std::max(panel, layout.elements(rows));
     }

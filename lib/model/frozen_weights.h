@@ -30,7 +30,8 @@ struct WeightBuffers {
   std::array<Tensor, 2> panels;  // (linear_panel_elements); one is enough where nothing is ahead
   std::vector<Tensor> kept;      // by group number: all rows, absent where it is not kept
   std::array<Tensor, 2> layers;  // (bytes) u8, for streamed layers
-  bool weaves = false;           // adapters are woven into what is expanded (weight_pieces.h)
+  // Whether adapters are woven into what is expanded (weight_pieces.h).
+  Weaves weaves = Weaves::kNothing;
 };
 
 /// Whether pieces are expanded ahead of the product that reads them.
@@ -38,7 +39,7 @@ enum class Ahead : bool { kNo, kYes };
 
 WeightBuffers take_weight_buffers(Arena& arena, const Model& model,
                                   const WeightPlacement& placement, Dtype compute, Ahead ahead,
-                                  bool weaves = false);
+                                  Weaves weaves = Weaves::kNothing);
 
 class FrozenWeights {
  public:

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernels/adapter.h"
+#include "kernels/adapter_dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
 #include "model/frozen_weights.h"
@@ -103,19 +104,26 @@ Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
   return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
 }
 
-Dropout mask_of(const Projection& p, const LinearContext& c, int64_t first_row, const Tensor& out,
-                const Tensor& in) {
-  // Each micro-batch draws from its own range of counters, each layer from its own stream, and four
-  // elements from one number.
-  const int64_t first = first_row * in.dim(1);
-  CHECK(first % 4 == 0);
-  return {.out = out,
-          .in = in,
-          .p = c.dropout,
-          .seed = c.seed,
-          .stream = p.dropout_stream,
-          .counter = static_cast<uint64_t>(first / 4),
-          .draw = c.draw};
+// Each micro-batch draws from its own range of counters, each layer from its own stream, and four
+// elements from one number.
+uint64_t first_counter(int64_t first_row, int64_t width) {
+  CHECK(first_row * width % 4 == 0);
+  return static_cast<uint64_t>(first_row * width / 4);
+}
+
+// What A multiplies: x, or with dropout what is left of it, in scratch.
+Tensor dropped_input(const Projection& p, const Tensor& x, int64_t first_row,
+                     const LinearContext& c) {
+  if (c.dropout == 0) return x;
+  const Tensor out = as_rows(c.dropout_scratch, x.dim(0), x.dim(1));
+  dropout({.out = out,
+           .in = x,
+           .p = c.dropout,
+           .seed = c.seed,
+           .stream = p.dropout_stream,
+           .counter = first_counter(first_row, x.dim(1)),
+           .draw = c.draw});
+  return out;
 }
 
 // xa = dropout(X) A^T, one product for the group where there is no dropout.
@@ -134,11 +142,7 @@ void project_down(const LinearGroup& group, const LinearForward& io, const Linea
   int64_t at = 0;
   for (const Projection& p : group.parts) {
     if (p.lora_a < 0) continue;
-    Tensor in = x;
-    if (c.dropout > 0) {
-      in = as_rows(c.dropout_scratch, x.dim(0), x.dim(1));
-      dropout(mask_of(p, c, io.first_row, in, x));
-    }
+    const Tensor in = dropped_input(p, x, io.first_row, c);
     const int64_t rank = lora_rank(p, parameters);
     matmul({.out = columns(xa, at, rank),
             .a = in,
@@ -147,6 +151,25 @@ void project_down(const LinearGroup& group, const LinearForward& io, const Linea
             .scratch = c.matmul_scratch});
     at += rank;
   }
+}
+
+// dx += the parts' dropout'(dxa A).
+void add_dropped(const LinearGroup& group, const LinearBackward& io, const Tensor& dx,
+                 const Tensor& dxa, const LinearContext& c) {
+  std::array<AdapterDropoutPart, kMostParts> parts;
+  size_t count = 0;
+  for (const Projection& p : group.parts)
+    if (p.lora_a >= 0)
+      parts[count++] = {.a = c.parameters->compute(p.lora_a), .stream = p.dropout_stream};
+  adapter_dropout_backward({.dx = dx,
+                            .dxa = dxa,
+                            .parts = {parts.data(), count},
+                            .p = c.dropout,
+                            .seed = c.seed,
+                            .counter = first_counter(io.first_row, dx.dim(1)),
+                            .draw = c.draw,
+                            .product = as_rows(c.dropout_scratch, dx.dim(0), dx.dim(1)),
+                            .scratch = c.matmul_scratch});
 }
 
 // Gradients of A, and, unless dx is absent, dx = beta dx + dropout'(dxa A); beta is 1 with dropout.
@@ -170,30 +193,22 @@ void backward_down(const LinearGroup& group, const LinearBackward& io, const Ten
     const int64_t rank = lora_rank(p, parameters);
     const Tensor dpart = columns(dxa, at, rank);
     at += rank;
-    Tensor in = io.x, dropped;
-    if (c.dropout > 0) {
-      dropped = as_rows(c.dropout_scratch, io.x.dim(0), io.x.dim(1));
-      dropout(mask_of(p, c, io.first_row, dropped, io.x));
-      in = dropped;
-    }
+    const Tensor in = dropped_input(p, io.x, io.first_row, c);
     matmul({.out = parameters.gradient(p.lora_a),
             .a = dpart,
             .b = in,
             .a_transpose = Transpose::kYes,
             .beta = 1.0f,
             .scratch = c.matmul_scratch});
-    if (!dx) continue;
-    const Tensor a = parameters.compute(p.lora_a);
-    if (c.dropout > 0) {
-      matmul({.out = dropped, .a = dpart, .b = a, .scratch = c.matmul_scratch});
-      Dropout mask = mask_of(p, c, io.first_row, dx, dropped);
-      mask.output = Dropout::Output::kAdd;
-      dropout(mask);
-    } else {
-      matmul({.out = dx, .a = dpart, .b = a, .beta = beta, .scratch = c.matmul_scratch});
-      beta = 1.0f;
-    }
+    if (!dx || c.dropout > 0) continue;
+    matmul({.out = dx,
+            .a = dpart,
+            .b = parameters.compute(p.lora_a),
+            .beta = beta,
+            .scratch = c.matmul_scratch});
+    beta = 1.0f;
   }
+  if (dx && c.dropout > 0) add_dropped(group, io, dx, dxa, c);
 }
 
 // Whether the adapters' share is made before the weights'. On a GPU it then needs not be read: the
@@ -279,7 +294,7 @@ void few_rows(const Projection& p, const ParameterSet& parameters, const Tensor&
 void linear_forward(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.x.dim(0);
-  const bool woven = c.weaves && weavable(group) && !reads_few_rows(n);
+  const bool woven = c.weaves != Weaves::kNothing && weavable(group) && !reads_few_rows(n);
   const bool first = !woven && adapters_first(group, n);
   const auto adapt = [&](AdapterForward::Output output) {
     project_down(group, io, c);
@@ -318,13 +333,13 @@ void adapter_down(const LinearGroup& group, const LinearForward& io, const Linea
 void linear_backward(const LinearGroup& group, const LinearBackward& io, const LinearContext& c) {
   const ParameterSet& parameters = *c.parameters;
   const int64_t n = io.dy.dim(0), ranks = group.lora_width(parameters);
-  CHECK(!c.weaves || c.dropout == 0.0f);
-  const bool woven = c.weaves && weavable(group);
+  const bool room = c.weaves == Weaves::kBoth, woven = room && weavable(group);
+  CHECK(!woven || c.dropout == 0.0f);
   const bool first = !woven && adapters_first(group, n) && c.dropout == 0.0f;
-  const Tensor dy_dxa = c.weaves ? with_right(io.dy, ranks) : io.dy;
+  const Tensor dy_dxa = room ? with_right(io.dy, ranks) : io.dy;
   const auto adapt = [&](const Tensor& dx, float beta) {
     const Tensor dxa =
-        c.weaves ? columns(dy_dxa, io.dy.dim(1), ranks) : as_rows(c.lora_scratch, n, ranks);
+        room ? columns(dy_dxa, io.dy.dim(1), ranks) : as_rows(c.lora_scratch, n, ranks);
     const AdapterParts adapters(group, parameters, true);
     adapter_backward({.dxa = dxa,
                       .dy = io.dy,

@@ -8,10 +8,11 @@
 // no bf16 product) are expanded into a panel in scratch, piece by piece (weight_pieces.h), forward
 // and again backward, unless they are kept so (frozen_weights.h).
 //
-// On a GPU, where a product takes its operands from memory and results go there, a training step
-// carries the adapters of quantised groups inside the products of their weights:
+// On a GPU, where a product takes its operands from memory and results go there, a step carries the
+// adapters of quantised groups inside the products of their weights:
 //   Y = [X | X A^T] [W | scale B]^T,  dX = [dY | scale dY B] [W ; A]
-// For that X A^T lies right of X, and scale dY B right of dY, in rows with room for them.
+// For that X A^T lies right of X, and scale dY B right of dY, in rows with room for them. Dropout
+// masks the adapters' share of dX, each part's by itself: then it is added afterwards.
 #pragma once
 
 #include <optional>
@@ -54,6 +55,9 @@ struct LinearGroup {
   bool adapted() const;
 };
 
+/// In which passes the adapters ride in the products of the frozen weights' panels.
+enum class Weaves : uint8_t { kNothing, kForward, kBoth };
+
 /// How a group computes; the same for all layers of a model.
 struct LinearContext {
   const ParameterSet* parameters = nullptr;
@@ -62,11 +66,11 @@ struct LinearContext {
   uint64_t seed = 0;                // of the dropout masks
   Tensor draw;                      // (1) i32 names the micro-batch's masks
   FrozenWeights* frozen = nullptr;  // where weights come from; null: the panel alone
-  bool weaves = false;              // adapters ride in the products of the frozen weights' panels
-  Tensor panel;                     // (linear_panel_elements) in panel_dtype()
-  Tensor lora_scratch;              // (N, widest lora_width) compute: gradients of X A^T
-  Tensor dropout_scratch;           // (N, widest I) compute; absent without dropout
-  Tensor matmul_scratch;            // f32
+  Weaves weaves = Weaves::kNothing;
+  Tensor panel;            // (linear_panel_elements) in panel_dtype()
+  Tensor lora_scratch;     // (N, widest lora_width) compute: gradients of X A^T
+  Tensor dropout_scratch;  // (N, widest I) compute; absent without dropout
+  Tensor matmul_scratch;   // f32
 };
 
 /// What the matmul reads weights as: bf16 where compute is bf16 and the device multiplies it, else
@@ -78,7 +82,7 @@ int64_t linear_panel_elements(const LinearGroup& group, Dtype compute,
                               Device device = current_stream().device);
 
 /// y written; xa (N, lora_width) written when the group is adapted: X A^T, kept for backward. With
-/// `weaves` it lies right of x.
+/// Weaves::kForward or kBoth it lies right of x.
 struct LinearForward {
   Tensor y;               // (N, O of all parts) f32|bf16 written
   Tensor xa;              // (N, lora_width); absent without adapters
@@ -91,8 +95,8 @@ void linear_forward(const LinearGroup& group, const LinearForward& io,
 /// xa alone, y unwanted.
 void adapter_down(const LinearGroup& group, const LinearForward& io, const LinearContext& context);
 
-/// Gradients of whatever is trained are added to the parameters' gradients. With `weaves` the rows
-/// of dy have room for lora_width more, which are written.
+/// Gradients of whatever is trained are added to the parameters' gradients. With Weaves::kBoth the
+/// rows of dy have room for lora_width more, which are written.
 struct LinearBackward {
   Tensor dx;  // (N, I) written; absent: not wanted
   Tensor dy;  // (N, O of all parts)

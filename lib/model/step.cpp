@@ -50,17 +50,6 @@ bool trains(const Block& b) {
          b.k_norm.parameter >= 0;
 }
 
-BlockSizes block_sizes(const StepOptions& o) {
-  return {.tokens = o.tokens,
-          .longest = o.longest,
-          .compute = o.compute,
-          .training = o.training,
-          .dropout = o.dropout,
-          .mlp_rows = o.mlp_rows,
-          .weights = o.weights,
-          .ahead = Ahead::kYes};
-}
-
 // All that decides which weights a run reads, and how often: a few rows read them as they are
 // stored (linear.h), MLPs are done in parts.
 int64_t run_kind(const Batch& batch, bool training, int64_t mlp_rows) {
@@ -80,6 +69,17 @@ Recompute parse_recompute(std::string_view name) {
 std::string_view recompute_name(Recompute recompute) {
   constexpr std::string_view kNames[] = {"none", "norm", "layer", "sqrt"};
   return kNames[static_cast<size_t>(recompute)];
+}
+
+BlockSizes block_sizes(const StepOptions& o) {
+  return {.tokens = o.tokens,
+          .longest = o.longest,
+          .compute = o.compute,
+          .training = o.training,
+          .dropout = o.dropout,
+          .mlp_rows = o.mlp_rows,
+          .weights = o.weights,
+          .ahead = Ahead::kYes};
 }
 
 // Without a backward pass nothing is kept.
@@ -110,7 +110,7 @@ StepBuffers take_step_buffers(Arena& arena, const Model& model, const StepOption
                           : kept_of(b.slots.front(), remade(o)).span());
   }
   if (o.training) {
-    b.dstream = arena.take(o.compute, {o.tokens, b.scratch.row(c, {kOutput, kDown})});
+    b.dstream = arena.take(o.compute, {o.tokens, b.scratch.gradient_row(c, {kOutput, kDown})});
   }
   b.loss = arena.take(Dtype::kF64, {1});
   b.batch = BatchPlace(arena, o.tokens, o.labelled);
@@ -136,7 +136,7 @@ Step::Step(const Model& model, const StepOptions& options, const RopeTable& rope
     offload_ =
         std::make_unique<Offload>(arena.device(), buffers_.offloaded, buffers_.offload_bytes);
   // What leaves has room between rows that is not always written.
-  if (offloads_blocks() && buffers_.scratch.linear.weaves)
+  if (offloads_blocks() && buffers_.scratch.linear.weaves != Weaves::kNothing)
     for (const BlockActivations& a : buffers_.slots)
       for (const Tensor& t : kept_of(a, remade(options)).span()) zero(t);
 }
@@ -169,16 +169,18 @@ void Step::run_blocks(const BlockRun& run, int64_t begin, int64_t end, const Ten
     const MlpForward mlp = !last                              ? MlpForward::kAll
                            : remade(options_) == Remade::kMlp ? MlpForward::kNone
                                                               : MlpForward::kNoOutput;
+    const int64_t index = l / segment;
+    const bool made_again = pass == Pass::kKept && index < buffers_.checkpoints;
+    const ReadBack read_back = pass == Pass::kOnly || made_again ? ReadBack::kNo : ReadBack::kYes;
     if (l == begin) {
       a.h_in = start;
-      block_forward(run, l, start, {}, a, mlp);
+      block_forward(run, l, start, {}, a, mlp, read_back);
     } else {
       const Tensor above = activations(l - 1, n).h_mid;
-      block_forward(run, l, above, rows(buffers_.scratch.delta, 0, n), a, mlp);
+      block_forward(run, l, above, rows(buffers_.scratch.delta, 0, n), a, mlp, read_back);
     }
     if (pass != Pass::kKept) continue;
     if (offloads_blocks()) offload_->written(l, kept_of(a, remade(options_)).span());
-    const int64_t index = l / segment;
     if (l % segment != 0 || index >= buffers_.checkpoints) continue;
     const Tensor kept = checkpoint(index, n);
     if (offload_) offload_->before_write(index);

@@ -44,6 +44,8 @@ struct StepOptions {
 /// CUDA graphs held at a time: packed rows give few shapes of batches.
 inline constexpr int64_t kStepGraphs = 4;
 
+BlockSizes block_sizes(const StepOptions& options);
+
 /// What backward makes again of each block under these options.
 Remade remade(const StepOptions& options);
 

@@ -60,21 +60,23 @@ int64_t row_with_room(int64_t width, int64_t ranks) {
   return ranks == 0 ? width : round_up(width + ranks, kRowUnit);
 }
 
-PanelLayout::PanelLayout(const LinearGroup& group, const ParameterSet& parameters, bool weaves)
-    : in(group.in_features()), ranks(weaves && weavable(group) ? group.lora_width(parameters) : 0) {
+PanelLayout::PanelLayout(const LinearGroup& group, const ParameterSet& parameters, Weaves weaves)
+    : in(group.in_features()) {
+  if (weaves != Weaves::kNothing && weavable(group)) ranks = group.lora_width(parameters);
+  if (weaves == Weaves::kBoth) below = ranks;
   stride = row_with_room(in, ranks);
 }
 
 Tensor PanelLayout::of(const Tensor& memory, int64_t rows) const {
   CHECK(memory && memory.elements() >= elements(rows));
-  return make_tensor(memory.data, memory.dtype, {rows + ranks, stride}, memory.device);
+  return make_tensor(memory.data, memory.dtype, {rows + below, stride}, memory.device);
 }
 
 Tensor PanelLayout::view(const Tensor& panel, const LinearGroup& group, const WeightPiece& piece,
                          Woven woven) const {
   const bool last = piece.begin + piece.count == group.out_features();
-  const int64_t below = woven == Woven::kA && last ? ranks : 0;
-  return columns(rows(panel, 0, piece.count + below), 0, in + (woven == Woven::kB ? ranks : 0));
+  const int64_t more = woven == Woven::kA && last ? below : 0;
+  return columns(rows(panel, 0, piece.count + more), 0, in + (woven == Woven::kB ? ranks : 0));
 }
 
 WovenParts::WovenParts(const LinearGroup& group, const ParameterSet& parameters,
@@ -94,7 +96,7 @@ WovenParts::WovenParts(const LinearGroup& group, const ParameterSet& parameters,
       if (rank > 0) part.in = rows(parameters.value(p.lora_b), begin - column, end - begin);
       part.column = rank_at;
       part.scale = p.lora_scale;
-    } else if (woven == Woven::kA && last && rank > 0) {
+    } else if (woven == Woven::kA && last && layout.below > 0 && rank > 0) {
       parts_[count_++] = {.out = columns(rows(panel, piece.count + rank_at, rank), 0, layout.in),
                           .in = parameters.value(p.lora_a)};
     }

@@ -5,9 +5,9 @@
 // product) as rows to be expanded into a panel. Where a piece comes from, a panel or a copy that
 // was expanded before, changes no cut and so no bit.
 //
-// On a GPU LoRA's adapters are woven into what a training step expands (linear.h): right of the
-// weights' rows lie scale_p B_p, in the columns of part p's rank, and under the group's last row
-// all A, so that one product is that of the weights and of the adapters.
+// On a GPU LoRA's adapters are woven into what a step expands (linear.h): right of the weights'
+// rows lie scale_p B_p, in the columns of part p's rank, and, where backward takes them so, under
+// the group's last row all A, so that one product is that of the weights and of the adapters.
 #pragma once
 
 #include <array>
@@ -82,11 +82,12 @@ int64_t row_with_room(int64_t width, int64_t ranks);
 /// How a group's expanded weights lie in memory.
 struct PanelLayout {
   int64_t in = 0, stride = 0;
-  int64_t ranks = 0;  // of the adapters woven in: so many columns and rows more
+  int64_t ranks = 0;  // of the adapters woven in: so many columns more
+  int64_t below = 0;  // and so many rows
 
-  PanelLayout(const LinearGroup& group, const ParameterSet& parameters, bool weaves);
-  int64_t elements(int64_t rows) const { return (rows + ranks) * stride; }
-  /// Memory as (rows + ranks, stride).
+  PanelLayout(const LinearGroup& group, const ParameterSet& parameters, Weaves weaves);
+  int64_t elements(int64_t rows) const { return (rows + below) * stride; }
+  /// Memory as (rows + below, stride).
   Tensor of(const Tensor& memory, int64_t rows) const;
   /// What a product reads of a piece whose rows begin with those of `panel`.
   Tensor view(const Tensor& panel, const LinearGroup& group, const WeightPiece& piece,

@@ -169,7 +169,9 @@ TEST(StepGraphs, HaveTheBitsOfTheWorkWithoutThem) {
   expect_same_bits({.compute = Dtype::kF32});
 }
 TEST(StepGraphs, DrawAnewForEveryBatch) {
-  expect_same_bits({.compute = Dtype::kBf16, .dropout = 0.2f, .neftune_alpha = 5.0f});
+  const StepOptions options = {.compute = Dtype::kBf16, .dropout = 0.2f, .neftune_alpha = 5.0f};
+  expect_same_bits(options);
+  expect_same_bits(options, {.rank = 8, .alpha = 8.0});  // that the adapters' kernels take
 }
 TEST(StepGraphs, HoldRecomputation) {
   expect_same_bits({.recompute = Recompute::kNorm});

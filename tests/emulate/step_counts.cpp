@@ -87,13 +87,16 @@ Batch full_row() {
   return batch;
 }
 
-void train(const Model& host, Recompute recompute) {
+void train(const Model& host, const std::string& name, Recompute recompute, float dropout = 0.0f) {
   const OwnedStream stream(kCuda);
   const StreamScope scope(stream.get());
   Model model = copy_model(host, kCuda);
   attach_lora(model, {.rank = 16, .alpha = 16.0});
-  const StepOptions options = {
-      .tokens = kTokens, .longest = kTokens, .labelled = kTokens, .recompute = recompute};
+  const StepOptions options = {.tokens = kTokens,
+                               .longest = kTokens,
+                               .labelled = kTokens,
+                               .recompute = recompute,
+                               .dropout = dropout};
   RopeTable rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
   std::optional<Step> step;
   std::optional<Optimizer> optimizer;
@@ -121,8 +124,12 @@ void train(const Model& host, Recompute recompute) {
     optimizer->update(i, 1e-4, 1.0);
     synchronize();
   }
-  print(cat("training, --recompute=", recompute_name(recompute)).c_str(),
-        emulate::take_submissions());
+  print(name.c_str(), emulate::take_submissions());
+  for (int i = 0; i < 2; ++i) {
+    emulate::take_submissions();
+    step->forward(batch);
+  }
+  print((name + ", a loss alone").c_str(), emulate::take_submissions());
 }
 
 void decode(const Model& host) {
@@ -151,8 +158,9 @@ int main(int argc, char** argv) {
       ModelConfig config = known.config;
       set_quantized(config, "nf4");
       const Model host = weightless_model(config);
-      train(host, Recompute::kNone);
-      train(host, Recompute::kLayer);
+      train(host, "training, --recompute=none", Recompute::kNone);
+      train(host, "training, --recompute=layer", Recompute::kLayer);
+      train(host, "training, --dropout=0.1", Recompute::kNone, 0.1f);
       decode(host);
       return 0;
     }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/rng.h"
+#include "emulate.h"
 #include "model/device_model.h"
 #include "model/lora.h"
 #include "model/step.h"
@@ -28,6 +29,8 @@ constexpr Device kCuda{.kind = DeviceKind::kCuda};
 
 struct Outcome {
   double loss = 0.0, norm = 0.0;
+  double validation = 0.0;
+  int64_t validation_adapters = 0;  // launches of the adapters' own forward, for that
   std::vector<float> gradients, updated;
 };
 
@@ -38,6 +41,7 @@ struct Setting {
   std::string optimizer = "adamw";
   float dropout = 0.0f, neftune = 0.0f;
   bool quantized = false;
+  bool training = true;
   bool offload = false;
   int64_t mlp_rows = kMlpRows;
   int64_t layers = 3;
@@ -109,6 +113,7 @@ Outcome run(const Setting& s, Device device) {
                          .labelled = kTokens,
                          .compute = s.compute,
                          .recompute = s.recompute,
+                         .training = s.training,
                          .dropout = s.dropout,
                          .neftune_alpha = s.neftune,
                          .weights = s.weights,
@@ -130,9 +135,15 @@ Outcome run(const Setting& s, Device device) {
   model.parameters.zero_gradients();
   const Batch batch = make_batch(s.sequences);
   // The first time, weights come one by one; from the second on, ahead of their use.
-  for (uint64_t i = 2; i < 5; ++i)
+  for (uint64_t i = 2; s.training && i < 5; ++i)
     out.loss += step->forward_backward(batch, 0.5f, {.seed = 9, .micro_batch = i});
-  out.loss += step->forward(batch) + step->forward(batch);
+  emulate::take_submissions();
+  out.validation = step->forward(batch) + step->forward(batch);
+  const emulate::Submissions counts = emulate::take_submissions();
+  for (const auto* all : {&counts.single, &counts.replayed})
+    if (const auto found = all->find("adapter_forward"); found != all->end())
+      out.validation_adapters += found->second;
+  out.loss += out.validation;
   out.norm = l2_norm(model.parameters.gradients());
   const auto extent = static_cast<size_t>(model.parameters.extent());
   const auto fetch = [&](const Tensor& t) {
@@ -213,11 +224,16 @@ INSTANTIATE_TEST_SUITE_P(Families, StepOnCuda,
 
 TEST(StepOnCudaOptions, EveryRecomputePolicyHasTheSameBits) {
   // Adapters beside the weights and, of a quantised base, in their products; there also where the
-  // MLP is done in parts.
+  // MLP is done in parts, and forward alone, as dropout asks for.
   for (const Setting& plain :
        {Setting{.compute = Dtype::kBf16, .dropout = 0.1f, .neftune = 5.0f},
         Setting{.compute = Dtype::kBf16, .neftune = 5.0f, .quantized = true},
-        Setting{.family = "qwen3", .compute = Dtype::kBf16, .quantized = true, .mlp_rows = 24}}) {
+        Setting{.family = "qwen3", .compute = Dtype::kBf16, .quantized = true, .mlp_rows = 24},
+        Setting{.family = "qwen3",
+        .compute = Dtype::kBf16,
+        .dropout = 0.25f,
+        .quantized = true,
+        .mlp_rows = 24}}) {
     const Outcome want = run(plain, kCuda);
     for (const Recompute policy :
          {Recompute::kNone, Recompute::kNorm, Recompute::kLayer, Recompute::kSqrt}) {
@@ -233,23 +249,30 @@ TEST(StepOnCudaOptions, EveryRecomputePolicyHasTheSameBits) {
 
 TEST(StepOnCudaOptions, OffloadAndPagesHaveTheSameBits) {
   // Parts of the MLP of 24 and 6 tokens; seven layers, of which most leave.
-  const Setting plain = {
-      .compute = Dtype::kBf16, .neftune = 5.0f, .quantized = true, .mlp_rows = 24, .layers = 7};
-  const Outcome want = run(plain, kCuda);
-  const auto expect_same = [&](const Setting& s) {
-    const Outcome got = run(s, kCuda);
-    EXPECT_EQ(want.loss, got.loss) << recompute_name(s.recompute);
-    EXPECT_EQ(want.gradients, got.gradients) << recompute_name(s.recompute);
-    EXPECT_EQ(want.updated, got.updated) << recompute_name(s.recompute);
-  };
-  for (const Recompute policy : kRecomputes) {
-    Setting s = plain;
-    s.recompute = policy;
-    s.offload = true;
-    s.optimizer = "paged-adamw";
-    expect_same(s);
-    s.weights = {.kept_layers = 2, .streamed_layers = 4, .host_embedding = true};
-    expect_same(s);
+  for (const float dropout : {0.0f, 0.2f}) {
+    const Setting plain = {.compute = Dtype::kBf16,
+                           .dropout = dropout,
+                           .neftune = 5.0f,
+                           .quantized = true,
+                           .mlp_rows = 24,
+                           .layers = 7};
+    const Outcome want = run(plain, kCuda);
+    const auto expect_same = [&](const Setting& s) {
+      const Outcome got = run(s, kCuda);
+      const std::string what = cat(recompute_name(s.recompute), " dropout ", dropout);
+      EXPECT_EQ(want.loss, got.loss) << what;
+      EXPECT_EQ(want.gradients, got.gradients) << what;
+      EXPECT_EQ(want.updated, got.updated) << what;
+    };
+    for (const Recompute policy : kRecomputes) {
+      Setting s = plain;
+      s.recompute = policy;
+      s.offload = true;
+      s.optimizer = "paged-adamw";
+      if (dropout == 0.0f) expect_same(s);
+      s.weights = {.kept_layers = 2, .streamed_layers = 4, .host_embedding = true};
+      expect_same(s);
+    }
   }
 }
 
@@ -287,6 +310,26 @@ TEST(StepOnCudaOptions, EveryPlacementOfWeightsHasTheSameBits) {
 
 TEST(StepOnCudaOptions, DropoutAndNoiseEqualTheCpus) {
   expect_alike({.dropout = 0.2f, .neftune = 5.0f});
+  // Beside and in the products; in bf16 by the adapters' own kernels.
+  for (const char* family : {"llama", "qwen3"}) {
+    const Setting s = {.family = family, .dropout = 0.2f, .neftune = 5.0f, .quantized = true};
+    expect_alike(s);
+    expect_as_near_to_fp32(s);
+  }
+}
+
+// Losses without gradients ride in the products as training does, and in a step made for them alone
+// are the same.
+TEST(StepOnCudaOptions, LossesAloneRideInTheProducts) {
+  for (const float dropout : {0.0f, 0.2f}) {
+    Setting s = {.compute = Dtype::kBf16, .dropout = dropout, .quantized = true};
+    const Outcome trained = run(s, kCuda);
+    s.training = false;
+    const Outcome alone = run(s, kCuda);
+    EXPECT_EQ(trained.validation, alone.validation) << dropout;
+    EXPECT_EQ(trained.validation_adapters, 0) << dropout;
+    EXPECT_EQ(alone.validation_adapters, 0) << dropout;
+  }
 }
 
 TEST(StepOnCudaOptions, OptimizersEqualTheCpus) {

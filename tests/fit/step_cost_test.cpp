@@ -46,10 +46,15 @@ TEST(StepCost, IsWhatOneCountsByHand) {
   // Of 32 tokens: forward 64 x (73,728 + 8,192) and attention 2 x 32 x 32 x 64 x 2; backward
   // 64 x (73,728 + 2 x 8,192) and 3.5 times attention; the head twice 64 x 6,400. Where B is woven
   // into the weights, a block of q, k and v (128 rows) has 12 columns more of which 8 are 0, one of
-  // gate and up (256) 8, of which 4 are.
+  // gate and up (256) 8, of which 4 are. Sums go in steps of 64: forward 52, 60, 56 and 60 numbers
+  // beyond 64 + 12, 64 + 4, 64 + 8 and 128 + 4, backward as many beyond 128 + 12, 64 + 4, 256 + 8
+  // and 64 + 4.
   const double attention = 262'144.0;
-  EXPECT_DOUBLE_EQ(c.flops,
-                   64.0 * (81'920 + 2 * 2'048) + 64.0 * 90'112 + 4.5 * attention + 2.0 * 409'600);
+  const double forward_idle = 52 * 128 + 60 * 64 + 56 * 256 + 60 * 64;
+  const double backward_idle = 52 * 64 + 60 * 64 + 56 * 64 + 60 * 128;
+  EXPECT_DOUBLE_EQ(c.flops, 64.0 * (81'920 + 2 * 2'048) + 64.0 * 90'112 +
+                                64.0 * 2 * (forward_idle + backward_idle) + 4.5 * attention +
+                                2.0 * 409'600);
   EXPECT_DOUBLE_EQ(c.attention_flops, 4.5 * attention);
   // Twice: half a byte of code and 1/64 of a scale read, two bytes written for each weight; once
   // four bytes read for each number of B (2 x 2,048) and of A, two written, for B's zeros too.
@@ -89,16 +94,19 @@ TEST(StepCost, LowRanksReadGradientsOnce) {
                    32.0 * 2 * 2 * (1'600 + 3'328 - 512) + 2 * sums + 4.0 * 32 * 100 * 2);
 }
 
-// Dropout asks for a mask of the adapters' share, which is then made beside the weights'.
-TEST(StepCost, AdaptersOutsideTheProductsCostMore) {
+// With dropout each of the seven layers masks its input (64 numbers, down's 128) forward and again
+// backward, and the gradient of each group's input is read and written once more. B still rides in
+// the products, A does not.
+TEST(StepCost, DropoutCostsMore) {
   Question q = question();
-  const StepCost woven = cost(q);
+  const StepCost plain = cost(q);
   q.train.dropout = 0.5f;
   const StepCost c = cost(q);
-  EXPECT_DOUBLE_EQ(c.launches, woven.launches + 2.0 * 8);
-  EXPECT_DOUBLE_EQ(c.bytes, woven.bytes + 32.0 * 2 * 2 * (512 + 320));
-  EXPECT_DOUBLE_EQ(c.flops, woven.flops - 64.0 * 2 * 2'048);
-  EXPECT_DOUBLE_EQ(c.expand_bytes, 2.0 * 73'728 * (0.5 + 1.0 / 64 + 2.0));
+  EXPECT_DOUBLE_EQ(c.launches, plain.launches + 2.0 * ((14 - 4) + (14 - 4) + 4));
+  const double inputs = 6 * 64 + 128, once = 320;
+  EXPECT_DOUBLE_EQ(c.bytes, plain.bytes + 32.0 * 2 * 2 * (2 * (3 * inputs - once) + 2 * once));
+  EXPECT_DOUBLE_EQ(c.flops, plain.flops - 64.0 * 2 * (52 * 64 + 60 * 64 + 56 * 64 + 60 * 128));
+  EXPECT_DOUBLE_EQ(c.expand_bytes, plain.expand_bytes - 2.0 * 2'048 * 6);
 }
 
 TEST(StepCost, WeightsKeptExpandedCostNothing) {
@@ -109,8 +117,8 @@ TEST(StepCost, WeightsKeptExpandedCostNothing) {
   EXPECT_DOUBLE_EQ(cost(q).expand_bytes, all / 2 + adapters);
   q.train.weights.kept_layers = 2;
   EXPECT_DOUBLE_EQ(cost(q).expand_bytes, adapters);
-  q.train.dropout = 0.5f;  // then they are not
-  EXPECT_EQ(cost(q).expand_bytes, 0.0);
+  q.train.dropout = 0.5f;  // then B alone is
+  EXPECT_EQ(cost(q).expand_bytes, 2.0 * (2'048 * 6 + 2'048 * 2));
 }
 
 TEST(StepCost, MoreWorkNeverTakesLess) {

@@ -72,11 +72,14 @@ TEST(WovenParts, LieRightOfTheWeightsAndUnderThem) {
   v.lora_scale = 0.5f;
   const Arena memory = parameters.lay_out(Device{}, Dtype::kBf16, false);
   EXPECT_TRUE(weavable(group));
-  EXPECT_EQ(PanelLayout(group, parameters, false).elements(72), 72 * 20);
-  const PanelLayout layout(group, parameters, true);
+  EXPECT_EQ(PanelLayout(group, parameters, Weaves::kNothing).elements(72), 72 * 20);
+  const PanelLayout layout(group, parameters, Weaves::kBoth);
   EXPECT_EQ(layout.ranks, 8);
   EXPECT_EQ(layout.stride, 32);
   EXPECT_EQ(layout.elements(72), 80 * 32);
+  // Forward alone there is nothing under the weights.
+  const PanelLayout wider(group, parameters, Weaves::kForward);
+  EXPECT_EQ(wider.elements(72), 72 * 32);
 
   // Cut through v: the second piece is 2 rows of k and all of v.
   std::vector<bf16> room(static_cast<size_t>(layout.elements(54)));
@@ -113,6 +116,7 @@ TEST(WovenParts, LieRightOfTheWeightsAndUnderThem) {
   EXPECT_EQ(a.parts()[1].scale, 1.0f);
   EXPECT_TRUE(WovenParts(group, parameters, first, layout, longer, Woven::kA).parts().empty());
   EXPECT_TRUE(WovenParts(group, parameters, last, layout, panel, Woven::kNothing).parts().empty());
+  EXPECT_TRUE(WovenParts(group, parameters, last, wider, panel, Woven::kA).parts().empty());
 }
 
 TEST(WovenParts, AreOfQuantisedAndAdaptedGroupsAlone) {
