@@ -47,17 +47,19 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 
+// Four blocks a multiprocessor: while some wait for their sum, the others' reads keep memory busy.
+// Columns are counted in 32 bits, which leaves registers enough for that.
 template <class T, class W, int kCount, bool kKeep>
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMostThreads, 4)
     rmsnorm_backward_kernel(T* din, int64_t din_stride, const T* dout, const T* in,
-                            const float* rstd, const W* weight, int64_t c) {
+                            const float* rstd, const W* weight, int c) {
   NIBBLE_DYNAMIC_SHARED(float, kept);  // x, then g
   __shared__ float room[kWarp];
   const int64_t row = static_cast<int64_t>(blockIdx.x) * c;
-  const int64_t first = threadIdx.x * kCount, step = blockDim.x * kCount;
-  T* const din_row = din + static_cast<int64_t>(blockIdx.x) * din_stride;
+  const int first = static_cast<int>(threadIdx.x) * kCount;
+  const int step = static_cast<int>(blockDim.x) * kCount;
   float products = 0.0f;
-  for (int64_t i = first; i < c; i += step) {
+  for (int i = first; i < c; i += step) {
     const Floats<kCount> x = read<kCount>(in + row + i), w = read<kCount>(weight + i);
     Floats<kCount> g = read<kCount>(dout + row + i);
 #pragma unroll
@@ -70,9 +72,10 @@ __global__ void __launch_bounds__(kMostThreads)
       write_apart(kept + c, c, i, g);
     }
   }
+  T* const din_row = din + static_cast<int64_t>(blockIdx.x) * din_stride;
   const float scale = rstd[blockIdx.x];
   const float mean = block_sum(products, room) / static_cast<float>(c) * scale * scale;
-  for (int64_t i = first; i < c; i += step) {
+  for (int i = first; i < c; i += step) {
     Floats<kCount> x, g, d = read<kCount>(din_row + i);
     if (kKeep) {
       x = read_apart<kCount>(kept, c, i);
@@ -228,6 +231,7 @@ void rmsnorm_forward(const RmsnormForward& op, Stream stream) {
 
 void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
   const int64_t n = op.in.dim(0), c = op.in.dim(1);
+  CHECK(c <= INT32_MAX / 2);  // a step beyond the last column is a number too
   for_rows("rmsnorm_backward", op.in, op.weight, {op.din, op.dout}, 2, stream,
            [&](auto type, auto weight, auto count, auto keeps, const Launch& where) {
              using T = decltype(type);
@@ -235,7 +239,7 @@ void rmsnorm_backward(const RmsnormBackward& op, Stream stream) {
              launch(rmsnorm_backward_kernel<T, W, decltype(count)::value, decltype(keeps)::value>,
                     where, device_pointer<T>(op.din), op.din.row_stride, device_pointer<T>(op.dout),
                     device_pointer<T>(op.in), device_pointer<float>(op.rstd),
-                    device_pointer<W>(op.weight), c);
+                    device_pointer<W>(op.weight), static_cast<int>(c));
            });
   if (!op.dweight) return;
   with_float_type(op.in.dtype, [&](auto type) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs each op of a training step and of decoding once at the shapes of a model, for the counters:
 //
-//   NIBBLE_EMULATE_COUNT=FILE NIBBLE_EMULATE_MEMORY=68719476736 kernel_counts MODEL
+//   NIBBLE_EMULATE_COUNT=FILE NIBBLE_EMULATE_MEMORY=68719476736 kernel_counts MODEL [CASE]
 //
-// MODEL is qwen3-0.6b or qwen3-8b, at 2048 tokens in bf16. Contents are of no matter to what is
-// counted, but indices are lawful. Standard output: for each case the bytes that its op cannot do
-// without, each tensor read once and written once: {"case":"rope","least_bytes":8396800}.
+// MODEL is qwen3-0.6b or qwen3-8b, at 2048 tokens in bf16; with CASE only cases whose names begin
+// so are run. Contents are of no matter to what is counted, but indices are lawful. Standard
+// output: for each case the bytes that its op cannot do without, each tensor read once and written
+// once: {"case":"rope","least_bytes":8396800}.
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -14,6 +15,7 @@
 
 #include "emulate.h"
 #include "kernels/adapter.h"
+#include "kernels/adapter_dropout.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dequantize.h"
@@ -226,6 +228,17 @@ Cases block_cases(const Shape& s) {
        [=](Memory& m) {
          dropout({.out = m.bf16s({n, s.c}), .in = m.bf16s({n, s.c}), .p = 0.1f});
        }},
+      {"adapters backward through dropout, q, k and v",
+       [=](Memory& m) {
+         std::vector<AdapterDropoutPart> parts;
+         for (uint64_t i = 0; i < 3; ++i)
+           parts.push_back({.a = m.bf16s({kRank, s.c}), .stream = i});
+         adapter_dropout_backward({.dx = m.twice(m.bf16s({n, s.c})),
+                                   .dxa = m.bf16s({n, 3 * kRank}),
+                                   .parts = parts,
+                                   .p = 0.1f,
+                                   .product = m.only(0, m.bf16s({n, s.c}))});
+       }},
       {"bias forward",
        [=](Memory& m) {
          bias_forward({.inout = m.twice(m.bf16s({n, w})), .bias = m.f32s({w})});
@@ -398,8 +411,9 @@ Cases decode_cases(const Shape& s) {
   };
 }
 
-void run_cases(const Cases& cases) {
+void run_cases(const Cases& cases, std::string_view beginning) {
   for (const Case& c : cases) {
+    if (!std::string_view(c.name).starts_with(beginning)) continue;
     emulate::begin_case(c.name, c.sample);
     Memory memory;
     c.run(memory);
@@ -415,22 +429,24 @@ void run_cases(const Cases& cases) {
 int main(int argc, char** argv) {
   using namespace nibble;
   for (const Shape& shape : kShapes) {
-    if (argc != 2 || strcmp(argv[1], shape.name) != 0) continue;
+    if (argc < 2 || argc > 3 || strcmp(argv[1], shape.name) != 0) continue;
+    const std::string_view beginning = argc == 3 ? argv[2] : "";
     try {
       const OwnedStream stream(kCuda);
       const StreamScope scope(stream.get());
-      run_cases(block_cases(shape));
-      run_cases(adapter_cases("adapters forward, gate and up", "adapters backward, gate and up",
-                              shape.f, 2));
-      run_cases(adapter_cases("adapters forward, output", "adapters backward, output", shape.c, 1));
-      run_cases(end_cases(shape));
-      run_cases(decode_cases(shape));
+      for (const Cases& cases :
+           {block_cases(shape),
+            adapter_cases("adapters forward, gate and up", "adapters backward, gate and up",
+                          shape.f, 2),
+            adapter_cases("adapters forward, output", "adapters backward, output", shape.c, 1),
+            end_cases(shape), decode_cases(shape)})
+        run_cases(cases, beginning);
     } catch (const Error& error) {
       fprintf(stderr, "kernel_counts: %s\n", error.what());
       return static_cast<int>(error.code());
     }
     return 0;
   }
-  fprintf(stderr, "kernel_counts: MODEL is qwen3-0.6b or qwen3-8b\n");
+  fprintf(stderr, "kernel_counts: give qwen3-0.6b or qwen3-8b, and perhaps how cases begin\n");
   return static_cast<int>(Exit::kUsage);
 }

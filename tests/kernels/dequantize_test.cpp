@@ -17,6 +17,7 @@ struct Case {
   int64_t out, in, block;
   bool nested;
 };
+// Shorter and longer than what a GPU's block takes, ends and beginnings within 16 bytes of codes.
 const Case kCases[] = {
     {QuantType::kNf4, 1, 1, 32, false},     {QuantType::kNf4, 5, 3, 32, true},
     {QuantType::kNf4, 7, 31, 32, false},    {QuantType::kNf4, 7, 33, 32, true},
@@ -24,6 +25,7 @@ const Case kCases[] = {
     {QuantType::kFp4, 4, 1023, 128, true},  {QuantType::kNf4, 11, 576, 64, true},
     {QuantType::kFp4, 9, 100, 4096, false}, {QuantType::kNf4, 300, 257, 64, true},
     {QuantType::kNf4, 64, 1536, 64, true},  {QuantType::kNf4, 2, 40, 4, false},
+    {QuantType::kNf4, 33, 264, 32, true},   {QuantType::kNf4, 7, 40, 32, false},
     {QuantType::kInt8, 1, 1, 0, false},     {QuantType::kInt8, 7, 31, 0, false},
     {QuantType::kInt8, 13, 577, 0, false},  {QuantType::kInt8, 90, 48, 0, false},
 };
