@@ -3,6 +3,7 @@
 // number and a rerun has the same bits: a block of the first keeps a tile of keys and walks the
 // queries that look at it, of every head of the group, for dk and dv; a block of the second keeps a
 // tile of queries and walks its keys, for dq. Scores are made again from lse in both.
+#include "kernels/cuda/attention_hopper.h"
 #include "kernels/cuda/attention_rows.h"
 #include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/twins.h"
@@ -28,18 +29,11 @@ __global__ void __launch_bounds__(kDeltaWarps* kWarp)
   if (lane_id() == 0) delta[at] = sum;
 }
 
-struct BackwardArgs {
-  Bf16* dqkv;
-  int64_t dqkv_stride;
-  const Bf16 *dout, *qkv;
-  const float *lse, *delta;
-  AttentionArgs attention;
-};
-
 // lse (in log2) and delta of a tile's queries, in shared memory; queries that do not exist have an
 // lse that makes their weights zero.
-__device__ __forceinline__ void load_row_values(float* lse, float* delta, const BackwardArgs& args,
-                                                int first, int count, int end, int head) {
+__device__ __forceinline__ void load_row_values(float* lse, float* delta,
+                                                const AttentionGradientArgs& args, int first,
+                                                int count, int end, int head) {
   for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
     const int64_t at = static_cast<int64_t>(first + i) * args.attention.heads + head;
     const bool exists = first + i < end;
@@ -65,7 +59,7 @@ struct KeyTiles {
 
 template <int kD>
 __global__ void __launch_bounds__(KeyTiles<kD>::kThreads)
-    attention_key_gradient_kernel(BackwardArgs args) {
+    attention_key_gradient_kernel(AttentionGradientArgs args) {
   using Tiles = KeyTiles<kD>;
   constexpr int kQueries = Tiles::kQueries, kThreads = Tiles::kThreads, kTiles = kQueries / 8;
   constexpr int kColumns = kD / Tiles::kSplit / 8;
@@ -186,7 +180,7 @@ struct QueryTiles {
 
 template <int kD>
 __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
-    attention_query_gradient_kernel(BackwardArgs args) {
+    attention_query_gradient_kernel(AttentionGradientArgs args) {
   using Tiles = QueryTiles<kD>;
   constexpr int kKeys = Tiles::kKeys, kThreads = Tiles::kThreads, kTiles = kKeys / 8;
   constexpr int kTile = kKeys * kTileStride<kD>;
@@ -299,13 +293,16 @@ void attention_backward(const AttentionBackward& op, Stream stream) {
   });
   if (!tiled(op.shape, {op.dqkv, op.dout, op.qkv}))
     return attention_backward_rows(op, args, delta, stream);
-  const BackwardArgs all = {.dqkv = device_pointer<Bf16>(op.dqkv),
-                            .dqkv_stride = op.dqkv.row_stride,
-                            .dout = device_pointer<Bf16>(op.dout),
-                            .qkv = device_pointer<Bf16>(op.qkv),
-                            .lse = device_pointer<float>(op.lse),
-                            .delta = delta,
-                            .attention = args};
+  const AttentionGradientArgs all = {.dqkv = device_pointer<Bf16>(op.dqkv),
+                                     .dqkv_stride = op.dqkv.row_stride,
+                                     .dout = device_pointer<Bf16>(op.dout),
+                                     .qkv = device_pointer<Bf16>(op.qkv),
+                                     .lse = device_pointer<float>(op.lse),
+                                     .delta = delta,
+                                     .attention = args};
+#ifdef NIBBLE_HOPPER
+  if (on_wgmma(op.shape, queue(stream))) return attention_backward_wgmma(all, where);
+#endif
   with_head_width(op.shape.head_dim, [&](auto width) {
     constexpr int kD = decltype(width)::value;
     launch(attention_key_gradient_kernel<kD>,

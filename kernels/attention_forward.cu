@@ -4,6 +4,7 @@
 // softmax is kept up to date row by row. Tiles of queries are cut without regard to sequences: each
 // row knows the first key it may look at, and key tiles that no row needs are not read. In a tree
 // of sequences (kTree) a row's keys are several ranges: each row walks them for every tile.
+#include "kernels/cuda/attention_hopper.h"
 #include "kernels/cuda/attention_rows.h"
 #include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/twins.h"
@@ -188,6 +189,10 @@ void attention_forward(const AttentionForward& op, Stream stream) {
   if (rows == 0) return;
   const AttentionArgs args = attention_args(op.shape, op.starts, op.parents, rows);
   if (!tiled(op.shape, {op.out, op.qkv})) return attention_forward_rows(op, args, stream);
+#ifdef NIBBLE_HOPPER
+  if (!op.parents && on_wgmma(op.shape, queue(stream)))
+    return attention_forward_wgmma(op, args, queue(stream).stream);
+#endif
   with_head_width(op.shape.head_dim, [&](auto width) {
     constexpr int kD = decltype(width)::value;
     const auto run = [&](auto tree) {

@@ -161,6 +161,15 @@ struct AttentionArgs {
   }
 };
 
+/// What the kernels of the backward pass are told.
+struct AttentionGradientArgs {
+  Bf16* dqkv;
+  int64_t dqkv_stride;
+  const Bf16 *dout, *qkv;
+  const float *lse, *delta;
+  AttentionArgs attention;
+};
+
 inline AttentionArgs attention_args(const AttentionShape& shape, const Tensor& starts,
                                     const Tensor& parents, int64_t rows) {
   CHECK(rows <= INT32_MAX && shape.window <= INT32_MAX);

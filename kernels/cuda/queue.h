@@ -21,6 +21,7 @@ struct Queue {
   double* result = nullptr;        // pinned, of the host
   size_t most_shared = 0;          // bytes that a block may have
   Sums sums = Sums::kInParts;
+  bool wgmma = false;  // attention may use it: wgmma_check.h
 };
 
 /// Throws UnavailableError where the stream is none of create_stream()'s.

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/queue.h"
+#include "kernels/cuda/wgmma_check.h"
 #include "tensor/cuda.h"
 
 namespace nibble::cuda {
@@ -118,6 +119,7 @@ Stream create_stream(int device, Sums sums) {
     check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
           "cudaDeviceGetAttribute");
     q.most_shared = static_cast<size_t>(bytes);
+    q.wgmma = wgmma_usable(stream);
   } catch (...) {
     destroy_stream(stream);
     throw;

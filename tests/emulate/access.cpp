@@ -68,6 +68,10 @@ void shared_word(Worker& w, SharedCell& c, uint32_t mask, const void* p, int byt
   const unsigned self = w.thread->id;
   const bool reads = kind != Access::kWrite, writes = kind != Access::kRead;
   const bool in_block = c.write >> 4 > w.block_start;
+  if (writes && w.held(c)) {
+    w.fail_access(p, bytes, true, "race: wgmma still reads it: no wgmma.wait_group since",
+                  cudaErrorLaunchFailure);
+  }
   if (in_block && (c.writer & kInFlight)) {
     w.fail_access(p, bytes, !reads, "cp.async has not been waited for", cudaErrorLaunchFailure);
   }
@@ -288,25 +292,71 @@ void access(const void* p, int bytes, Access kind) {
     if (heap.holds(p)) host_access(p, static_cast<size_t>(bytes), kind != Access::kRead);
     return;
   }
-  if (w->thread == nullptr || !checks_on()) return;
+  if (w->thread == nullptr || w->inside || !checks_on()) return;
+  const Inside at_work(*w);
   if (heap.holds(p)) return global_access(*w, p, bytes, kind);
   const auto* address = static_cast<const char*>(p);
   if (static_cast<size_t>(address - w->dynamic) < kMaxShared ||
       static_cast<size_t>(address - w->statics) < w->static_bytes) {
     return shared_access(*w, p, bytes, kind);
   }
-  if (static_cast<size_t>(address - w->stacks) < w->stack_bytes) return;
+  if (static_cast<size_t>(address - w->stacks) < w->stack_bytes) {
+    if (!w->thread->products.empty()) check_registers(*w, p, bytes, kind != Access::kRead);
+    return;
+  }
   other_access(*w, p, bytes, kind);
 }
 
 void log_access(const void* p, int bytes, Access kind, const void* site) {
   Worker& w = *worker;
-  if (w.thread == nullptr) return;
+  if (w.thread == nullptr || w.inside) return;
   const bool global = heap.holds(p);
   if (!global && !in_shared(w, p)) return;
   w.log[w.thread->id].push_back({reinterpret_cast<uint64_t>(site), reinterpret_cast<uint64_t>(p),
                                  static_cast<uint8_t>(bytes), kind != Access::kRead,
                                  global ? Space::kGlobal : Space::kShared});
+}
+
+// wgmma reads by the async proxy, for all four warps: each must have met the writer since, and the
+// writer have fenced in between.
+void hold_for_wgmma(const char* p) {
+  Worker& w = *worker;
+  if (!checks_on()) return;
+  if (const char* fault = out_of_shared(w, p, 16))
+    w.fail_access(p, 16, false, fault, cudaErrorIllegalAddress);
+  const int first = w.thread->id / kWarpgroup * kWarpgroupWarps;
+  each_shared_word(w, p, 16, [&](SharedCell& c, uint32_t mask) {
+    if (c.write >> 4 <= w.block_start || (c.write & mask) != mask)
+      w.fail_access(p, 16, false, "never written", cudaErrorLaunchFailure);
+    if (c.writer & kInFlight)
+      w.fail_access(p, 16, false, "cp.async has not been waited for", cudaErrorLaunchFailure);
+    const unsigned writer = c.writer & kThreadBits;
+    const uint32_t when = c.write >> 4;
+    for (int warp = first; warp < first + kWarpgroupWarps; ++warp) {
+      if (when > w.known[warp][writer / kWarp])
+        race(w, p, 16, false, "no barrier since the write", thread_name(w, writer));
+    }
+    if (when > w.threads[writer].proxy_fence) {
+      w.fail_access(p, 16, false,
+                    "no fence.proxy.async since the write by " + thread_name(w, writer),
+                    cudaErrorLaunchFailure);
+    }
+    ++w.held(c);
+  });
+}
+
+void release_from_wgmma(const char* p) {
+  Worker& w = *worker;
+  if (!checks_on()) return;
+  const int first = w.thread->id / kWarpgroup * kWarpgroupWarps;
+  each_shared_word(w, p, 16, [&](SharedCell& c, uint32_t mask) {
+    --w.held(c);
+    // Read now, by all four warps: whoever writes there has to meet them.
+    const uint32_t others = c.read >> 4 > w.block_start ? c.reader_warps : 0;
+    c.read = w.time << 4 | (others != 0 ? c.read & 15 : 0) | mask;
+    c.reader = static_cast<uint16_t>(w.thread->id | kManyThreads);
+    c.reader_warps = others | ((1u << kWarpgroupWarps) - 1) << first;
+  });
 }
 
 void begin_flight(void* p, int bytes) {

@@ -29,4 +29,12 @@ inline bool in_shared(const Worker& w, const void* p) {
 void begin_flight(void* p, int bytes);
 void end_flight(void* p, int bytes);
 
+/// Fails where the bytes are registers of a product of the current thread that is at work.
+void check_registers(Worker& w, const void* p, int bytes, bool write);
+
+/// Checks that the current thread's warpgroup may read 16 bytes of shared memory by wgmma, and
+/// holds them: until release_from_wgmma() nobody may write there.
+void hold_for_wgmma(const char* p);
+void release_from_wgmma(const char* p);
+
 }  // namespace nibble::emulate

@@ -21,5 +21,6 @@ inline std::ostream& operator<<(std::ostream& out, const Fault& fault) {
 }
 
 const std::vector<Fault>& faults();
+const std::vector<Fault>& wgmma_faults();
 
 }  // namespace nibble::emulate_test

@@ -55,6 +55,9 @@ TEST_P(Faults, MendedAreNot) {
 INSTANTIATE_TEST_SUITE_P(Emulate, Faults, testing::ValuesIn(faults()),
                          [](const auto& test) { return std::string(test.param.name); });
 
+INSTANTIATE_TEST_SUITE_P(Wgmma, Faults, testing::ValuesIn(wgmma_faults()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
 TEST(Sticky, NothingRunsAfterAFault) {
   const Fault& fault = faults()[0];
   DeviceArray<int> data(std::vector<int>(kCount, 1));

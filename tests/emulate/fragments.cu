@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/ptx.h"
+#include "kernels/cuda/ptx_hopper.h"
 
 namespace nibble::emulate_test {
 namespace {
@@ -43,6 +44,30 @@ __global__ void multiply_kernel(float* d, const uint32_t* a, const uint32_t* b) 
   for (int i = 0; i < 2; ++i) right[i] = b[lane * 2 + static_cast<unsigned>(i)];
   cuda::mma_16x8x16(sums, left, right);
   for (int i = 0; i < 4; ++i) d[lane * 4 + static_cast<unsigned>(i)] = sums[i];
+}
+
+template <int kTiles>
+__global__ void multiply_warpgroup_kernel(Warpgroup work) {
+  NIBBLE_SWIZZLED_SHARED(uint32_t, shared);
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int a_words = work.a_bytes / 4;
+  for (int i = thread; i < a_words; i += cuda::kWarpgroup) shared[i] = work.a[i];
+  for (int i = thread; i < work.b_bytes / 4; i += cuda::kWarpgroup) shared[a_words + i] = work.b[i];
+  cuda::fence_async_proxy();
+  __syncthreads();
+  float sums[kTiles][4];
+  uint32_t left[4] = {};
+  for (int i = 0; i < kTiles * 4; ++i) sums[i / 4][i % 4] = work.d[thread * kTiles * 4 + i];
+  for (int i = 0; i < 4 && work.down; ++i) left[i] = work.a[thread * 4 + i];
+  const uint64_t b = cuda::swizzled_matrix(shared + a_words, work.leading, work.stride);
+  cuda::wgmma_fence(sums, left);
+  if (work.down)
+    cuda::wgmma_down<true>(sums, left, b);
+  else
+    cuda::wgmma_along<true>(sums, cuda::swizzled_matrix(shared, work.leading, work.stride), b);
+  cuda::wgmma_commit();
+  cuda::wgmma_wait<0>(sums, left);
+  for (int i = 0; i < kTiles * 4; ++i) work.d[thread * kTiles * 4 + i] = sums[i / 4][i % 4];
 }
 
 __global__ void collectives_kernel(unsigned* out) {
@@ -103,6 +128,16 @@ void load_matrices(uint32_t* out, const uint16_t* rows, int matrices, bool trans
 void multiply_fragments(float* d, const uint32_t* a, const uint32_t* b, cudaStream_t stream) {
   cuda::launch(multiply_kernel,
                {.grid = 1, .block = 32, .stream = stream, .name = "multiply_fragments"}, d, a, b);
+}
+
+void multiply_warpgroup(const Warpgroup& work, cudaStream_t stream) {
+  cuda::launch(work.tiles == 8 ? multiply_warpgroup_kernel<8> : multiply_warpgroup_kernel<16>,
+               {.grid = 1,
+                .block = cuda::kWarpgroup,
+                .shared_bytes = static_cast<size_t>(work.a_bytes + work.b_bytes),
+                .stream = stream,
+                .name = "multiply_warpgroup"},
+               work);
 }
 
 void collectives(unsigned* out, cudaStream_t stream) {

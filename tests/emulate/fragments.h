@@ -14,6 +14,18 @@ void load_matrices(uint32_t* out, const uint16_t* rows, int matrices, bool trans
 /// d (32, 4) += a (32, 4) * b (32, 2), registers of the 32 lanes.
 void multiply_fragments(float* d, const uint32_t* a, const uint32_t* b, cudaStream_t stream);
 
+/// d (128, 4 tiles) += a * b by wgmma, registers of the 128 threads, tiles 8 or 16 columns each. a
+/// and b (bytes) are copied to shared memory as they are, one behind the other, and described with
+/// `leading` and `stride` bytes; or, where `down`, a are registers (128, 4) and the sums run down
+/// b.
+struct Warpgroup {
+  float* d;
+  const uint32_t *a, *b;
+  int tiles, a_bytes, b_bytes, leading, stride;
+  bool down;
+};
+void multiply_warpgroup(const Warpgroup& work, cudaStream_t stream);
+
 /// out (kOps, 32): each collective on value = lane, see the source's order.
 inline constexpr int kCollectives = 10;
 void collectives(unsigned* out, cudaStream_t stream);

@@ -101,6 +101,78 @@ TEST(Fragments, MmaFollowsThePtxManual) {
   }
 }
 
+// PTX ISA, "Register fragments and shared memory matrix layouts" of wgmma: of warp w sixteen rows
+// from 16 w on, each as of mma.m16n8k16 for every eight columns. In shared memory a row of the
+// pattern is 128 bytes, of which the 16-byte parts of row r are exchanged by r % 8.
+class Warpgroups : public testing::TestWithParam<std::tuple<int, bool>> {};
+
+TEST_P(Warpgroups, FollowThePtxManual) {
+  const auto [tiles, down] = GetParam();
+  const int columns = tiles * 8;
+  const auto a = [](int row, int k) { return (row * 5 + k * 3) % 17 - 8; };
+  const auto b = [](int k, int column) { return (k * 7 + column * 11) % 13 - 6; };
+  const auto c = [](int row, int column) { return row * 3 - column; };
+  // Element (row, column) of a matrix in panels of 64 columns, `rows` of them.
+  const auto place = [](int rows, int row, int column) {
+    const int part = column % 64 / 8, byte = (part ^ row % 8) * 16 + column % 8 * 2;
+    return static_cast<size_t>(column / 64 * rows * 128 + row * 128 + byte) / 2;
+  };
+  std::vector<uint16_t> left(down ? 1024 : 64 * 64), right(down ? 16 * columns : columns * 64);
+  const auto put = [](std::vector<uint16_t>& words, size_t at, int value) {
+    words[at] = to_bf16(static_cast<float>(value)).bits;
+  };
+  for (int k = 0; k < 16; ++k) {
+    for (int j = 0; j < columns; ++j)
+      put(right, down ? place(16, k, j) : place(columns, j, k), b(k, j));
+    for (int i = 0; i < 64 && !down; ++i) put(left, place(64, i, k), a(i, k));
+  }
+  std::vector<float> d(static_cast<size_t>(128 * tiles * 4));
+  const auto row_of = [](int thread, int i) { return thread / 32 * 16 + of_c(thread % 32, i).row; };
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int i = 0; i < 8 && down; ++i) {
+      const Position at = of_a(thread % 32, i);
+      put(left, static_cast<size_t>(thread * 8 + i), a(thread / 32 * 16 + at.row, at.column));
+    }
+    for (int i = 0; i < tiles * 4; ++i) {
+      const int column = i / 4 * 8 + of_c(thread % 32, i % 4).column;
+      d[static_cast<size_t>(thread * tiles * 4 + i)] =
+          static_cast<float>(c(row_of(thread, i % 4), column));
+    }
+  }
+  const auto words = [](const std::vector<uint16_t>& halves) {
+    std::vector<uint32_t> out;
+    for (size_t i = 0; i < halves.size(); i += 2)
+      out.push_back(halves[i] | uint32_t{halves[i + 1]} << 16);
+    return out;
+  };
+  const Stream stream;
+  DeviceArray<uint32_t> da(words(left)), db(words(right));
+  DeviceArray<float> dd(d);
+  multiply_warpgroup({.d = dd.data(),
+                      .a = da.data(),
+                      .b = db.data(),
+                      .tiles = tiles,
+                      .a_bytes = down ? 0 : static_cast<int>(left.size() * 2),
+                      .b_bytes = static_cast<int>(right.size() * 2),
+                      .leading = 16 * 128,
+                      .stride = 1024,
+                      .down = down},
+                     stream.handle());
+  const std::vector<float> got = dd.read(stream);
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int i = 0; i < tiles * 4; ++i) {
+      const int row = row_of(thread, i % 4), column = i / 4 * 8 + of_c(thread % 32, i % 4).column;
+      int want = c(row, column);
+      for (int k = 0; k < 16; ++k) want += a(row, k) * b(k, column);
+      EXPECT_EQ(got[static_cast<size_t>(thread * tiles * 4 + i)], static_cast<float>(want))
+          << "row " << row << " column " << column;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Emulate, Warpgroups,
+                         testing::Combine(testing::Values(8, 16), testing::Bool()));
+
 TEST(Warps, ShufflesAndVotes) {
   const Stream stream;
   DeviceArray<unsigned> out(kCollectives * 32);

@@ -3,7 +3,8 @@
 // NIBBLE_EMULATE_MEMORY bytes; NIBBLE_EMULATE_DEVICES=0 takes it away, NIBBLE_EMULATE_FAULT=driver
 // makes the driver too old, =no-driver none, =busy the device another's; =launch:N breaks the N-th
 // launch when it runs, and =copy:N the N-th copy; =capture refuses to record a graph, =instantiate
-// to make one of what was recorded.
+// to make one of what was recorded; =ampere makes it an sm_80, and =wgmma one whose wgmma computes
+// something else.
 #include <emulate/launch.h>
 
 #include <climits>
@@ -334,7 +335,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->warpSize = kWarp;
   p->maxThreadsPerBlock = kMaxThreads;
   p->maxThreadsPerMultiProcessor = 2048;
-  p->major = faulty("old-device") ? 7 : 9;
+  p->major = faulty("old-device") ? 7 : faulty("ampere") ? 8 : 9;
   p->multiProcessorCount = kProcessors;
   p->l2CacheSize = kL2Bytes;
   p->memoryBusWidth = 5120;

@@ -127,6 +127,7 @@ Worker::Worker() : fibres_(kMaxThreads) {
     mprotect(fibres_[static_cast<size_t>(i)].stack, kGuardBytes, PROT_NONE);
   }
   dynamic = static_cast<char*>(map_zeroed(kMaxShared));
+  dynamic_held.resize(kMaxShared / 4);
   dynamic_cells = static_cast<SharedCell*>(map_zeroed(kMaxShared / 4 * sizeof(SharedCell)));
   statics = own_statics();
   static_bytes = statics == nullptr ? 0 : statics_of_program().bytes;
@@ -169,11 +170,17 @@ void Worker::begin(uint16_t id) {
 }
 
 void Worker::finish() {
+  const Inside at_work(*this);
   if (!thread->copies.empty()) {
     fail("this thread ends with " + std::to_string(thread->copies.size()) +
          " copies of cp.async that nobody waited for");
   }
   thread->groups.clear();
+  if (!thread->products.empty()) {
+    fail("this thread ends with " + std::to_string(thread->products.size()) +
+         " products of wgmma that nobody waited for");
+  }
+  thread->product_groups.clear();
   warps[warp_of()].exited |= 1u << lane_of();
   ++exited;
   if (block_barrier.arrived > 0) {
@@ -209,9 +216,11 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
     warps[w].exited = lanes == kWarp ? 0 : ~0u << lanes;
     for (uint32_t& known_time : known[w]) known_time = block_start;
   }
+  inside = false;
   block_barrier = {};
   block_barrier.expected = count;
   for (Barrier& b : named) b = {};
+  for (WarpgroupMeeting& m : warpgroups) m.arrived = 0;
   exited = 0;
   failed_ = false;
   open_ = 0;
@@ -225,7 +234,8 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
     Thread& t = threads[u];
     t.id = static_cast<uint16_t>(i);
     t.index = {u % extent.x, u / extent.x % extent.y, u / (extent.x * extent.y)};
-    t.fenced = false;
+    t.fenced = t.wgmma_fenced = false;
+    t.proxy_fence = 0;
   }
   log.clear();
   if (counting()) log.resize(static_cast<size_t>(count));
@@ -257,10 +267,13 @@ bool Worker::run_block(Job& the_job, uint3 index, uint32_t number) {
   worker = nullptr;
   if (failed_) {
     // What the fibres were doing is given up with their stacks.
+    std::fill(dynamic_held.begin(), dynamic_held.end(), uint8_t{0});
     for (Fibre& f : fibres_) f.context = nullptr;
     for (Thread& t : threads) {
       t.copies.clear();
       t.groups.clear();
+      t.products.clear();
+      t.product_groups.clear();
     }
   }
   return !failed_;
@@ -278,6 +291,9 @@ std::string Worker::stuck() const {
     return " thread " + triple(threads[b.waiting.front()].index) + " waits at " +
            (b.file == nullptr ? "a named barrier" : b.file + (":" + std::to_string(b.line)));
   };
+  for (const WarpgroupMeeting& m : warpgroups) {
+    if (m.arrived > 0) text += "wgmma has " + std::to_string(m.arrived) + " of 128 threads; ";
+  }
   text += "barrier not reached by all:";
   if (block_barrier.arrived > 0) text += first(block_barrier);
   for (int id = 1; id < 16; ++id) {
@@ -300,6 +316,7 @@ std::string Worker::stuck() const {
 }
 
 void Worker::fail(const std::string& what, cudaError_t status) {
+  inside = true;  // until the next block
   // The first fault of a launch is its report; the rest follows from it.
   if (!job->failed.exchange(true)) {
     report(std::string(job->launch.name) + ": block " + triple(block_index) + " thread " +

@@ -9,6 +9,7 @@
 #include <bit>
 #include <boost/context/detail/fcontext.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 namespace nibble::emulate {
 
 inline constexpr int kWarp = 32, kMaxThreads = 1024, kMaxWarps = kMaxThreads / kWarp;
+inline constexpr int kWarpgroupWarps = 4, kWarpgroup = kWarpgroupWarps * kWarp;
 /// Shared memory of a block, at most (sm_90).
 inline constexpr size_t kMaxShared = size_t{227} << 10;
 
@@ -46,6 +48,20 @@ struct Copy {
   bool valid;
 };
 
+/// A product of a warpgroup from its start until all four warps have waited for it.
+struct Product {
+  std::vector<const char*> reads;  // of shared memory, 16 bytes each
+  int waiting;                     // threads
+};
+
+/// The same in a thread: its registers, which nobody may touch meanwhile.
+struct OwnProduct {
+  std::shared_ptr<Product> product;
+  float* d;
+  std::vector<float> sums;  // what d will hold
+  const uint32_t* a;        // null: none
+};
+
 struct Thread {
   uint3 index;
   uint16_t id;
@@ -54,6 +70,10 @@ struct Thread {
   int barrier_result;
   std::vector<Copy> copies;
   std::vector<size_t> groups;  // ends of the committed groups within copies
+  std::vector<OwnProduct> products;
+  std::vector<size_t> product_groups;  // ends of the committed groups within products
+  bool wgmma_fenced;                   // since the last wait
+  uint32_t proxy_fence;                // time of the last fence.proxy.async
 };
 
 /// A meeting of a warp that not all lanes of its mask have reached.
@@ -68,6 +88,23 @@ struct Warp {
   std::vector<Meeting> meetings;  // the first `open` of them; the rest is kept for the next
   size_t open = 0;
   unsigned exited = 0;
+};
+
+/// The threads of a warpgroup that have come to a product; the last does the work for all.
+struct WarpgroupMeeting {
+  struct Wanted {
+    int n;
+    bool b_down, add, in_registers;
+    uint64_t a_matrix, b_matrix;
+    bool operator==(const Wanted&) const = default;
+  };
+  struct Lane {
+    float* d;
+    const uint32_t* a;
+  };
+  int arrived = 0;
+  Wanted wanted{};
+  Lane lanes[kWarpgroup];
 };
 
 struct Barrier {
@@ -103,6 +140,11 @@ class Worker {
   void order_warps(uint32_t arrived, uint32_t waited);
   void order_warp(int warp) { known[warp][warp] = time++; }
 
+  /// Products at work that read the word: of dynamic memory, where matrices with swizzling are.
+  uint8_t& held(const SharedCell& c) {
+    const auto word = static_cast<size_t>(&c - dynamic_cells);
+    return word < dynamic_held.size() ? dynamic_held[word] : held_elsewhere_;
+  }
   int warp_of() const { return thread->id / kWarp; }
   int lane_of() const { return thread->id % kWarp; }
   unsigned block_threads() const {
@@ -110,6 +152,9 @@ class Worker {
   }
 
   Thread* thread = nullptr;  // the current one; nullptr outside of a block
+  // The harness is at work, whose own accesses are none of the kernel's: the linker may have taken
+  // what it shares with kernels, of the standard library, from where it is instrumented.
+  bool inside = false;
   Job* job = nullptr;
   uint3 block_index{};
   uint32_t block = 0;        // its number in the grid
@@ -118,6 +163,7 @@ class Worker {
   uint32_t time = 1, block_start = 0;
   uint32_t known[kMaxWarps][kMaxWarps] = {};
   Warp warps[kMaxWarps];
+  WarpgroupMeeting warpgroups[kMaxWarps / kWarpgroupWarps];
   Barrier block_barrier, named[16];
   std::vector<Thread> threads;
   int exited = 0;
@@ -132,6 +178,7 @@ class Worker {
   char* statics = nullptr;
   size_t static_bytes = 0;
   SharedCell* dynamic_cells = nullptr;
+  std::vector<uint8_t> dynamic_held;  // products at work that read the word
   SharedCell* static_cells = nullptr;
   char* stacks = nullptr;
   size_t stack_bytes = 0;
@@ -157,6 +204,20 @@ class Worker {
   uint16_t to_begin_ = 0;
   Random random_;
   bool failed_ = false;
+  uint8_t held_elsewhere_ = 0;
+};
+
+/// For as long as it lives; no other fibre may run meanwhile.
+class Inside {
+ public:
+  explicit Inside(Worker& w) : w_(w), before_(w.inside) { w.inside = true; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  ~Inside() { w_.inside = before_; }
+
+ private:
+  Worker& w_;
+  bool before_;
 };
 
 /// The worker of this OS thread, while it runs a block.

@@ -70,6 +70,17 @@ void cp_async_wait(int groups);
 void ldmatrix(uint32_t* r, const void* shared_row, int matrices, bool transposed);
 void mma_16x8x16(float* d, const uint32_t* a, const uint32_t* b);
 
+// Products of a warpgroup (kernels/cuda/ptx_hopper.h). d has n / 2 sums; `a` in registers (4) or,
+// where null, in shared memory named by its descriptor; the sum runs down the rows of b or along.
+void wgmma(float* d, int n, const uint32_t* a, uint64_t a_matrix, uint64_t b_matrix, bool b_down,
+           bool add);
+void wgmma_fence();
+void wgmma_commit();
+void wgmma_wait(int groups);
+void fence_async_proxy();
+/// An address in the shared window, as descriptors have it.
+uint32_t shared_address(const void* p);
+
 // A meeting is known by its line: threads of a block that wait at two of them are a fault.
 void barrier(const char* file, int line);
 /// The barrier that also counts `predicate` over the block.

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device whose wgmma computes something else is found out before attention uses it, which is told
+// once; a sound one is taken at its word, and one without wgmma is not asked.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "base/notice.h"
+#include "emulate.h"
+#include "kernels/cuda/queue.h"
+#include "kernels/cuda/wgmma_check.h"
+
+namespace nibble {
+namespace {
+
+class Wgmma : public testing::Test {
+ protected:
+  Wgmma() {
+    on_notice([this](std::string_view text) { notices_.emplace_back(text); });
+  }
+  ~Wgmma() override {
+    unsetenv("NIBBLE_EMULATE_FAULT");
+    on_notice(nullptr);
+    cuda::destroy_stream(stream_);
+  }
+
+  const Stream stream_ = cuda::create_stream(0);
+  std::vector<std::string> notices_;
+};
+
+TEST_F(Wgmma, IsUsedWhereItAgrees) {
+  EXPECT_TRUE(cuda::wgmma_usable(stream_));
+  EXPECT_TRUE(cuda::queue(stream_).wgmma);
+  EXPECT_TRUE(cuda::wgmma_agrees(stream_));
+  EXPECT_TRUE(notices_.empty());
+}
+
+TEST_F(Wgmma, IsLeftAloneWhereItDiffers) {
+  setenv("NIBBLE_EMULATE_FAULT", "wgmma", 1);
+  EXPECT_FALSE(cuda::wgmma_agrees(stream_));
+  EXPECT_FALSE(cuda::queue(stream_).wgmma);
+  ASSERT_EQ(notices_.size(), 1u);
+  EXPECT_NE(notices_[0].find("mma.sync"), std::string::npos) << notices_[0];
+  EXPECT_EQ(notices_[0].find('\n'), std::string::npos);
+  unsetenv("NIBBLE_EMULATE_FAULT");
+  EXPECT_TRUE(cuda::wgmma_agrees(stream_));
+  EXPECT_TRUE(cuda::queue(stream_).wgmma);
+}
+
+// What one stream found out holds for the next, which runs nothing; and it keeps no memory.
+TEST_F(Wgmma, IsAskedOncePerDevice) {
+  emulate::take_launches();
+  const size_t free = cuda::device_facts(0).free;
+  EXPECT_TRUE(cuda::wgmma_agrees(stream_));
+  EXPECT_EQ(emulate::take_launches()["attention_forward"], 4);
+  EXPECT_EQ(cuda::device_facts(0).free, free);
+  const Stream next = cuda::create_stream(0);
+  EXPECT_TRUE(cuda::queue(next).wgmma);
+  EXPECT_TRUE(emulate::take_launches().empty());
+  cuda::destroy_stream(next);
+}
+
+}  // namespace
+}  // namespace nibble
