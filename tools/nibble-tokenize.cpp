@@ -76,10 +76,13 @@ void make(const Options& o, const Tokenizer& tokenizer, const TokenizeRules& rul
     else if (!example.segments.empty())
       append_example(made.line, example);
   } else {
-    if (o.text)
-      example = {.segments = {{true, std::string(record)}}};
-    else
+    if (o.text) {
+      example.segments.resize(1);  // the rest stays as it was made
+      example.segments[0].label = true;
+      example.segments[0].text = record;
+    } else {
       parse_example(record, example);
+    }
     tokenize_example(tokenizer, rules, example, row);
     if (!row.tokens.empty()) append_token_row(made.line, row);
   }

@@ -71,20 +71,24 @@ class RecordBatches {
 };
 
 /// Calls first(), second() and body(begin, end) for parts of [0, n), each once, shared out to all
-/// threads as they come free.
+/// threads as they come free. The last parts are of one, so that threads end together.
 template <class First, class Second, class Body>
 void share_out(int64_t n, const First& first, const Second& second, const Body& body) {
   constexpr int64_t kPart = 16;
-  const int64_t parts = ceil_div(n, kPart), team = std::min<int64_t>(threads(), parts + 2);
+  const int64_t whole = std::max<int64_t>(0, n / kPart - threads());  // parts of kPart
+  const int64_t parts = whole + (n - whole * kPart);
   std::atomic<int64_t> next = 0;
-  parallel_for(team, 1, [&](int64_t, int64_t) {
+  parallel_for(std::min<int64_t>(threads(), parts + 2), 1, [&](int64_t, int64_t) {
     for (int64_t i; (i = next++) < parts + 2;) {
+      const int64_t part = i - 2, single = whole * kPart + (part - whole);
       if (i == 0)
         first();
       else if (i == 1)
         second();
+      else if (part < whole)
+        body(part * kPart, (part + 1) * kPart);
       else
-        body((i - 2) * kPart, std::min(n, (i - 1) * kPart));
+        body(single, single + 1);
     }
   });
 }

@@ -2,6 +2,8 @@
 #include "data/token_rows.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <span>
 
 #include "base/common_prefix.h"
@@ -64,10 +66,19 @@ void append_list(std::string& out, const char* name, std::span<const int32_t> id
   out += out.ends_with('{') ? "\"" : ",\"";
   out += name;
   out += "\":[";
+  // Digits are gathered apart: a string's every append looks for room.
+  constexpr size_t kLongest = std::numeric_limits<int32_t>::digits10 + 3;  // sign and comma too
+  char text[64 * kLongest];
+  char* end = text;
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (i > 0) out += ',';
-    detail::append(out, trained.empty() || trained[i] ? ids[i] : TokenRow::kIgnored);
+    if (i > 0) *end++ = ',';
+    const int32_t id = trained.empty() || trained[i] ? ids[i] : TokenRow::kIgnored;
+    end = std::to_chars(end, text + sizeof text, id).ptr;
+    if (text + sizeof text - end >= std::ptrdiff_t{kLongest}) continue;
+    out.append(text, end);
+    end = text;
   }
+  out.append(text, end);
   out += ']';
 }
 
