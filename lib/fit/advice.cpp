@@ -53,26 +53,6 @@ std::vector<TrainJob> variants(const TrainingPlanner& planner, const TrainJob& j
   return out;
 }
 
-std::vector<std::string> differences(const TrainJob& asked, const TrainJob& job) {
-  std::vector<std::string> out;
-  if (job.recompute != asked.recompute)
-    out.push_back(cat("--recompute=", recompute_name(job.recompute)));
-  if (job.offload && !asked.offload) out.push_back("--offload-activations");
-  if (job.weights.kept_layers != asked.weights.kept_layers)
-    out.push_back(cat("--keep-weights=", job.weights.kept_layers));
-  if (job.weights.streamed_layers != asked.weights.streamed_layers)
-    out.push_back(cat("--stream-weights=", job.weights.streamed_layers));
-  if (job.weights.host_embedding && !asked.weights.host_embedding)
-    out.push_back("--host-embedding");
-  if (optimizer_name(job.optimizer) != optimizer_name(asked.optimizer))
-    out.push_back(cat("--optimizer=", optimizer_name(job.optimizer)));
-  if (job.batch_size != asked.batch_size) {
-    out.push_back(cat("--batch-size=", job.batch_size));
-    out.push_back(cat("--accumulate=", job.accumulate));
-  }
-  return out;
-}
-
 double seconds_of(const Model& model, const TrainJob& job, const Rates& rates) {
   return training_cost(model, job).seconds(rates, job.accumulate);
 }
@@ -89,7 +69,8 @@ std::vector<Remedy> remedies(const TrainingPlanner& planner, const TrainJob& job
   for (const TrainJob& v : variants(planner, job, limits)) {
     const MemoryPlan plan = planner.plan(v);
     if (!limits.hold(plan)) continue;
-    all.push_back({v, differences(job, v), plan.total(), seconds_of(model, v, rates) / now - 1.0});
+    all.push_back(
+        {v, changed_options(job, v), plan.total(), seconds_of(model, v, rates) / now - 1.0});
   }
   // Between nearly equal times, what changes less comes first.
   const auto cost = [](const Remedy& r) {

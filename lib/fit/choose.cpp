@@ -9,14 +9,32 @@
 
 namespace nibble {
 
+std::vector<std::string> changed_options(const TrainJob& asked, const TrainJob& job) {
+  const WeightPlacement &was = asked.weights, &is = job.weights;
+  std::vector<std::string> out;
+  if (job.recompute != asked.recompute)
+    out.push_back(cat("--recompute=", recompute_name(job.recompute)));
+  if (job.offload && !asked.offload) out.push_back("--offload-activations");
+  if (optimizer_name(job.optimizer) != optimizer_name(asked.optimizer))
+    out.push_back(cat("--optimizer=", optimizer_name(job.optimizer)));
+  if (is.kept_layers != was.kept_layers) out.push_back(cat("--keep-weights=", is.kept_layers));
+  if (is.streamed_layers != was.streamed_layers)
+    out.push_back(cat("--stream-weights=", is.streamed_layers));
+  if (is.host_embedding && !was.host_embedding) out.push_back("--host-embedding");
+  if (job.batch_size != asked.batch_size) {
+    out.push_back(cat("--batch-size=", job.batch_size));
+    out.push_back(cat("--accumulate=", job.accumulate));
+  }
+  return out;
+}
+
 std::string memory_options(const TrainJob& job) {
-  const WeightPlacement& w = job.weights;
-  return cat("--recompute=", recompute_name(job.recompute),
-             job.offload ? " --offload-activations" : "",
-             job.optimizer.paged ? cat(" --optimizer=", optimizer_name(job.optimizer)) : "",
-             w.kept_layers > 0 ? cat(" --keep-weights=", w.kept_layers) : "",
-             w.streamed_layers > 0 ? cat(" --stream-weights=", w.streamed_layers) : "",
-             w.host_embedding ? " --host-embedding" : "");
+  TrainJob plain = job;
+  plain.offload = plain.optimizer.paged = false;
+  plain.weights = {};
+  std::string out = cat("--recompute=", recompute_name(job.recompute));
+  for (const std::string& option : changed_options(plain, job)) out += " " + option;
+  return out;
 }
 
 std::vector<TrainJob> memory_settings(const TrainingPlanner& planner, const TrainJob& job,

@@ -17,7 +17,9 @@ struct Open {
   bool embedding = true;  // in the host's memory
 };
 
-/// The settings as options of nibble-train: "--recompute=layer --offload-activations".
+/// The options of nibble-train that make `job` of a job that is otherwise like it.
+std::vector<std::string> changed_options(const TrainJob& asked, const TrainJob& job);
+/// How it saves memory: "--recompute=layer --offload-activations".
 std::string memory_options(const TrainJob& job);
 
 /// Every way to set what is open, with as few layers streamed, else as many kept, as the limits

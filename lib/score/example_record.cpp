@@ -2,22 +2,15 @@
 #include "score/example_record.h"
 
 #include "base/error.h"
+#include "data/fields.h"
 
 namespace nibble {
 namespace {
 
 using simdjson::dom::element;
 
-std::string_view kind_name(element value) {
-  if (value.is_null()) return "null";
-  if (value.is_bool()) return "true or false";
-  if (value.is_number()) return "a number";
-  if (value.is_string()) return "a string";
-  return value.is_array() ? "an array" : "an object";
-}
-
 [[noreturn]] void wrong_kind(std::string_view expected, element found) {
-  throw DataError(cat("expected ", expected, ", found ", kind_name(found)));
+  throw DataError(cat("expected ", expected, ", found ", kind_name(found.type())));
 }
 
 }  // namespace

@@ -39,44 +39,33 @@ void Optimizer::prefetch() {
 }
 
 void Optimizer::update(const Part& p, const Factors& f) const {
+  const auto of_part = [&](auto op) {
+    op.values = p.values;
+    op.gradients = p.gradients;
+    op.segments = p.segments;
+    op.learning_rate = f.learning_rate;
+    op.clip = clip_factors_.clip;
+    op.step = f.step;
+    return op;
+  };
+  const auto of_adam = [&](auto op) {
+    op.beta1 = options_.beta1;
+    op.beta2 = options_.beta2;
+    op.epsilon = options_.epsilon;
+    return of_part(op);
+  };
   switch (kind_) {
     case Kind::kAdamW:
-      return adamw({.values = p.values,
-                    .gradients = p.gradients,
-                    .m = array(p.state, "m"),
-                    .v = array(p.state, "v"),
-                    .segments = p.segments,
-                    .learning_rate = f.learning_rate,
-                    .beta1 = options_.beta1,
-                    .beta2 = options_.beta2,
-                    .epsilon = options_.epsilon,
-                    .clip = clip_factors_.clip,
-                    .step = f.step});
+      return adamw(of_adam(AdamW{.m = array(p.state, "m"), .v = array(p.state, "v")}));
     case Kind::kAdamW8bit:
-      return adamw8bit({.values = p.values,
-                        .gradients = p.gradients,
-                        .m_codes = array(p.state, "m_codes"),
-                        .v_codes = array(p.state, "v_codes"),
-                        .m_absmax = array(p.state, "m_absmax"),
-                        .v_absmax = array(p.state, "v_absmax"),
-                        .m_small = array(p.state, "m_small"),
-                        .v_small = array(p.state, "v_small"),
-                        .segments = p.segments,
-                        .learning_rate = f.learning_rate,
-                        .beta1 = options_.beta1,
-                        .beta2 = options_.beta2,
-                        .epsilon = options_.epsilon,
-                        .clip = clip_factors_.clip,
-                        .step = f.step});
+      return adamw8bit(of_adam(AdamW8bit{.m_codes = array(p.state, "m_codes"),
+                                         .v_codes = array(p.state, "v_codes"),
+                                         .m_absmax = array(p.state, "m_absmax"),
+                                         .v_absmax = array(p.state, "v_absmax"),
+                                         .m_small = array(p.state, "m_small"),
+                                         .v_small = array(p.state, "v_small")}));
     case Kind::kSgd:
-      return sgd({.values = p.values,
-                  .gradients = p.gradients,
-                  .momentum = array(p.state, "momentum"),
-                  .segments = p.segments,
-                  .learning_rate = f.learning_rate,
-                  .beta = options_.momentum,
-                  .clip = clip_factors_.clip,
-                  .step = f.step});
+      return sgd(of_part(Sgd{.momentum = array(p.state, "momentum"), .beta = options_.momentum}));
   }
 }
 

@@ -90,7 +90,7 @@ refused 65 'torn.jsonl:2: malformed JSON' --metric=perplexity torn.jsonl
 expect 65 nibble-score --metric=perplexity torn.jsonl 2>err
 grep -qF 'torn.jsonl:2: malformed JSON' err || fail "$(cat err)"
 printf '{"logprobs":[-1,"x"]}\n' >words.jsonl
-refused 65 'words.jsonl:1: expected a number, found a string' --metric=perplexity words.jsonl
+refused 65 'words.jsonl:1: expected a number, found text' --metric=perplexity words.jsonl
 printf '[1]\n' >list.jsonl
 refused 65 'list.jsonl:1, item 0: not a JSON object' --metric=perplexity --prediction-layout=records \
   list.jsonl
