@@ -5,8 +5,8 @@
 
 Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start preprocess
 near-duplicates (all when none is named). When named: train-lora (dense, PEFT compiled too), scaling (nibble
-alone, one core and all), large (a step of 1.1 billion weights beside oneDNN's products). all.sh runs the lot.
-preprocess and near-duplicates make their data of alpaca_5000.json in $NIBBLE_DATA/instructions. Needs a build
+alone, one core and all: train, prompts, decode, tokenize, quantize and memory, or those named after it), large
+(a step of 1.1 billion weights beside oneDNN's products). all.sh runs the lot. preprocess and near-duplicates make their data of alpaca_5000.json in $NIBBLE_DATA/instructions. Needs a build
 with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop makes to run it. $ROUNDS rounds
 of each (3), on the first $CORES cores (all); $PEERS names the peers to run, by the ends of their names (all);
 $STEPS steps of training are timed (3). TRIAL=1 does all of it once and small, to see that it works: its numbers say
@@ -250,7 +250,7 @@ def large_model(work):
                      "--dtype=bf16", f"--tokenizer={HERE}/../support/tiny-tokenizer", "-q", "-o")
 
 
-def scaling(work):
+def scaling(work, *names):
     """nibble on one core and on all of them, and how many times as fast."""
     text = work.folder / "scaling.txt"
     text.write_bytes(pathlib.Path(work.text).read_bytes() * trial(1, 16))
@@ -272,17 +272,19 @@ def scaling(work):
     def generated(prompt, new, key):
         return lambda: bench("generate_rate", work.nf4(), prompt, new, trial(1, 3), "bf16")[key]
 
-    quantized()  # the file is read for the first time
     works = {
         "train": lambda: bench("train_step", work.nf4(), 4, trial(64, 512), 2, "none", "bf16")["median"],
         "prompts": generated(512, 2, "prompt_tokens_per_second"),
         "decode": generated(16, 128, "decoded_tokens_per_second"),
         "tokenize": tokenized,
         "quantize": quantized,
-        "read memory, GB/s": memory,
+        "memory": memory,
     }
     cores = sorted(os.sched_getaffinity(0))
-    for name, run in works.items():
+    for name in names or works:
+        run = works[name]
+        if name == "quantize":
+            run()  # the file is read for the first time
         rates = {1: [], len(cores): []}
         for _ in range(ROUNDS):
             for count, measured in rates.items():
@@ -362,9 +364,9 @@ def main(model, text, *names):
     with tempfile.TemporaryDirectory() as folder:
         # $WORK keeps what is made once for several calls.
         work = Work(model, text, pathlib.Path(os.environ.get("WORK", folder)))
-        if names == ("scaling",):
+        if names[:1] == ("scaling",):
             print("| work | one core | all | ratio |\n|---|---|---|---|", flush=True)
-            return scaling(work)
+            return scaling(work, *names[1:])
         if names == ("large",):
             return large(work)
         print("| work | unit | nibble | peer | ratio | peak MiB |\n|---|---|---|---|---|---|", flush=True)
