@@ -50,6 +50,7 @@ void adapter_dropout_backward(const AdapterDropoutBackward& op, Stream stream) {
     args.work(2.0 * static_cast<double>(n * i * part.a.dim(0)));
     ranks += part.a.dim(0);
   }
+  if (!args.on_cuda()) args.work(0.0, 0.0);  // the ops it is made of count their own
   args.require(ranks == op.dxa.dim(1), "the ranks are not the width of dxa");
   NIBBLE_CALL_TWIN(args, adapter_dropout_backward, op, stream);
 }
