@@ -52,7 +52,8 @@ __global__ void __launch_bounds__(kWarps* kWarp, 4)
   const bool holds = lane == 0 && !small;
   const float m_absmax = __shfl_sync(kAllLanes, holds ? s.m_absmax[block] : 0.0f, 0);
   const float v_absmax = __shfl_sync(kAllLanes, holds ? s.v_absmax[block] : 0.0f, 0);
-  const auto keep = static_cast<float>(1.0 - product(f.learning_rate, double{segment.weight_decay}));
+  const auto keep =
+      static_cast<float>(1.0 - product(f.learning_rate, double{segment.weight_decay}));
   const bool decays = segment.weight_decay > 0.0f;
   float p[kEach], g[kEach], m[kEach] = {}, v[kEach] = {};
 #pragma unroll

@@ -28,7 +28,8 @@ __global__ void __launch_bounds__(kThreads)
   const Segment& segment = segments.segment[chunk.index];
   const float scale = f.scale.get();
   if (!isfinite(scale)) return;
-  const auto keep = static_cast<float>(1.0 - product(f.learning_rate, double{segment.weight_decay}));
+  const auto keep =
+      static_cast<float>(1.0 - product(f.learning_rate, double{segment.weight_decay}));
   const int64_t first = segment.begin + chunk.offset;
   for (int64_t i = first + threadIdx.x; i < first + chunk.count; i += kThreads) {
     const float g = product(gradients[i], scale);
