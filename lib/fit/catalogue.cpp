@@ -71,6 +71,7 @@ Rates Gpu::rates() const {
   return {.matmul_flops = best * 1e12,
           .memory_bytes = bandwidth_gb * 1e9,
           .attention_share = hopper ? kHopperAttentionShare : kGpuAttentionShare,
+          .wgmma_share = compute_capability == 9.0 ? kWgmmaAttentionShare : 0.0,
           .launch_seconds = kLaunchSeconds,
           .gap_seconds = kGapSeconds,
           .hides_expansion = true,

@@ -196,15 +196,20 @@ double made_again(Recompute recompute, int64_t layers, double all, double mlp, d
 }  // namespace
 
 namespace {
-// So many operations, of them those of attention.
-double seconds_of(const Rates& r, double flops, double attention) {
-  const double share = r.attention_share > 0.0 ? r.attention_share : r.matmul_share;
+// So many operations, of them those of attention, which reach `share`.
+double seconds_of(const Rates& r, double flops, double attention, double share) {
   return ((flops - attention) / r.matmul_share + attention / share) / r.matmul_flops;
 }
 }  // namespace
 
+double StepCost::attention_share(const Rates& r) const {
+  if (wgmma_heads && r.wgmma_share > 0.0) return r.wgmma_share;
+  return r.attention_share > 0.0 ? r.attention_share : r.matmul_share;
+}
+
 double StepCost::product_seconds(const Rates& r) const {
-  return seconds_of(r, flops + recompute_flops, attention_flops + recompute_attention_flops);
+  return seconds_of(r, flops + recompute_flops, attention_flops + recompute_attention_flops,
+                    attention_share(r));
 }
 
 double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
@@ -215,7 +220,8 @@ double StepCost::seconds(const Rates& r, int64_t micro_batches) const {
       computed + (bytes + recompute_bytes) / memory + launches * r.gap_seconds;
   // Copies go beside the work; it waits for what they take longer. Forward is a third of what
   // nothing is made again in.
-  const double forward = (seconds_of(r, flops, attention_flops) + bytes / memory) / 3.0;
+  const double forward =
+      (seconds_of(r, flops, attention_flops, attention_share(r)) + bytes / memory) / 3.0;
   const double waits = std::max(0.0, forward_copies / r.host_bytes - forward) +
                        std::max(0.0, backward_copies / r.host_bytes - (micro_batch - forward));
   const double device = real(micro_batches) * (micro_batch + waits) +
@@ -259,6 +265,7 @@ StepCost training_cost(const Model& model, const TrainJob& job) {
   // Forward attention is two products; backward five, on a GPU seven: both its sweeps make scores
   // and their gradients again.
   cost.attention_flops = attention + (cuda ? 3.5 : 2.5) * attention;
+  cost.wgmma_heads = cuda && o.compute == Dtype::kBf16 && (c.head_dim == 64 || c.head_dim == 128);
   cost.flops =
       layers_forward +
       2.0 * n * (linear.weights + linear.trained + 2.0 * linear.adapters + linear.idle_backward) +
@@ -329,7 +336,7 @@ std::vector<std::string> cost_assumptions(const Rates& rates, const StepCost& co
   std::vector<std::string> out = {
       cat("products run at ", percent(rates.matmul_share), "% of the matmul rate, ",
           rates.attention_share > 0.0
-              ? cat("attention's at ", percent(rates.attention_share), "%, ")
+              ? cat("attention's at ", percent(cost.attention_share(rates)), "%, ")
               : "",
           "all else at ", percent(rates.memory_share),
           "% of the memory bandwidth, one after the other",

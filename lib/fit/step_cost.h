@@ -17,6 +17,7 @@ struct Rates {
   double expanded_weights = 0.0, vector_flops = 0.0;
   double matmul_share = 0.70, memory_share = 0.75;
   double attention_share = 0.0;  // of the matmul rate, of attention's own products; 0: as others
+  double wgmma_share = 0.0;      // the same of heads that wgmma takes; 0: as other heads'
   // Of a GPU: what the host takes to launch a kernel, and what passes between one kernel and the
   // next on the device. Whichever takes longer, host or device, is what a step takes.
   double launch_seconds = 0.0, gap_seconds = 0.0;
@@ -33,6 +34,11 @@ inline constexpr double kBestMatmulShare = 0.80;
 /// FlashAttention-2, which by mma.sync is what the CUDA half does: 50 to 73% of an A100's rate (Dao
 /// 2023), 35% of an H100's, whose full rate takes other instructions (Shah et al. 2024).
 inline constexpr double kGpuAttentionShare = 0.50, kHopperAttentionShare = 0.35;
+/// By wgmma, for heads of 64 and 128 on compute capability 9.0. FlashAttention-3 without warp
+/// specialisation, which is how the kernels are built, reaches 570 of an H100's 989 TFLOP/s
+/// forward, at 16k tokens without a mask (Shah et al. 2024, table of the ablation). That is 58%, of
+/// which a quarter is left here for short sequences, the mask's diagonal and the backward pass.
+inline constexpr double kWgmmaAttentionShare = 0.43;
 /// What a GPU's products go through at a time of the numbers that a sum has: 64 of bf16 are the 128
 /// bytes that its tiles' rows are. Where adapters ride in a product, its sums are longer by their
 /// ranks, and the last step is not full.
@@ -73,6 +79,7 @@ struct StepCost {
   double flops = 0.0, bytes = 0.0;                      // of a micro-batch, the update left out
   double recompute_flops = 0.0, recompute_bytes = 0.0;  // beside these, for what is made again
   double attention_flops = 0.0, recompute_attention_flops = 0.0;  // attention's own of these
+  bool wgmma_heads = false;                                       // attention's
   double expand_bytes = 0.0;  // of a micro-batch: frozen weights made what products read
   // To or from the host's memory, whichever is more, of a micro-batch's passes and of an update.
   double forward_copies = 0.0, backward_copies = 0.0, update_copies = 0.0;
@@ -80,6 +87,8 @@ struct StepCost {
   // Of kernels one after another, on a GPU; of these, of a block there and back.
   double launches = 0.0, update_launches = 0.0, block_launches = 0.0;
 
+  /// Of the matmul rate, what attention's products reach.
+  double attention_share(const Rates& rates) const;
   /// Of a micro-batch's products.
   double product_seconds(const Rates& rates) const;
   /// Of an update over `micro_batches`.

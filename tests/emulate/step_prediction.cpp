@@ -54,7 +54,8 @@ void training(const char* model, const char* gpu, int64_t batch) {
       (cost.launches + cost.update_launches) * eager.gap_seconds,
       (cost.launches + cost.update_launches) * eager.launch_seconds, rate(cost, eager),
       rate(cost, replayed), rate(cost, in_turn), rate(all_kept, replayed), rate(cost, best),
-      rate(all_kept, best), cost.attention_flops / (eager.matmul_flops * eager.attention_share),
+      rate(all_kept, best),
+      cost.attention_flops / (eager.matmul_flops * cost.attention_share(eager)),
       static_cast<unsigned long long>(plan(q, shape).total()));
 }
 

@@ -74,6 +74,12 @@ TEST(StepCost, IsWhatOneCountsByHand) {
   Rates slow_attention = rates;
   slow_attention.attention_share = 0.25;
   EXPECT_DOUBLE_EQ(c.seconds(slow_attention, 3), c.seconds(rates, 3) + 3 * c.attention_flops / 5e8);
+  // wgmma is for heads of 64 and 128; here they are narrower.
+  slow_attention.wgmma_share = 0.5;
+  EXPECT_DOUBLE_EQ(c.attention_share(slow_attention), 0.25);
+  StepCost wide = c;
+  wide.wgmma_heads = true;
+  EXPECT_DOUBLE_EQ(wide.seconds(slow_attention, 3), c.seconds(rates, 3));
   rates.hides_expansion = true;
   EXPECT_DOUBLE_EQ(c.seconds(rates, 1), std::max(products, expansion) + rest + update);
   rates.gap_seconds = 1e-3;
