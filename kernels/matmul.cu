@@ -5,6 +5,7 @@
 #include "kernels/matmul.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,11 +44,14 @@ Operand operand(const Tensor& t) {
           .alignment = static_cast<uint32_t>(std::min<uintptr_t>(lowest_bit, 256))};
 }
 
-// Owns what one shape needs.
+// Owns what one shape needs. The heuristic lists algorithms, the best first; one that then refuses
+// its operands gives way to the next.
 struct Plan {
+  static constexpr int kAlgorithms = 8;
   cublasLtMatmulDesc_t desc = nullptr;
   cublasLtMatrixLayout_t first = nullptr, second = nullptr, out = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
+  std::array<cublasLtMatmulAlgo_t, kAlgorithms> algorithms{};
+  int found = 0, chosen = 0;
 
   Plan() = default;
   Plan(const Plan&) = delete;
@@ -78,7 +82,15 @@ void set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const T
   check(cublas_lt().desc_set(desc, name, &value, sizeof value), "matmul");
 }
 
-void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
+[[noreturn]] void throw_no_algorithm(const Key& key) {
+  throw UnavailableError(
+      cat("matmul: cuBLASLt has no algorithm for (", key.out.columns, ",", key.out.rows, ") over ",
+          key.transpose_first ? key.first.rows : key.first.columns,
+          key.sums == Sums::kInSequence ? " that adds up in one sequence; leave --deterministic out"
+                                        : ""));
+}
+
+void list_algorithms(cublasLtHandle_t handle, const Key& key, Plan& plan) {
   const CublasLt& lt = cublas_lt();
   cublasLtMatmulPreference_t made = nullptr;
   check(lt.preference_create(&made), "matmul");
@@ -92,18 +104,15 @@ void choose_algorithm(cublasLtHandle_t handle, const Key& key, Plan& plan) {
   if (key.sums == Sums::kInSequence)
     set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
         static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
-  cublasLtMatmulHeuristicResult_t found{};
+  cublasLtMatmulHeuristicResult_t results[Plan::kAlgorithms] = {};
   int count = 0;
   const cublasStatus_t status = lt.heuristic(handle, plan.desc, plan.first, plan.second, plan.out,
-                                             plan.out, made, 1, &found, &count);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0))
-    throw UnavailableError(cat(
-        "matmul: cuBLASLt has no algorithm for (", key.out.columns, ",", key.out.rows, ") over ",
-        key.transpose_first ? key.first.rows : key.first.columns,
-        key.sums == Sums::kInSequence ? " that adds up in one sequence; leave --deterministic out"
-                                      : ""));
-  check(status, "matmul");
-  plan.algorithm = found.algo;
+                                             plan.out, made, Plan::kAlgorithms, results, &count);
+  if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "matmul");
+  for (int i = 0; i < count; ++i)
+    if (results[i].state == CUBLAS_STATUS_SUCCESS)
+      plan.algorithms[static_cast<size_t>(plan.found++)] = results[i].algo;
+  if (plan.found == 0) throw_no_algorithm(key);
 }
 
 // out *= beta; with beta 0 what is there counts for nothing.
@@ -132,7 +141,7 @@ class Plans {
     static Plans plans;
     return plans;
   }
-  const Plan& find(const Key& key) {
+  Plan& find(const Key& key) {
     const std::lock_guard lock(mutex_);
     const auto [place, is_new] = plans_.try_emplace(key);
     if (is_new) {
@@ -165,7 +174,7 @@ class Plans {
     plan->first = make_layout(key.first);
     plan->second = make_layout(key.second);
     plan->out = make_layout(key.out);
-    choose_algorithm(handle_of(key.device), key, *plan);
+    list_algorithms(handle_of(key.device), key, *plan);
     return plan;
   }
   std::mutex mutex_;
@@ -189,12 +198,17 @@ void matmul(const Matmul& op, Stream stream) {
                    .first = operand(op.b),
                    .second = operand(op.a),
                    .out = operand(op.out)};
-  const Plan& plan = Plans::all().find(key);
-  check(
-      cublas_lt().matmul(Plans::all().handle(q.device), plan.desc, &op.alpha, op.b.data, plan.first,
-                         op.a.data, plan.second, &op.beta, op.out.data, plan.out, op.out.data,
-                         plan.out, &plan.algorithm, q.workspace, kCublasWorkspaceBytes, q.stream),
-      "matmul");
+  Plan& plan = Plans::all().find(key);
+  const cublasLtHandle_t handle = Plans::all().handle(q.device);
+  for (; plan.chosen < plan.found; ++plan.chosen) {
+    const auto& algorithm = plan.algorithms[static_cast<size_t>(plan.chosen)];
+    const cublasStatus_t status =
+        cublas_lt().matmul(handle, plan.desc, &op.alpha, op.b.data, plan.first, op.a.data,
+                           plan.second, &op.beta, op.out.data, plan.out, op.out.data, plan.out,
+                           &algorithm, q.workspace, kCublasWorkspaceBytes, q.stream);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) return check(status, "matmul");
+  }
+  throw_no_algorithm(key);
 }
 
 }  // namespace nibble::cuda

@@ -3,6 +3,10 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 
 namespace nibble::cuda {
@@ -14,10 +18,15 @@ namespace {
 constexpr const char* kLibrary = "libcublasLt.so.13";
 
 void* entry(const char* name) {
-  // Found beside the binary (run path), where the loader looks, or where the toolkit puts it.
   static void* const library = [] {
-    for (const std::string& path : {std::string(kLibrary), cat("/usr/local/cuda/lib64/", kLibrary)})
-      if (void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
+    // Beside the binary (run path) or where the loader looks; then in toolkits.
+    std::vector<std::string> places = {kLibrary};
+    for (const char* variable : {"CUDA_HOME", "CUDA_PATH"})
+      if (const char* home = getenv(variable)) places.push_back(cat(home, "/lib64/", kLibrary));
+    for (const char* folder : {NIBBLE_CUDA_LIBRARIES, "/usr/local/cuda/lib64"})
+      places.push_back(cat(folder, "/", kLibrary));
+    for (const std::string& place : places)
+      if (void* handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
     throw UnavailableError(cat("cannot open ", kLibrary, " (", dlerror(),
                                "); install cuBLAS 13 or add its folder to LD_LIBRARY_PATH"));
   }();

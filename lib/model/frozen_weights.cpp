@@ -92,7 +92,7 @@ void FrozenWeights::begin(int64_t kind) {
   now_ = &sequences_[kind];
   at_ = 0;
   reading_ = false;
-  expanded_visit_ = read_visit_ = -1;
+  expanded_visit_ = read_visit_ = brought_layer_ = -1;
   filled_ = {};
   weave_kept();
   if (!now_->known) {  // the first run, or one that an error ended
@@ -168,6 +168,21 @@ Tensor FrozenWeights::filled(const Tensor& memory, const Use& use) const {
   return layout.view(panel, group, use.piece, use.woven);
 }
 
+// A streamed weight where no order is known yet, its layer copied in turn.
+Tensor FrozenWeights::brought(const LinearGroup& group, const Tensor& stored) {
+  const int64_t layer = group.number / Block::kGroups;
+  const auto from = streamed_at(group);
+  const Moved layer_here = {.from = from.data(),
+                            .bytes = from.size(),
+                            .to = static_cast<std::byte*>(buffers_.layers[0].data)};
+  if (layer != brought_layer_)
+    cuda::copy(layer_here.to, layer_here.from, layer_here.bytes, current_stream());
+  brought_layer_ = layer;
+  Tensor here = stored;
+  here.data = layer_here(static_cast<std::byte*>(stored.data));
+  return here;
+}
+
 // Layer number `visit` of the run into its buffer, once what lay there has been read.
 void FrozenWeights::copy_in(int64_t visit) {
   const std::vector<int64_t>& visits = now_->visits;
@@ -212,7 +227,7 @@ Tensor FrozenWeights::read(const LinearGroup& group, const WeightPiece& piece, W
   if (piece.stored && !holds(streamed_at(group), piece.stored.data)) return piece.stored;
   if (!now_ || !now_->known) {
     if (now_) now_->uses.push_back(use_of(group, piece, woven));
-    if (piece.stored) return piece.stored;  // the device reads pinned memory itself, slowly
+    if (piece.stored) return brought(group, piece.stored);
     return filled(buffers_.panels[0], {.group = &group, .piece = piece, .woven = woven});
   }
   CHECK(at_ < static_cast<int64_t>(now_->uses.size()));

@@ -82,6 +82,7 @@ class FrozenWeights {
   Moved moved(const Use& use) const;
   void weave_kept();
   void wait_for_kept();
+  Tensor brought(const LinearGroup& group, const Tensor& stored);
   void copy_in(int64_t visit);
   void prepare(int64_t number);
 
@@ -94,6 +95,7 @@ class FrozenWeights {
   bool reading_ = false;          // one of them, just now
   int64_t expanded_visit_ = -1;   // the last that the expanding stream has waited for
   int64_t read_visit_ = -1;       // likewise the products' own
+  int64_t brought_layer_ = -1;    // that lies in the first buffer where no order is known
   std::array<bool, 2> filled_{};  // panels, in this run
   std::vector<WeavePart> kept_adapters_;
   bool weaving_ = false;  // these, in this run, and nobody has waited for it

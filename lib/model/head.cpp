@@ -24,7 +24,9 @@ constexpr int64_t kCudaLogitBytes = int64_t{160} << 20;
 int64_t head_chunk_rows(const ModelConfig& c, int64_t labelled, Device device) {
   const int64_t row_bytes = (device.on_cuda() ? 2 : 4) * c.vocab_size;
   const int64_t bytes = device.on_cuda() ? kCudaLogitBytes : kLogitBytes;
-  const int64_t fits = std::max<int64_t>(16, bytes / row_bytes / 16 * 16);
+  // Whole tiles of a product, which are of 128 rows on a GPU.
+  const int64_t most = bytes / row_bytes, unit = device.on_cuda() && most >= 128 ? 128 : 16;
+  const int64_t fits = std::max<int64_t>(16, most / unit * unit);
   return std::max<int64_t>(1, std::min({fits, labelled, int64_t{1024}}));
 }
 

@@ -15,7 +15,7 @@ constexpr int64_t kPanelElements = int64_t{1} << 24;  // 64 MiB of f32
 // panels, one read while the other is written, cost little beside the model.
 constexpr int64_t kCudaPanelElements = int64_t{1} << 25;
 constexpr int64_t kPieceRows = 64;  // pieces are multiples of this where they can be
-constexpr int64_t kRowUnit = 16;    // elements
+constexpr int64_t kRowUnit = 64;    // elements: 128 bytes of bf16, a line of a GPU's cache
 
 // Of `rows` in a run, those of one piece: as few pieces as fit, of nearly one size.
 int64_t piece_rows(int64_t rows, int64_t in, Device device) {

@@ -3,16 +3,25 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/notice.h"
 #include "tensor/memory.h"
 
 namespace nibble {
+namespace {
+
+constexpr size_t kMostKeys = 4 * kMostGraphs;  // remembered
+constexpr int64_t kUnused = 64;                // runs, after which a graph is given up for another
+
+}  // namespace
+
 Graphs& Graphs::operator=(Graphs&& other) noexcept {
   std::swap(on_, other.on_);
   std::swap(most_, other.most_);
   std::swap(refusal_, other.refusal_);
+  std::swap(runs_, other.runs_);
   std::swap(entries_, other.entries_);
   return *this;
 }
@@ -52,18 +61,25 @@ Graphs::Entry& Graphs::find(const Key& key) {
   auto at =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
   if (at == entries_.end()) {
-    if (entries_.size() == static_cast<size_t>(most_)) {
-      if (entries_.front().graph) {
-        synchronize();  // it may be running
-        cuda::destroy_graph(entries_.front().graph);
-      }
-      entries_.erase(entries_.begin());
-    }
+    if (entries_.size() == kMostKeys)
+      entries_.erase(std::find_if(entries_.begin(), entries_.end(),
+                                  [](const Entry& e) { return e.graph == nullptr; }));
     entries_.push_back({.key = key});
-    return entries_.back();
+  } else {
+    std::rotate(at, at + 1, entries_.end());
   }
-  std::rotate(at, at + 1, entries_.end());
+  entries_.back().last = ++runs_;
   return entries_.back();
+}
+
+bool Graphs::make_room() {
+  if (held() < most_) return true;
+  const auto oldest = std::find_if(entries_.begin(), entries_.end(),
+                                   [](const Entry& e) { return e.graph != nullptr; });
+  if (runs_ - oldest->last < kUnused) return false;
+  synchronize();  // it may be running
+  cuda::destroy_graph(std::exchange(oldest->graph, nullptr));
+  return true;
 }
 
 int64_t graph_size(int64_t size, int64_t unit) {

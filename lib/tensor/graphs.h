@@ -33,8 +33,10 @@ class Graphs {
 
   /// Does what `body` puts on the stream. The first time a key comes body is run as it is, so that
   /// libraries choose their algorithms and load their code; the second time what it does is
-  /// recorded; from then on the record is launched. In body nothing waits and nothing allocates;
-  /// other streams join by events and come back by events. Throws as body does.
+  /// recorded; from then on the record is launched. Recording costs more than some launches, so
+  /// where keys are more than may be held, those that have a graph keep it while they come, and
+  /// the others' work is done as it comes. In body nothing waits and nothing allocates; other
+  /// streams join by events and come back by events. Throws as body does.
   template <class Body>
   void run(const Key& key, const Body& body) {
     // A profile tells the ops apart.
@@ -47,7 +49,7 @@ class Graphs {
       return;
     }
     const Stream stream = current_stream();
-    if (!begin(stream)) return body();
+    if (!make_room() || !begin(stream)) return body();
     try {
       body();
     } catch (...) {
@@ -68,9 +70,12 @@ class Graphs {
     Key key{};
     bool warm = false;
     cuda::Graph graph = nullptr;
+    int64_t last = 0;  // run
   };
-  /// The key's, made if need be; the one longest unused makes room.
+  /// The key's, made if need be.
   Entry& find(const Key& key);
+  /// Whether one more graph may be held, if need be in place of one that has long been unused.
+  bool make_room();
   // False where the driver refuses: nothing was done then, and graphs are off from there on.
   bool begin(Stream stream);
   bool end(Stream stream, Entry& entry);
@@ -79,6 +84,7 @@ class Graphs {
   bool on_ = false;
   int64_t most_ = kMostGraphs;
   std::string refusal_;
+  int64_t runs_ = 0;
   std::vector<Entry> entries_;  // the last used at the end
 };
 

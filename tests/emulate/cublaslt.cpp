@@ -19,6 +19,7 @@
 #include "base/float16.h"
 #include "emulate.h"
 #include "memory.h"
+#include "report.h"
 #include "streams.h"
 
 struct cublasLtContext {
@@ -68,6 +69,7 @@ struct Algorithm {
   uint32_t alignment[4];
   uint32_t reduction;  // cublasLtReductionScheme_t
   uint64_t workspace_bytes;
+  int place;  // in the heuristic's list
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
 
@@ -235,6 +237,16 @@ constexpr Rule kRules[] = {
        return !p.with_pointers ||
               (p.alpha != nullptr && p.beta != nullptr && p.a_data != nullptr &&
                p.b_data != nullptr && p.d_data != nullptr && (!p.reads_c() || p.c_data != nullptr));
+     }},
+    {kMatmul, "A, B, C and D lie in device memory", kInvalid,
+     [](const Product& p) {
+       if (!p.with_pointers) return true;
+       for (const void* data : std::initializer_list<const void*>{
+                p.a_data, p.b_data, p.reads_c() ? p.c_data : p.d_data, p.d_data}) {
+         const Place place = find_allocation(data, 1);
+         if (!place.live || place.kind != Kind::kDevice) return false;
+       }
+       return true;
      }},
     {kMatmul, "in place (C is D) only with one layout", kInvalid,
      [](const Product& p) {
@@ -578,19 +590,26 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   Algorithm algorithm{.key = product.key(),
                       .alignment = {},
                       .reduction = CUBLASLT_REDUCTION_SCHEME_NONE,
-                      .workspace_bytes = 0};
+                      .workspace_bytes = 0,
+                      .place = 0};
   std::copy_n(preference->alignment, 4, algorithm.alignment);
   if ((preference->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0 &&
       product.k() >= kLeastSplit && product.parts_bytes() <= preference->workspace_bytes) {
     algorithm.reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     algorithm.workspace_bytes = product.parts_bytes();
   }
-  results[0] = {};
-  memcpy(results[0].algo.data, &algorithm, sizeof algorithm);
-  results[0].workspaceSize = algorithm.workspace_bytes;
-  results[0].state = CUBLAS_STATUS_SUCCESS;
-  results[0].wavesCount = 1;
-  *returned = 1;
+  *returned = std::min(requested, 3);
+  for (int i = 0; i < *returned; ++i) {
+    algorithm.place = i;
+    cublasLtMatmulHeuristicResult_t& result = results[i] = {};
+    memcpy(result.algo.data, &algorithm, sizeof algorithm);
+    result.workspaceSize = algorithm.workspace_bytes;
+    // One of the list is none (cublasLt.h: valid where the state says so).
+    result.state = i == 1 ? kUnsupported : CUBLAS_STATUS_SUCCESS;
+    result.wavesCount = 1;
+    algorithm.reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
+    algorithm.workspace_bytes = 0;
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -624,6 +643,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                         .workspace = workspace,
                         .workspace_bytes = workspace_bytes};
   if (const cublasStatus_t status = check_rules(product)) return status;
+  if (algo != nullptr && (algorithm.place == 1 || faulty("algorithms") ||
+                          (algorithm.place == 0 && faulty("first-algorithm"))))
+    return kUnsupported;
   const bool split = algo != nullptr && algorithm.reduction != CUBLASLT_REDUCTION_SCHEME_NONE;
   if (split) ++split_products;
   const bool host = desc->pointer_mode == CUBLASLT_POINTER_MODE_HOST;

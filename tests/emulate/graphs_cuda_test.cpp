@@ -286,6 +286,40 @@ TEST(Graphs, TakeOtherStreamsInByEvents) {
   cuda::destroy_event(join);
 }
 
+TEST(Graphs, StayWhereMoreKeysComeThanMayBeHeld) {
+  const OwnedStream stream(kCuda);
+  const StreamScope scope(stream.get());
+  const DeviceMemory memory(64, kCuda);
+  const Tensor numbers = make_tensor(memory.data(), Dtype::kF32, {16}, kCuda);
+  constexpr int64_t kHeld = 2;
+  Graphs graphs(kCuda, true, kHeld);
+  int bodies = 0;
+  const auto run = [&](int64_t key) {
+    graphs.run({key}, [&] {
+      ++bodies;
+      zero(numbers);
+    });
+  };
+  const auto round = [&](int64_t keys) {
+    bodies = 0;
+    for (int64_t key = 0; key < keys; ++key) run(key);
+    return bodies;
+  };
+  EXPECT_EQ(round(5), 5);
+  EXPECT_EQ(round(5), 5);  // two of them recorded
+  EXPECT_EQ(graphs.held(), kHeld);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(round(5), 5 - kHeld);
+  // Keys that come no more give theirs up.
+  for (int i = 0; i < 100; ++i) run(4);
+  EXPECT_EQ(graphs.held(), kHeld);
+  bodies = 0;
+  run(4);
+  EXPECT_EQ(bodies, 0);
+  // And many keys that come once leave no trace.
+  for (int64_t key = 10; key < 1000; ++key) run(key);
+  EXPECT_LE(graphs.held(), kHeld);
+}
+
 TEST(Graphs, AreFewWhateverTheSizes) {
   for (int64_t size = 0; size < 5000; ++size) {
     const int64_t taken = graph_size(size, 16);
