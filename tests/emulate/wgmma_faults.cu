@@ -42,11 +42,11 @@ __global__ void product(bool mended, int* data) {
   const auto thread = static_cast<int>(threadIdx.x);
   if (wrong(Wrong::kProxyFenceTooEarly)) fence_async_proxy();
   for (int i = thread; i < kTile; i += kWarpgroup) {
-    store(a + i, uint4{});
+    store_shared(a + i, uint4{});
     if (kWrong == Wrong::kInFlight)
       cp_async16(b + i, data, false);
     else if (!wrong(Wrong::kUnwritten) || i != 73)
-      store(b + i, uint4{});
+      store_shared(b + i, uint4{});
   }
   if (kWrong == Wrong::kInFlight) {
     cp_async_commit();
@@ -84,11 +84,11 @@ __global__ void product(bool mended, int* data) {
   }
   if (wrong(Wrong::kReadTooEarly)) data[thread] = static_cast<int>(sums[2][3]);
   if (wrong(Wrong::kWrittenTooEarly)) sums[7][1] = static_cast<float>(data[thread]);
-  if (wrong(Wrong::kOverwrites)) store(a + thread, uint4{});
+  if (wrong(Wrong::kOverwrites)) store_shared(a + thread, uint4{});
   if (!wrong(Wrong::kNoWait)) wgmma_wait<0>(sums, others, left);
   if (kWrong == Wrong::kNoBarrierAfterWait) {
     if (mended) __syncthreads();
-    store(a + thread, uint4{});
+    store_shared(a + thread, uint4{});
   }
   if (!wrong(Wrong::kNoWait)) data[thread] += static_cast<int>(sums[1][2] + others[3][3]);
   data[512 + thread] = static_cast<int>(left[1]);
