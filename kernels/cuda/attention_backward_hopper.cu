@@ -56,7 +56,6 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
                                      static_cast<int>(threadIdx.x));
   load_swizzled<kD, kKeys, kThreads>(values, v, stride, key_first, key_end,
                                      static_cast<int>(threadIdx.x));
-  cp_async_commit();
 
   if (group == 0 && thread < kKeys)
     query_ends[thread] = a.end_of_queries(min(key_first + thread, a.rows - 1));
@@ -72,7 +71,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
     next_first += Tiles::kGroups * kQueries;
     for (; next_first >= tiles_end; next_first -= span) ++next_head;
   };
-  // Queries that do not exist arrive as zeros, with lse and delta 0: masked like any other.
+  // Queries that do not exist arrive as zeros, with lse and delta 0.
   const auto load_next = [&](int buffer) {
     Bf16* const pair = own + buffer * kPair;
     const bool any = next_head < heads_end;
@@ -101,7 +100,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
   // A tile of queries that has come; its last product is at work when this is done.
   const auto work = [&](auto add) {
     constexpr bool kAdd = decltype(add)::value;
-    const int first = next_head < heads_end ? next_first : tiles_end;
+    const int first = next_first;
     advance();
     const Bf16* const q_tile = own + buffer * kPair;
     const Bf16* const dout_tile = q_tile + kTile;
@@ -154,7 +153,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
     start_weighted<kD, kAdd>(dk, gradients, q_tile);
     wgmma_commit();
   };
-  // A warpgroup for which there is no tile takes one of zeros.
+  // A warpgroup for which there is no tile takes one of zeros, which adds nothing.
   work(std::false_type());
   while (next_head < heads_end) {
     cp_async_wait<0>();
