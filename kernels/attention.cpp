@@ -94,10 +94,16 @@ int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64
   return device.on_cuda() ? n * shape.heads : cpu::attention_backward_scratch(shape, n, longest);
 }
 
+int64_t decode_chunks(const AttentionShape& shape, int64_t longest) {
+  const int64_t read = shape.window > 0 ? std::min(shape.window, longest) : longest;
+  return std::min(ceil_div(read, kDecodeChunk), kMostDecodeChunks);
+}
+
 int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest,
                                  Device device) {
   if (!device.on_cuda()) return cpu::attention_decode_scratch(shape, batch, longest);
-  return batch * shape.heads * ceil_div(longest, kDecodeChunk) * (shape.head_dim + 2);
+  // Of each chunk the sums over values, their maximum and total, and two that keep sums aligned.
+  return batch * shape.heads * decode_chunks(shape, longest) * (shape.head_dim + 4);
 }
 
 void attention_forward(const AttentionForward& op, Stream stream) {

@@ -66,8 +66,11 @@ int64_t attention_backward_scratch(const AttentionShape& shape, int64_t n, int64
                                    Device device = current_stream().device);
 int64_t attention_decode_scratch(const AttentionShape& shape, int64_t batch, int64_t longest,
                                  Device device = current_stream().device);
-/// Cached positions that a block of the CUDA half reads.
-inline constexpr int64_t kDecodeChunk = 256;
+/// Cached positions that a block of the CUDA half reads, at least, and the most blocks that share a
+/// sequence: more positions than that make longer chunks.
+inline constexpr int64_t kDecodeChunk = 64, kMostDecodeChunks = 64;
+/// In how many chunks sequences of up to `longest` positions are cut.
+int64_t decode_chunks(const AttentionShape& shape, int64_t longest);
 
 void attention_forward(const AttentionForward& op, Stream stream = current_stream());
 void attention_backward(const AttentionBackward& op, Stream stream = current_stream());

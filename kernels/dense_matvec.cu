@@ -19,23 +19,25 @@ struct DenseRows {
 // Eight neighbouring weights a lane.
 template <class W>
 struct DenseUnits {
-  static constexpr int kCount = kUnit, kUnroll = 1;
+  static constexpr int kCount = kUnit, kPitch = 128, kLeastLines = 0;
+  using Row = const W*;
   using Read = Packed<W, kUnit>;
   const W* weight;
   int64_t stride;
-  __device__ __forceinline__ Read read(int64_t o, int64_t i) const {
-    return read_packed<kUnit>(weight + o * stride + i);
+  __device__ __forceinline__ Row row(int64_t o, int u) const {
+    return weight + o * stride + static_cast<int64_t>(u) * kUnit;
   }
-  __device__ __forceinline__ float value(const Read& r, int k) const {
-    return to_f32(r.element[k]);
-  }
+  __device__ __forceinline__ Row next(Row row) const { return row + kWarp * kUnit; }
+  __device__ __forceinline__ Read read(Row row) const { return read_packed<kUnit>(row); }
+  __device__ __forceinline__ void make_ready() const {}
+  __device__ __forceinline__ Floats<kUnit> values(const Read& r, int) const { return widened(r); }
   __device__ __forceinline__ float scale(const Read&) const { return 1.0f; }
 };
 
 template <int kRows, int kOut, class T, class W>
-__global__ void __launch_bounds__(kWarps* kWarp)
+__global__ void __launch_bounds__(kWarps* kWarp, 2)
     dense_matvec_kernel(Vectors<T> vectors, DenseUnits<W> weights, int tile, int64_t outputs) {
-  NIBBLE_DYNAMIC_SHARED(T, staged);
+  NIBBLE_DYNAMIC_SHARED(unsigned char, staged);
   multiply_units<kRows, kOut>(vectors, weights, staged, tile,
                               static_cast<int64_t>(blockIdx.x) * kWarps * kOut, outputs);
 }
@@ -52,16 +54,16 @@ void dense_matvec(const DenseMatvec& op, Stream stream) {
       const bool wide = wide_rows(op.weight, width, kUnit);
       for_sweeps<T>(op.out, op.x, 0, [&](auto rows, const Vectors<T>& vectors) {
         constexpr int kRows = decltype(rows)::value, kOut = kRows <= 4 ? 4 : 2;
-        const int tile = tile_of<kRows, T>(width);
+        const Tile tile = tile_of<kRows, T, DenseUnits<W>>(width);
         if (wide)
           launch(dense_matvec_kernel<kRows, kOut, T, W>,
                  {.grid = dim3(blocks_for(outputs, kWarps * kOut)),
                   .block = dim3(kWarps * kWarp),
-                  .shared_bytes = static_cast<size_t>(kRows * tile) * sizeof(T),
+                  .shared_bytes = tile.bytes,
                   .stream = queue(stream).stream,
                   .name = "dense_matvec"},
-                 vectors, DenseUnits<W>{device_pointer<W>(op.weight), op.weight.row_stride}, tile,
-                 outputs);
+                 vectors, DenseUnits<W>{device_pointer<W>(op.weight), op.weight.row_stride},
+                 tile.units, outputs);
         else
           launch(each_matvec_kernel<kRows, T, DenseRows<W>>, each, vectors,
                  DenseRows<W>{device_pointer<W>(op.weight), op.weight.row_stride}, outputs);

@@ -14,6 +14,18 @@ __device__ __forceinline__ int code_of(uint32_t word, int k) {
   return static_cast<int>(word >> (k / 2 * 8 + (k % 2 == 0 ? 4 : 0)) & 15u);
 }
 
+/// A block's scale as it is stored: what is read of it is apart from what is made of it, so that
+/// the reads of several are on their way together.
+template <bool kNested>
+struct StoredScale {
+  float absmax;
+};
+template <>
+struct StoredScale<true> {
+  float nested_absmax;
+  uint8_t code;
+};
+
 struct Codes {
   const uint8_t* codes;
   const float* book;
@@ -30,6 +42,18 @@ struct Codes {
     if (absmax) return absmax[b];
     const int64_t nested = nested_shift >= 0 ? b >> nested_shift : b / nested_block;
     return product(nested_map[absmax_codes[b]], nested_absmax[nested]) + nested_offset;
+  }
+  // The same in two steps, of nested blocks that are a power of two, or none: `nested` by type.
+  template <bool kNested>
+  __device__ __forceinline__ StoredScale<kNested> stored_scale(uint32_t b) const {
+    if constexpr (kNested)
+      return {nested_absmax[b >> nested_shift], absmax_codes[b]};
+    else
+      return {absmax[b]};
+  }
+  __device__ __forceinline__ float scale(const StoredScale<false>& s) const { return s.absmax; }
+  __device__ __forceinline__ float scale(const StoredScale<true>& s) const {
+    return product(nested_map[s.code], s.nested_absmax) + nested_offset;
   }
   __device__ __forceinline__ float value(int64_t element) const {
     const int byte = codes[element / 2];

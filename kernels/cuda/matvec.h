@@ -61,68 +61,148 @@ __device__ __forceinline__ void store_sums(const Vectors<T>& vectors, int64_t o,
   }
 }
 
-// Columns of the vectors that are in shared memory at a time.
+// Columns of the vectors that are in shared memory at a time, whole rounds of a warp.
 template <int kRows, class T>
 inline constexpr int kTile = (32 << 10) / static_cast<int>(kRows * sizeof(T));
-template <int kRows, class T>
-int tile_of(int64_t width) {
-  return static_cast<int>(std::min<int64_t>(kTile<kRows, T>, width));
+
+// Eight bf16 as floats, an instruction each.
+__device__ __forceinline__ Floats<kUnit> widened(const Packed<__nv_bfloat16, kUnit>& packed) {
+  struct Words {
+    uint32_t word[kUnit / 2];
+  };
+  const auto words = detail::recast<Words>(packed);
+  Floats<kUnit> x;
+#pragma unroll
+  for (int i = 0; i < kUnit / 2; ++i) {
+    x.v[2 * i] = low_bf16(words.word[i]);
+    x.v[2 * i + 1] = high_bf16(words.word[i]);
+  }
+  return x;
+}
+template <class W>
+__device__ __forceinline__ Floats<kUnit> widened(const Packed<W, kUnit>& packed) {
+  return floats(packed);
 }
 
-// Where element c of the vectors' tile lies in shared memory, in units of weights of kWeights
-// elements: the k-th eight of all units lie together, so that neighbouring lanes read neighbours.
-template <int kWeights>
-__device__ __forceinline__ int place_of(int c, int tile) {
-  constexpr int kEights = kWeights / kUnit;
-  const int eight = c / kUnit;
-  return (eight % kEights * (tile / kWeights) + eight / kEights) * kUnit;
+// Where the vectors lie in shared memory, in planes: a unit of weights is multiplied by kQuads
+// times 16 bytes of each vector, and the k-th of all units make a plane, so that neighbouring
+// lanes, which have neighbouring units, read neighbours. Of kPitch bytes the last 128 are for the
+// vectors. Planes begin turned against one another, so that those of one unit are written without
+// conflicts too.
+template <class T, int kWeights, int kPitch>
+struct Stage {
+  static constexpr int kQuads = kWeights * static_cast<int>(sizeof(T)) / 16, kLine = 128;
+  static constexpr int kQuadsOfUnit = kUnit * static_cast<int>(sizeof(T)) / 16;
+  unsigned char* memory;
+  int lines;  // of a plane
+
+  __device__ __forceinline__ T* place(int plane, uint32_t unit) const {
+    const uint32_t line = static_cast<uint32_t>(plane * lines) + unit / 8;
+    const uint32_t quad = (unit + static_cast<uint32_t>(plane * (8 / kQuads))) % 8;
+    return reinterpret_cast<T*>(memory + line * kPitch + (kPitch - kLine) + quad * 16);
+  }
+  // Eight elements from column c on.
+  __device__ __forceinline__ void write(int m, uint32_t c, const Floats<kUnit>& x) const {
+    const int plane = m * kQuads + static_cast<int>(c % kWeights / kUnit) * kQuadsOfUnit;
+    if constexpr (kQuadsOfUnit == 2) {
+      cuda::write(place(plane, c / kWeights), low_half(x));
+      cuda::write(place(plane + 1, c / kWeights), high_half(x));
+    } else {
+      cuda::write(place(plane, c / kWeights), x);
+    }
+  }
+  __device__ __forceinline__ Floats<kUnit> read(int m, uint32_t unit, int e) const {
+    const int plane = m * kQuads + e / kUnit * kQuadsOfUnit;
+    if constexpr (kQuadsOfUnit == 2)
+      return joined(cuda::read<kUnit / 2>(place(plane, unit)),
+                    cuda::read<kUnit / 2>(place(plane + 1, unit)));
+    else
+      return widened(cuda::read_packed<kUnit>(place(plane, unit)));
+  }
+};
+
+// The units of a tile, and what a block's shared memory takes.
+struct Tile {
+  int units, lines;
+  size_t bytes;
+};
+template <int kRows, class T, class Weights>
+Tile tile_of(int64_t width) {
+  using Staged = Stage<T, Weights::kCount, Weights::kPitch>;
+  const auto units = static_cast<int>(std::min<int64_t>(kTile<kRows, T>, width) / Weights::kCount);
+  static_assert(kTile<kRows, T> % (kWarp * Weights::kCount) == 0);
+  const int lines = (units + 7) / 8;
+  return {units, lines,
+          static_cast<size_t>(std::max(kRows * Staged::kQuads * lines, Weights::kLeastLines)) *
+              Weights::kPitch};
 }
 
-// Rows [o, o + kOut) of `outputs`, by the warp: weights.read(o, i) is what is read of a unit and
-// weights.value(read, k) its k-th weight over weights.scale(read). Every warp of the block comes.
+// Rows [o, o + kOut) of `outputs`, by the warp: weights.row(o, u) is its u-th unit,
+// weights.read(row) what is read of that, weights.next(row) the unit a warp further,
+// weights.values(read, e) eight weights of it over weights.scale(read), once weights.make_ready()
+// and a barrier have been. Reads are a round ahead; the first are on their way before the vectors
+// are. Every warp of the block comes.
 template <int kRows, int kOut, class T, class Weights>
 __device__ __forceinline__ void multiply_units(const Vectors<T>& vectors, const Weights& weights,
-                                               T* staged, int tile, int64_t first_output,
-                                               int64_t outputs) {
+                                               unsigned char* shared, int tile,
+                                               int64_t first_output, int64_t outputs) {
   constexpr int kWeights = Weights::kCount;
   const int64_t o = first_output + static_cast<int64_t>(threadIdx.x / kWarp) * kOut;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const auto units = static_cast<int>(vectors.width / kWeights);
   RowSums<kRows> sums[kOut];
-  for (int64_t begin = 0; begin < vectors.width; begin += tile) {
-    const auto columns = static_cast<int>(min(vectors.width - begin, int64_t{tile}));
+  typename Weights::Row rows[kOut];
+  typename Weights::Read next[kOut] = {};
+#pragma unroll
+  for (int j = 0; j < kOut; ++j)  // a row too many repeats the last
+    rows[j] = weights.row(min(o + j, outputs - 1), lane);
+  const auto read_ahead = [&](int u) {
+    if (u >= units) return;
+#pragma unroll
+    for (int j = 0; j < kOut; ++j) {
+      next[j] = weights.read(rows[j]);
+      rows[j] = weights.next(rows[j]);
+    }
+  };
+  read_ahead(lane);
+  weights.make_ready();
+  for (int begin = 0; begin < units; begin += tile) {
+    const int count = min(units - begin, tile);
+    const Stage<T, kWeights, Weights::kPitch> stage = {shared, (min(units, tile) + 7) / 8};
     if (begin > 0) __syncthreads();
 #pragma unroll
     for (int m = 0; m < kRows; ++m)
-      for (int c = static_cast<int>(threadIdx.x) * kUnit; c < columns; c += kWarps * kWarp * kUnit)
-        write_apart(staged + m * tile, tile, place_of<kWeights>(c, tile),
-                    vectors.unit(m, begin + c));
+      for (int c = static_cast<int>(threadIdx.x) * kUnit; c < count * kWeights;
+           c += kWarps * kWarp * kUnit)
+        stage.write(m, static_cast<uint32_t>(c),
+                    vectors.unit(m, static_cast<int64_t>(begin) * kWeights + c));
     __syncthreads();
-#pragma unroll(kRows <= 2 ? Weights::kUnroll : 1)
-    for (int c = static_cast<int>(threadIdx.x) % kWarp * kWeights; c < columns;
-         c += kWarp * kWeights) {
+#pragma unroll 1
+    for (int u = lane; u < count; u += kWarp) {
       typename Weights::Read reads[kOut];
 #pragma unroll
-      for (int j = 0; j < kOut; ++j)  // a row too many repeats the last
-        reads[j] = weights.read(min(o + j, outputs - 1), begin + c);
+      for (int j = 0; j < kOut; ++j) reads[j] = next[j];
+      read_ahead(begin + u + kWarp);
+      float parts[kOut][kRows] = {};
 #pragma unroll
       for (int e = 0; e < kWeights; e += kUnit) {
-        float w[kOut][kUnit];
+        Floats<kUnit> w[kOut];
 #pragma unroll
-        for (int j = 0; j < kOut; ++j)
-#pragma unroll
-          for (int k = 0; k < kUnit; ++k) w[j][k] = weights.value(reads[j], e + k);
+        for (int j = 0; j < kOut; ++j) w[j] = weights.values(reads[j], e);
 #pragma unroll
         for (int m = 0; m < kRows; ++m) {
-          const Floats<kUnit> x =
-              read_apart<kUnit>(staged + m * tile, tile, place_of<kWeights>(c + e, tile));
+          const Floats<kUnit> x = stage.read(m, static_cast<uint32_t>(u), e);
 #pragma unroll
-          for (int j = 0; j < kOut; ++j) {
-            float part = 0.0f;
+          for (int j = 0; j < kOut; ++j)
 #pragma unroll
-            for (int k = 0; k < kUnit; ++k) part = fmaf(w[j][k], x.v[k], part);
-            sums[j].v[m] = fmaf(part, weights.scale(reads[j]), sums[j].v[m]);
-          }
+            for (int k = 0; k < kUnit; ++k) parts[j][m] = fmaf(w[j].v[k], x.v[k], parts[j][m]);
         }
       }
+#pragma unroll
+      for (int j = 0; j < kOut; ++j)
+#pragma unroll
+        for (int m = 0; m < kRows; ++m)
+          sums[j].v[m] = fmaf(parts[j][m], weights.scale(reads[j]), sums[j].v[m]);
     }
   }
 #pragma unroll

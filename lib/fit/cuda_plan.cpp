@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "fit/generator_layout.h"
 #include "fit/step_cost.h"
-#include "kernels/attention.h"
 #include "tensor/cuda.h"
 #include "tensor/graphs.h"
 
@@ -31,7 +31,7 @@ int64_t step_graph_nodes(const ModelConfig& config, const StepOptions& o) {
 
 int64_t decode_graph_nodes(const ModelConfig& config, const GeneratorSizes& s) {
   if (!s.graphs) return 0;
-  const int64_t shapes = sizes_up_to(s.batch_size, 1) * sizes_up_to(s.context, kDecodeChunk);
+  const int64_t shapes = sizes_up_to(s.batch_size, 1) * sizes_up_to(s.context, kShortestDecode);
   const auto nodes = static_cast<double>(config.layers) * kDecodeLaunches + kChoiceLaunches;
   return std::min(shapes, kMostGraphs) * std::llround(nodes);
 }

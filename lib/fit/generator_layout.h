@@ -10,6 +10,8 @@ namespace nibble {
 
 /// Tokens of prompts read at once, unless one prompt alone is longer.
 inline constexpr int64_t kPromptTokens = 1024;
+/// What a graph of decoding is made for at least: positions of its longest sequence, a power of two.
+inline constexpr int64_t kShortestDecode = 256;
 
 struct GeneratorSizes {
   int64_t batch_size = 8;  // sequences that grow together

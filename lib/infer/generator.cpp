@@ -153,8 +153,8 @@ struct Generator::State {
     // On a device idle rows fill up, so that a few graphs do.
     const bool filled = device.on_cuda();
     const int64_t n = filled ? std::min(power_of_two(count), options.batch_size) : count;
-    longest =
-        std::min(power_of_two(std::max(static_cast<int64_t>(most), kDecodeChunk)), options.context);
+    longest = std::min(power_of_two(std::max(static_cast<int64_t>(most), kShortestDecode)),
+                       options.context);
     batch.clear();
     batch.ids.resize(static_cast<size_t>(n));
     at = growing->batch(n);
