@@ -200,7 +200,8 @@ __global__ void __launch_bounds__(kThreads, 2)
       Floats<kQuad> quad;
 #pragma unroll
       for (int k = 0; k < kQuad; ++k) quad.v[k] = flat[i * kQuad + k];
-      store(&sums[warp][(lane / kLanes * (kQuads / kGroups) + i) * kLanes + F::lane()], quad);
+      store_shared(&sums[warp][(lane / kLanes * (kQuads / kGroups) + i) * kLanes + F::lane()],
+                   quad);
     }
     if (lane < kLanes && own_step == 0 && lane % F::kOwners == 0) {
       tops[warp][own_head] = most;
@@ -288,7 +289,7 @@ __global__ void __launch_bounds__(kThreads) decode_combine_kernel(T* out, Decode
     for (int turn = 0; turn < kTurns; ++turn)
 #pragma unroll
       for (int k = 0; k < kCount; ++k) sum.v[k] = fmaf(part[turn].v[k], weights[turn], sum.v[k]);
-    write(&sums[warp][i], sum);
+    write<Space::kShared>(&sums[warp][i], sum);
   }
   __syncthreads();
   const int i = static_cast<int>(threadIdx.x);

@@ -42,6 +42,40 @@ __global__ void __launch_bounds__(kWarps* kWarp, 2)
                               static_cast<int64_t>(blockIdx.x) * kWarps * kOut, outputs);
 }
 
+// Of few outputs, an adapter's ranks: a block takes one, each thread eight columns in turn, so that
+// there are blocks enough and no thread waits long for its weights.
+constexpr int64_t kFewOutputs = 512;
+
+template <int kRows, class T, class W>
+__global__ void __launch_bounds__(kWarps* kWarp)
+    few_outputs_kernel(Vectors<T> vectors, DenseUnits<W> weights) {
+  __shared__ float sums[kRows][kWarps];
+  const int64_t o = blockIdx.x;
+  float sum[kRows] = {};
+#pragma unroll 2
+  for (int64_t i = threadIdx.x * kUnit; i < vectors.width; i += kWarps * kWarp * kUnit) {
+    const Floats<kUnit> w = widened(read_packed<kUnit>(weights.weight + o * weights.stride + i));
+#pragma unroll
+    for (int m = 0; m < kRows; ++m) {
+      const Floats<kUnit> x = vectors.unit(m, i);
+#pragma unroll
+      for (int k = 0; k < kUnit; ++k) sum[m] = fmaf(w.v[k], x.v[k], sum[m]);
+    }
+  }
+#pragma unroll
+  for (int m = 0; m < kRows; ++m) {
+    sum[m] = warp_sum(sum[m]);
+    if (threadIdx.x % kWarp == 0) sums[m][threadIdx.x / kWarp] = sum[m];
+  }
+  __syncthreads();
+  const int m = static_cast<int>(threadIdx.x);
+  if (m >= kRows) return;
+  float all = 0.0f;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) all += sums[m][w];
+  vectors.store(m, o, all);
+}
+
 }  // namespace
 
 void dense_matvec(const DenseMatvec& op, Stream stream) {
@@ -55,7 +89,14 @@ void dense_matvec(const DenseMatvec& op, Stream stream) {
       for_sweeps<T>(op.out, op.x, 0, [&](auto rows, const Vectors<T>& vectors) {
         constexpr int kRows = decltype(rows)::value, kOut = kRows <= 4 ? 4 : 2;
         const Tile tile = tile_of<kRows, T, DenseUnits<W>>(width);
-        if (wide)
+        if (wide && outputs <= kFewOutputs)
+          launch(few_outputs_kernel<kRows, T, W>,
+                 {.grid = dim3(blocks_for(outputs, 1)),
+                  .block = dim3(kWarps * kWarp),
+                  .stream = queue(stream).stream,
+                  .name = "dense_matvec"},
+                 vectors, DenseUnits<W>{device_pointer<W>(op.weight), op.weight.row_stride});
+        else if (wide)
           launch(dense_matvec_kernel<kRows, kOut, T, W>,
                  {.grid = dim3(blocks_for(outputs, kWarps * kOut)),
                   .block = dim3(kWarps * kWarp),

@@ -21,8 +21,8 @@ __device__ __forceinline__ void make_pairs(unsigned char* table, const float* bo
   const uint32_t byte = threadIdx.x;
   const float high = book[byte >> 4], low = book[byte & 15u];
   for (uint32_t i = 0; i < 8; ++i)
-    store(reinterpret_cast<Packed<float, 4>*>(table + byte * kPitch + (i + byte) % 8 * 16),
-          Packed<float, 4>{high, low, high, low});
+    store_shared(reinterpret_cast<Packed<float, 4>*>(table + byte * kPitch + (i + byte) % 8 * 16),
+                 Packed<float, 4>{high, low, high, low});
 }
 
 // Four bits, kWeights codes a read: rows and blocks are multiples of them, reads aligned.

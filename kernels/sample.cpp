@@ -182,8 +182,8 @@ void advance_rows(const AdvanceRows& op, Stream) {
 
 }  // namespace cpu
 
-int64_t sample_scratch(int64_t v, Device device) {
-  return device.on_cuda() ? 0 : 2 * v;
+int64_t sample_scratch(int64_t b, int64_t v, Device device) {
+  return device.on_cuda() ? 2 * b * kSampleParts : 2 * v;
 }
 
 void sample(const Sample& op, Stream stream) {
@@ -201,8 +201,10 @@ void sample(const Sample& op, Stream stream) {
   args.require(op.repetition_penalty > 0.0f, "the penalty is not positive");
   args.require(op.top_k >= 0 && op.top_p >= 0.0 && op.top_p <= 1.0, "top_k or top_p is no such");
   args.require(op.min_p >= 0.0 && op.min_p <= 1.0, "min_p is not in [0, 1]");
-  if (const int64_t need = sample_scratch(v, stream.device); need > 0)
-    args.check("scratch", op.scratch, {Dtype::kF32}, {need});
+  args.require(op.scratch.rank == 1, "scratch is absent");
+  args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
+  args.require(op.scratch.elements() >= sample_scratch(b, v, stream.device),
+               "scratch is too small");
   if (b > 0) NIBBLE_CALL_TWIN(args, sample, op, stream);
 }
 

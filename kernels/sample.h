@@ -42,8 +42,10 @@ struct AdvanceRows {
   Tensor chosen;     // (B) i32
 };
 
-/// f32 elements of scratch for a vocabulary of V.
-int64_t sample_scratch(int64_t v, Device device = current_stream().device);
+/// f32 elements of scratch for up to B rows of a vocabulary of V.
+int64_t sample_scratch(int64_t b, int64_t v, Device device = current_stream().device);
+/// Blocks of the CUDA half that look for a row's largest.
+inline constexpr int64_t kSampleParts = 32;
 /// Words of a row of `seen`.
 constexpr int64_t seen_words(int64_t v) {
   return (v + 31) / 32;

@@ -105,10 +105,10 @@ struct Stage {
   __device__ __forceinline__ void write(int m, uint32_t c, const Floats<kUnit>& x) const {
     const int plane = m * kQuads + static_cast<int>(c % kWeights / kUnit) * kQuadsOfUnit;
     if constexpr (kQuadsOfUnit == 2) {
-      cuda::write(place(plane, c / kWeights), low_half(x));
-      cuda::write(place(plane + 1, c / kWeights), high_half(x));
+      cuda::write<Space::kShared>(place(plane, c / kWeights), low_half(x));
+      cuda::write<Space::kShared>(place(plane + 1, c / kWeights), high_half(x));
     } else {
-      cuda::write(place(plane, c / kWeights), x);
+      cuda::write<Space::kShared>(place(plane, c / kWeights), x);
     }
   }
   __device__ __forceinline__ Floats<kUnit> read(int m, uint32_t unit, int e) const {

@@ -68,6 +68,10 @@ uint64_t Gpu::usable_bytes() const {
 Rates Gpu::rates() const {
   const double best = bf16 > 0 ? bf16 : fp16 > 0 ? fp16 : fp32;
   const bool hopper = compute_capability >= 9.0 && compute_capability < 12.0;  // or Blackwell
+  // A processor issues to 128 threads a cycle, and has as many fp32 lanes, of two operations each;
+  // that of 8.0, and those before 8.6, half as many (CUDA C++ Programming Guide, arithmetic
+  // instructions).
+  const double issued = compute_capability < 8.6 ? 1.0 : 0.5;
   return {.matmul_flops = best * 1e12,
           .memory_bytes = bandwidth_gb * 1e9,
           .attention_share = hopper ? kHopperAttentionShare : kGpuAttentionShare,
@@ -75,6 +79,7 @@ Rates Gpu::rates() const {
           .launch_seconds = kLaunchSeconds,
           .gap_seconds = kGapSeconds,
           .hides_expansion = true,
+          .instructions = issued * fp32 * 1e12,
           .host_bytes = compute_capability >= 9.0 ? kPcie5Bytes : kPcie4Bytes};
 }
 

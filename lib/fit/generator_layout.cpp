@@ -36,7 +36,7 @@ GeneratorBuffers take_generator_buffers(Arena& arena, const Model& model, const 
                                        s.batch_size, s.context, arena.device()));
   b.decode_scratch = arena.take(Dtype::kF32, {need});
   const int64_t v = model.config.vocab_size;
-  b.sample_scratch = arena.take(Dtype::kF32, {sample_scratch(v, arena.device())});
+  b.sample_scratch = arena.take(Dtype::kF32, {sample_scratch(s.batch_size, v, arena.device())});
   b.growing = arena.take(Dtype::kI32, {kGrowingNumbers, s.batch_size});
   b.seen = arena.take(Dtype::kI32, {s.batch_size, seen_words(v)});
   return b;

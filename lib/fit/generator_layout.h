@@ -10,7 +10,7 @@ namespace nibble {
 
 /// Tokens of prompts read at once, unless one prompt alone is longer.
 inline constexpr int64_t kPromptTokens = 1024;
-/// What a graph of decoding is made for at least: positions of its longest sequence, a power of two.
+/// Positions of its longest sequence that a graph of decoding is made for, at least.
 inline constexpr int64_t kShortestDecode = 256;
 
 struct GeneratorSizes {

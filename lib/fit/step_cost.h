@@ -22,6 +22,7 @@ struct Rates {
   // next on the device. Whichever takes longer, host or device, is what a step takes.
   double launch_seconds = 0.0, gap_seconds = 0.0;
   bool hides_expansion = false;  // behind the products before
+  double instructions = 0.0;     // of a GPU's threads, a second; 0: not known
   double host_bytes = 25e9;      // a second, to or from pinned host memory
 };
 /// Over 16 lanes of PCIe; Hopper and Blackwell have the fifth.

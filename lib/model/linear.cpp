@@ -126,29 +126,26 @@ Tensor dropped_input(const Projection& p, const Tensor& x, int64_t first_row,
   return out;
 }
 
+// out = x A^T; of few rows on a GPU, whose products keep it busy with larger ones alone, as
+// decoding multiplies.
+void multiply_a(const Tensor& out, const Tensor& x, const Tensor& a, const LinearContext& c) {
+  if (current_stream().device.on_cuda() && reads_few_rows(x.dim(0)))
+    return dense_matvec({.out = out, .x = x, .weight = a});
+  matmul({.out = out, .a = x, .b = a, .b_transpose = Transpose::kYes, .scratch = c.matmul_scratch});
+}
+
 // xa = dropout(X) A^T, one product for the group where there is no dropout.
 void project_down(const LinearGroup& group, const LinearForward& io, const LinearContext& c) {
   const Tensor &xa = io.xa, &x = io.x;
   const ParameterSet& parameters = *c.parameters;
   const Tensor joined = c.dropout > 0 ? Tensor{} : joined_a(group, parameters, false);
-  if (joined) {
-    matmul({.out = xa,
-            .a = x,
-            .b = joined,
-            .b_transpose = Transpose::kYes,
-            .scratch = c.matmul_scratch});
-    return;
-  }
+  if (joined) return multiply_a(xa, x, joined, c);
   int64_t at = 0;
   for (const Projection& p : group.parts) {
     if (p.lora_a < 0) continue;
     const Tensor in = dropped_input(p, x, io.first_row, c);
     const int64_t rank = lora_rank(p, parameters);
-    matmul({.out = columns(xa, at, rank),
-            .a = in,
-            .b = parameters.compute(p.lora_a),
-            .b_transpose = Transpose::kYes,
-            .scratch = c.matmul_scratch});
+    multiply_a(columns(xa, at, rank), in, parameters.compute(p.lora_a), c);
     at += rank;
   }
 }

@@ -40,6 +40,18 @@ TEST(Decoding, ReadsWeightsAndCacheOnAGpu) {
               (weights + cache) / 0.5e12, 1e-6 * weights / 1e12);
 }
 
+TEST(Decoding, IssuesInstructionsOnAGpu) {
+  const Rates rates{.matmul_flops = 1e30, .memory_bytes = 1e30, .instructions = 1e12};
+  const auto seconds = [&](int64_t batch) {
+    return decoding_seconds(known("SmolLM2-135M", "nf4"), {.batch_size = batch, .context = 1},
+                            DeviceKind::kCuda, rates);
+  };
+  // One vector waits for shared memory, eight for instructions; more rows are a product's.
+  EXPECT_NEAR(seconds(1), kLinear * 4.625 / 1e12, 1e-9);
+  EXPECT_NEAR(seconds(8), kLinear * (989.0 / 64.0) / 1e12, 1e-9);
+  EXPECT_LT(seconds(17), seconds(1));
+}
+
 TEST(Decoding, ComputesOnAProcessor) {
   const GeneratorSizes sizes{.batch_size = 8, .context = 1};
   // Eight products with a quantised number outweigh reading it; half of the reading hides.

@@ -114,7 +114,7 @@ TEST(QuantizedMatvec, ManyOutputsEqualSumsInDouble) {
 
 TEST(DenseMatvec, EqualsSumsInDouble) {
   constexpr uint64_t kSeed = 12;
-  const Shape shapes[] = {{1, 1}, {3, 7}, {2, 31}, {5, 64}, {33, 67}, {40, 576}};
+  const Shape shapes[] = {{1, 1}, {3, 7}, {2, 31}, {5, 64}, {33, 67}, {40, 576}, {523, 72}};
   on_every_target([&](const std::string& target) {
     for (const Shape& s : shapes)
       for (const int64_t m : kVectors)

@@ -91,7 +91,7 @@ void expect_sampled(int64_t b, int64_t v, Dtype dtype, const Knobs& k, uint64_t 
   Buffer& lengths = op.input("lengths", Dtype::kI32, {b});
   Buffer& sequences = op.input("sequences", Dtype::kI32, {b});
   Buffer& seen = op.input("seen", Dtype::kI32, {b, seen_words(v)});
-  Buffer& scratch = op.scratch(Dtype::kF32, {2 * v});
+  Buffer& scratch = op.scratch(Dtype::kF32, {sample_scratch(b, v)});
   // Some far below, many equal: thresholds fall among equals too.
   logits.fill_uniform(op.rng(), -6.0, 6.0);
   for (int64_t i = 0; i < logits.size(); i += 5) logits.set(i, double(i % 4) - 1.0);
@@ -165,8 +165,8 @@ TEST_P(SampleOp, TakesTheTokenOfTheReference) {
 }
 
 std::vector<Case> cases() {
-  const std::pair<int64_t, int64_t> shapes[] = {{1, 1},  {2, 3},    {5, 32},  {5, 33},
-                                                {2, 34}, {4, 1031}, {2, 4099}};
+  const std::pair<int64_t, int64_t> shapes[] = {{1, 1},  {2, 3},    {5, 32},   {5, 33},
+                                                {2, 34}, {4, 1031}, {2, 4099}, {2, 4104}};
   std::vector<Case> out;
   for (const auto& [b, v] : shapes)
     for (const Dtype dtype : kFloatTypes) out.push_back({b, v, dtype});
@@ -182,7 +182,7 @@ TEST(SampleRow, DrawsAmongEqualsAtEveryPlace) {
   Buffer& logits = op.input("logits", Dtype::kF32, {kRows, kVocabulary});
   Buffer& lengths = op.input("lengths", Dtype::kI32, {kRows});
   Buffer& sequences = op.input("sequences", Dtype::kI32, {kRows});
-  Buffer& scratch = op.scratch(Dtype::kF32, {2 * kVocabulary});
+  Buffer& scratch = op.scratch(Dtype::kF32, {sample_scratch(kRows, kVocabulary)});
   logits.set_values(std::vector<double>(kRows * kVocabulary, 2.5));
   std::vector<Bounded> want;
   for (int64_t i = 0; i < kRows; ++i) {
@@ -211,7 +211,7 @@ TEST(SampleRow, TakesTheFirstOfTheLargest) {
   Buffer& logits = op.input("logits", Dtype::kF32, {3, kVocabulary});
   Buffer& lengths = op.input("lengths", Dtype::kI32, {3});
   Buffer& sequences = op.input("sequences", Dtype::kI32, {3});
-  Buffer& scratch = op.scratch(Dtype::kF32, {2 * kVocabulary});
+  Buffer& scratch = op.scratch(Dtype::kF32, {sample_scratch(3, kVocabulary)});
   logits.set_values(std::vector<double>(3 * kVocabulary, -1.5));
   for (const int64_t i : {1100, 2124, 2200}) logits.set(kVocabulary + i, 4.0);
   for (const int64_t i : {777, 1801}) logits.set(2 * kVocabulary + i, double(FLT_MAX));
@@ -239,7 +239,7 @@ TEST(SampleRow, NamesARowThatIsNotFinite) {
         Buffer& logits = op.input("logits", Dtype::kF32, {2, 2047});
         Buffer& lengths = op.input("lengths", Dtype::kI32, {2});
         Buffer& sequences = op.input("sequences", Dtype::kI32, {2});
-        Buffer& scratch = op.scratch(Dtype::kF32, {2 * 2047});
+        Buffer& scratch = op.scratch(Dtype::kF32, {sample_scratch(2, 2047)});
         lengths.set_values({4, 4});
         sequences.set_values({0, 1});
         logits.set(2047 + place, bad);
