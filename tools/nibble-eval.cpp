@@ -86,11 +86,10 @@ std::string read_all(const std::string& path) {
   return text;
 }
 
-std::unique_ptr<Session> open_session(const Options& o, Dtype compute, Device device) {
+std::unique_ptr<Session> open_session(const Options& o, Dtype compute) {
   if (o.model.empty()) throw UsageError("--model is required; see --help");
   auto session = load_session(o.model, o.adapter, compute);
   quantize_head(*session, o.head);
-  move_to_device(*session, compute, device);
   const int64_t most = session->model.config.max_position;
   if (o.length != 0 && (o.length < 2 || o.length > most))
     throw UsageError(cat("--length=", o.length, " is outside 2 to the model's context, ", most));
@@ -99,11 +98,12 @@ std::unique_ptr<Session> open_session(const Options& o, Dtype compute, Device de
 
 Json measure(const Options& o, Device device) {
   const Dtype compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16;
-  const auto session = open_session(o, compute, device);
+  const auto session = open_session(o, compute);
   const int64_t most = session->model.config.max_position;
   PerplexityOptions options{.context = o.length > 0 ? o.length : std::min<int64_t>(1024, most),
                             .batch_size = o.batch_size,
-                            .compute = compute};
+                            .compute = compute,
+                            .device = device};
   options.stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.context / 2);
   if (options.stride > options.context)
     throw UsageError(cat("--stride=", options.stride, " is above --length=", options.context));
@@ -134,8 +134,9 @@ Json run_tasks(const Options& o, ToolContext& context) {
     }
   EvaluateOptions options{.batch_tokens = o.batch_size * 1024,
                           .batch_size = o.batch_size,
-                          .compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16};
-  const auto session = open_session(o, options.compute, parse_device(context.device));
+                          .compute = o.compute == "f32" ? Dtype::kF32 : Dtype::kBf16,
+                          .device = parse_device(context.device)};
+  const auto session = open_session(o, options.compute);
   options.context = o.length > 0 ? o.length : session->model.config.max_position;
 
   Json head = log_head(runs, context.seed, options);

@@ -73,7 +73,6 @@ class Completer {
         session_(load_session(o.model, o.adapter, compute_)),
         prompter_(*session_->tokenizer, session_->model.config, o.template_name, o.raw, o.model) {
     quantize_head(*session_, o.head);
-    move_to_device(*session_, compute_, parse_device(context.device));
     for (const std::string& s : o.stop) stops_.push_back(unescape(s));
   }
 
@@ -91,6 +90,7 @@ class Completer {
                        .stop_ids = prompter_.stop_ids(),
                        .sampling = options_.sampling,
                        .compute = compute_,
+                       .device = parse_device(context_.device),
                        .graphs = options_.graphs};
     g.sampling.seed = context_.seed;
     return g;
@@ -118,9 +118,14 @@ class Completer {
       ids.push_back(p.ids);
       longest = std::max(longest, static_cast<int64_t>(p.ids.size()));
     }
-    Generator generator(session_->model, generator_options(longest));
+    // Laid out again only where prompts are longer than any before.
+    const GeneratorOptions wanted = generator_options(longest);
+    if (!generator_ || generator_->context() < wanted.context) {
+      generator_.reset();
+      generator_.emplace(session_->model, wanted);
+    }
     std::vector<Completion> done(window.size());
-    generator.run(
+    generator_->run(
         ids, first, [&](size_t, std::span<const int32_t> tokens) { return stopped(tokens); },
         [&](size_t index, Completion c) { done[index] = std::move(c); });
     for (size_t i = 0; i < window.size(); ++i) out.line(record_of(window[i], done[i]));
@@ -144,6 +149,7 @@ class Completer {
   std::unique_ptr<Session> session_;
   Prompter prompter_;
   std::vector<std::string> stops_;
+  std::optional<Generator> generator_;
 };
 
 void complete_files(const Options& o, const ToolContext& context, Completer& completer) {

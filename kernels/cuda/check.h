@@ -11,6 +11,10 @@
 
 namespace nibble::cuda {
 
+/// What failed on the device is told by whatever call comes after it.
+inline constexpr std::string_view kHowToName =
+    "CUDA_LAUNCH_BLOCKING=1 (and --no-graphs, if the tool has it) names it";
+
 [[noreturn]] inline void throw_status(cudaError_t status, std::string_view op) {
   const std::string text =
       cat(op, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")");
@@ -29,13 +33,10 @@ namespace nibble::cuda {
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
       throw UnavailableError(cat(text, "; try --device=cpu, or look at nvidia-smi"));
-    // What fails on the device is told by whatever call comes after it.
     case cudaErrorLaunchFailure:
     case cudaErrorIllegalAddress:
     case cudaErrorMisalignedAddress:
-      throw BugError(cat(text,
-                         " of it, or of work queued before it; CUDA_LAUNCH_BLOCKING=1 with "
-                         "--no-graphs names it"));
+      throw BugError(cat(text, " of it, or of work queued before it; ", kHowToName));
     default:
       throw BugError(text);
   }

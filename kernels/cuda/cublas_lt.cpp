@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cuda/check.h"
 
 namespace nibble::cuda {
 namespace {
@@ -66,9 +67,7 @@ void check(cublasStatus_t status, const char* what) {
     case CUBLAS_STATUS_NOT_INITIALIZED:
       throw UnavailableError(cat(what, ": cuBLASLt does not run on this device"));
     case CUBLAS_STATUS_EXECUTION_FAILED:
-      throw BugError(cat(what,
-                         ": cuBLASLt: it, or work queued before it, failed; "
-                         "CUDA_LAUNCH_BLOCKING=1 with --no-graphs names it"));
+      throw BugError(cat(what, ": cuBLASLt: it, or work queued before it, failed; ", kHowToName));
     default:
       throw BugError(cat(what, ": cuBLASLt status ", static_cast<int>(status)));
   }

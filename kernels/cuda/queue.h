@@ -13,6 +13,8 @@ namespace nibble::cuda {
 
 inline constexpr int kPartialSums = 1024;
 
+static_assert(kStreamBytes == kCublasWorkspaceBytes + kPartialSums * sizeof(double));
+
 struct Queue {
   int device = 0;
   cudaStream_t stream = nullptr;

@@ -12,10 +12,6 @@ namespace {
 
 constexpr int kLeastMajor = 8;  // bf16 and cp.async came with sm_80
 
-void use(int device) {
-  check(cudaSetDevice(device), "cudaSetDevice");
-}
-
 // Work can always go without a graph of it, unless what was recorded is at fault.
 void check_recorded(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
@@ -66,16 +62,30 @@ DeviceFacts device_facts(int index) {
                     .minor = p.minor,
                     .multiprocessors = p.multiProcessorCount,
                     .memory = p.totalGlobalMem};
-  use(index);
+  use_device(index);
   size_t total = 0;
   check(cudaMemGetInfo(&facts.free, &total), "cudaMemGetInfo");
   return facts;
 }
 
+void use_device(int index) {
+  check(cudaSetDevice(index), "cudaSetDevice");
+}
+
 void* allocate(size_t bytes, int device) {
-  use(device);
+  use_device(device);
   void* memory = nullptr;
-  check(cudaMalloc(&memory, bytes), "device memory");
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  size_t free = 0, total = 0;
+  if (status == cudaErrorMemoryAllocation && cudaMemGetInfo(&free, &total) == cudaSuccess) {
+    cudaGetLastError();  // told here, and not by the next launch
+    throw MemoryError(
+        cat("cuda:", device, ": ", ((bytes - 1) >> 20) + 1, " MiB are needed, ", free >> 20, " of ",
+            total >> 20,
+            " MiB are free; stop what else runs there (nvidia-smi), take another with "
+            "--device=cuda:N, or ask for less"));
+  }
+  check(status, "device memory");
   return memory;
 }
 
@@ -85,7 +95,13 @@ void release(void* memory) noexcept {
 
 void* allocate_pinned(size_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocHost(&memory, bytes), "pinned host memory");
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw MemoryError(cat("the host cannot pin ", ((bytes - 1) >> 20) + 1,
+                          " MiB of its memory; free some, or keep more on the device"));
+  }
+  check(status, "pinned host memory");
   return memory;
 }
 
@@ -105,15 +121,16 @@ void synchronize(Stream stream) {
   check(cudaStreamSynchronize(queue(stream).stream), "synchronize");
 }
 
-Stream create_stream(int device, Sums sums) {
-  use(device);
+Stream create_stream(int device, Sums sums, void* room) {
+  use_device(device);
   const Stream stream{.device = {DeviceKind::kCuda, device},
                       .handle = new Queue{.device = device, .sums = sums}};
   try {
     Queue& q = queue(stream);
     check(cudaStreamCreateWithFlags(&q.stream, cudaStreamNonBlocking), "stream");
-    q.workspace = allocate(kCublasWorkspaceBytes, device);
-    q.partial_sums = static_cast<double*>(allocate(kPartialSums * sizeof(double), device));
+    q.workspace = room;
+    q.partial_sums =
+        reinterpret_cast<double*>(static_cast<std::byte*>(room) + kCublasWorkspaceBytes);
     q.result = static_cast<double*>(allocate_pinned(sizeof(double)));
     int bytes = 0;
     check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
@@ -128,7 +145,7 @@ Stream create_stream(int device, Sums sums) {
 }
 
 Stream create_copy_stream(int device) {
-  use(device);
+  use_device(device);
   auto copies = std::make_unique<Queue>(Queue{.device = device});
   check(cudaStreamCreateWithFlags(&copies->stream, cudaStreamNonBlocking), "stream");
   return {.device = {DeviceKind::kCuda, device}, .handle = copies.release()};
@@ -140,13 +157,11 @@ void destroy_stream(Stream stream) noexcept {
     cudaStreamSynchronize(q->stream);
     cudaStreamDestroy(q->stream);
   }
-  if (q->workspace) cudaFree(q->workspace);
-  if (q->partial_sums) cudaFree(q->partial_sums);
   if (q->result) cudaFreeHost(q->result);
 }
 
 Event create_event(int device) {
-  use(device);
+  use_device(device);
   cudaEvent_t event = nullptr;
   check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
   return event;

@@ -3,10 +3,10 @@
 
 #include <cmath>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <vector>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/float16.h"
 #include "base/notice.h"
@@ -25,11 +25,12 @@ constexpr int64_t kRows = 200, kHeads = 2, kKvHeads = 1;
 
 class Memory {
  public:
-  Memory(const Stream& stream, Dtype dtype, std::initializer_list<int64_t> shape)
-      : stream_(stream),
-        tensor_(make_tensor(nullptr, dtype, shape, stream.device)),
-        memory_(allocate(tensor_.bytes(), stream.device.index), release) {
-    tensor_.data = memory_.get();
+  /// What comes next of the stream's workspace.
+  Memory(const Stream& stream, size_t& used, Dtype dtype, std::initializer_list<int64_t> shape)
+      : stream_(stream), tensor_(make_tensor(nullptr, dtype, shape, stream.device)) {
+    tensor_.data = static_cast<std::byte*>(queue(stream).workspace) + used;
+    used += round_up<size_t>(tensor_.bytes(), 256);
+    CHECK(used <= kCublasWorkspaceBytes);
     zero(tensor_.data, tensor_.bytes(), stream);
   }
   const Tensor& tensor() const { return tensor_; }
@@ -49,7 +50,6 @@ class Memory {
  private:
   Stream stream_;
   Tensor tensor_;
-  std::unique_ptr<void, void (*)(void*)> memory_;
 };
 
 // out, lse and dqkv of one way.
@@ -59,11 +59,13 @@ Results run(bool wgmma, int64_t dim, Stream stream) {
   queue(stream).wgmma = wgmma;
   const AttentionShape shape{kHeads, kKvHeads, dim, 0, 1.0f / std::sqrt(static_cast<float>(dim))};
   const int64_t width = (kHeads + 2 * kKvHeads) * dim;
-  Memory qkv(stream, Dtype::kBf16, {kRows, width}), dqkv(stream, Dtype::kBf16, {kRows, width});
-  Memory out(stream, Dtype::kBf16, {kRows, kHeads * dim});
-  Memory dout(stream, Dtype::kBf16, {kRows, kHeads * dim});
-  Memory lse(stream, Dtype::kF32, {kRows, kHeads}), starts(stream, Dtype::kI32, {3});
-  Memory scratch(stream, Dtype::kF32,
+  size_t used = 0;
+  Memory qkv(stream, used, Dtype::kBf16, {kRows, width});
+  Memory dqkv(stream, used, Dtype::kBf16, {kRows, width});
+  Memory out(stream, used, Dtype::kBf16, {kRows, kHeads * dim});
+  Memory dout(stream, used, Dtype::kBf16, {kRows, kHeads * dim});
+  Memory lse(stream, used, Dtype::kF32, {kRows, kHeads}), starts(stream, used, Dtype::kI32, {3});
+  Memory scratch(stream, used, Dtype::kF32,
                  {attention_backward_scratch(shape, kRows, 137, stream.device)});
   Rng rng(17);
   const auto random = [&](const Memory& memory) {

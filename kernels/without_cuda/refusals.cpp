@@ -30,6 +30,9 @@ void check_device(int) {
 DeviceFacts device_facts(int) {
   refuse();
 }
+void use_device(int) {
+  refuse();
+}
 void* allocate(size_t, int) {
   refuse();
 }
@@ -47,7 +50,7 @@ void zero(void*, size_t, Stream) {
 void synchronize(Stream) {
   refuse();
 }
-Stream create_stream(int, Sums) {
+Stream create_stream(int, Sums, void*) {
   refuse();
 }
 Stream create_copy_stream(int) {

@@ -130,7 +130,8 @@ void evaluate_likelihoods(const Session& session, const TaskRun& run, const Eval
   std::vector<LikelihoodGroup> groups;
   for (Question& q : questions) groups.push_back(std::move(q.group));
   score_groups(
-      session.model, groups, {.batch_tokens = o.batch_tokens, .compute = o.compute},
+      session.model, groups,
+      {.batch_tokens = o.batch_tokens, .compute = o.compute, .device = o.device},
       [&](size_t i, std::span<const Likelihood> got) {
         record(likelihood_record(run, questions[i], got));
       },

@@ -17,6 +17,7 @@ struct EvaluateOptions {
   int64_t batch_tokens = 4096;
   int64_t batch_size = 8;  // completions that grow together
   Dtype compute = Dtype::kBf16;
+  Device device;  // what computes
 };
 
 /// A task with its files read.

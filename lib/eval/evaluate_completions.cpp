@@ -47,7 +47,8 @@ void evaluate_completions(const Session& session, const TaskRun& run, const Eval
                        .context = std::ssize(questions.front().ids) + run.task.max_tokens,
                        .max_tokens = run.task.max_tokens,
                        .stop_ids = prompter.stop_ids(),
-                       .compute = o.compute});
+                       .compute = o.compute,
+                       .device = o.device});
   std::vector<std::vector<int32_t>> prompts;
   for (Question& q : questions) prompts.push_back(std::move(q.ids));
   int64_t done = 0;

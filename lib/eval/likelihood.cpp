@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
+#include "model/device_model.h"
 #include "model/step.h"
 #include "tensor/memory.h"
 
@@ -77,27 +78,24 @@ Plan make_plan(std::span<const LikelihoodGroup> groups, int64_t batch_tokens) {
 
 class Runner {
  public:
-  Runner(const Model& model, const Plan& plan, Dtype compute)
-      : model_(model),
-        device_(model.embedding.weight.device),
-        stream_(device_),
-        rope_(make_rope_table(model.config.rope, model.config.head_dim, plan.longest)) {
+  Runner(const Model& host, const Plan& plan, const LikelihoodOptions& o)
+      : device_(o.device),
+        rope_(make_rope_table(host.config.rope, host.config.head_dim, plan.longest)) {
     const StepOptions options = {.tokens = *std::ranges::max_element(plan.tokens),
                                  .longest = plan.longest,
                                  .labelled = plan.rows,
-                                 .compute = compute,
+                                 .compute = o.compute,
                                  .training = false};
-    const StreamScope scope(stream_.get());
-    own_arena_ = make_arena(device_, [&](Arena& a) {
-      place_rope_table(rope_, a);
-      losses_ = a.take(Dtype::kF32, {plan.rows});
-      targets_ = a.take(Dtype::kI32, {plan.rows});
+    placed_.lay_out(host, o.device, o.compute, [&](Arena& arena, const Model& model) {
+      place_rope_table(rope_, arena);
+      losses_ = arena.take(Dtype::kF32, {plan.rows});
+      targets_ = arena.take(Dtype::kI32, {plan.rows});
+      step_.emplace(model, options, rope_, arena);
     });
-    arena_ = make_arena(device_, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
   }
 
   void run(std::span<const ScoredIds* const> sequences, std::span<Likelihood> out) {
-    const StreamScope scope(stream_.get());
+    const StreamScope scope(placed_.stream());
     sequences_ = sequences;
     make_tree(sequences, batch_, predictions_);
     values_.resize(predictions_.size());
@@ -167,7 +165,7 @@ class Runner {
     });
     for (const float loss : host_losses_)
       if (!std::isfinite(loss))
-        throw DataError(cat(model_.store->path().string(), ": the logits are not finite",
+        throw DataError(cat(placed_.model().store->path().string(), ": the logits are not finite",
                             "; look for NaN with nibble-inspect --stats"));
   }
 
@@ -182,11 +180,9 @@ class Runner {
     return sequences_[static_cast<size_t>(p.sequence)]->ids[static_cast<size_t>(p.token)];
   }
 
-  const Model& model_;
   Device device_;
-  OwnedStream stream_;
   RopeTable rope_;
-  Arena arena_, own_arena_;
+  PlacedModel placed_;
   Tensor losses_, targets_;
   std::vector<float> host_losses_;
   HostMemory host_logits_;
@@ -207,7 +203,7 @@ void score_groups(const Model& model, std::span<const LikelihoodGroup> groups,
   if (groups.empty()) return;
   const Plan plan = make_plan(groups, options.batch_tokens);
   CHECK(plan.longest <= model.config.max_position);
-  Runner runner(model, plan, options.compute);
+  Runner runner(model, plan, options);
   LikelihoodProgress state;
   state.all = std::accumulate(plan.tokens.begin(), plan.tokens.end(), int64_t{0});
   size_t begin = 0;

@@ -28,6 +28,7 @@ struct LikelihoodGroup {
 struct LikelihoodOptions {
   int64_t batch_tokens = 4096;  // a group that has more makes a batch of its own
   Dtype compute = Dtype::kBf16;
+  Device device;  // what computes
 };
 
 /// What is left to do, in tokens of the batches.

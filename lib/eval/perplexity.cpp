@@ -5,29 +5,30 @@
 #include <cmath>
 #include <optional>
 
+#include "model/device_model.h"
+
 namespace nibble {
 namespace {
 
 // A model laid out for losses of batches up to a size.
 class Scorer {
  public:
-  Scorer(const Model& model, int64_t tokens, int64_t longest, Dtype compute)
-      : device_(model.embedding.weight.device),
-        stream_(device_),
-        rope_(make_rope_table(model.config.rope, model.config.head_dim, longest)) {
+  Scorer(const Model& host, int64_t tokens, int64_t longest, const PerplexityOptions& o)
+      : rope_(make_rope_table(host.config.rope, host.config.head_dim, longest)) {
     const StepOptions options = {.tokens = tokens,
                                  .longest = longest,
                                  .labelled = tokens,
-                                 .compute = compute,
+                                 .compute = o.compute,
                                  .training = false};
-    const StreamScope scope(stream_.get());
-    rope_arena_ = make_arena(device_, [&](Arena& a) { place_rope_table(rope_, a); });
-    arena_ = make_arena(device_, [&](Arena& a) { step_.emplace(model, options, rope_, a); });
+    placed_.lay_out(host, o.device, o.compute, [&](Arena& arena, const Model& model) {
+      place_rope_table(rope_, arena);
+      step_.emplace(model, options, rope_, arena);
+    });
   }
 
   std::span<const float> losses(const Batch& batch) {
     if (batch.rows.empty()) return {};
-    const StreamScope scope(stream_.get());
+    const StreamScope scope(placed_.stream());
     step_->forward(batch);
     losses_.resize(batch.rows.size());
     const auto count = static_cast<int64_t>(losses_.size());
@@ -37,10 +38,8 @@ class Scorer {
   }
 
  private:
-  Device device_;
-  OwnedStream stream_;
   RopeTable rope_;
-  Arena arena_, rope_arena_;
+  PlacedModel placed_;
   std::vector<float> losses_;
   std::optional<Step> step_;
 };
@@ -64,7 +63,7 @@ Perplexity rows_perplexity(const Model& model, std::span<const TokenRow> rows,
   for (const TokenRow& row : rows) longest = std::max(longest, row.tokens.size());
   if (longest < 2) return sum;
   const int64_t most = std::min(o.context, static_cast<int64_t>(longest));
-  Scorer scorer(model, o.batch_size * most, most, o.compute);
+  Scorer scorer(model, o.batch_size * most, most, o);
   Batch batch;
   std::vector<std::pair<size_t, int64_t>> scored;  // row and position of the batch's targets
   std::vector<uint8_t> trained;
@@ -120,7 +119,7 @@ Perplexity shard_perplexity(const Model& model, ShardReader& shard, const Perple
     throw DataError(cat(shard.path().string(), ": a sequence of ", shard.info().longest,
                         " tokens, but the model's context is ", model.config.max_position,
                         "; pack with --length=", model.config.max_position));
-  Scorer scorer(model, o.batch_size * shard.info().row_length, shard.info().longest, o.compute);
+  Scorer scorer(model, o.batch_size * shard.info().row_length, shard.info().longest, o);
   Perplexity sum;
   Batch batch;
   PackedRow row;

@@ -28,6 +28,7 @@ struct PerplexityOptions {
   int64_t stride = 512;    // new tokens a window, at most the context
   int64_t batch_size = 4;  // windows, or rows of a shard, at a time
   Dtype compute = Dtype::kBf16;
+  Device device;  // what computes
 };
 
 /// Called for every scored token, in order: its position in the text and its log-probability.

@@ -37,7 +37,7 @@ int64_t decode_graph_nodes(const ModelConfig& config, const GeneratorSizes& s) {
 }
 
 void add_cuda_items(MemoryPlan& plan, int64_t graph_nodes) {
-  plan.add("cuBLAS workspace", cuda::kCublasWorkspaceBytes);
+  plan.add("cuBLAS workspace", cuda::kStreamBytes);
   plan.add("CUDA context (assumed)", kCudaContextBytes);
   plan.add("CUDA graphs (assumed)", static_cast<uint64_t>(graph_nodes) * kGraphNodeBytes);
 }

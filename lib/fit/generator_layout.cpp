@@ -72,8 +72,7 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
                             .compute = s.compute,
                             .training = false};
   add_step_items(plan, step, options, arena.peak() - cache - sampling);
-  plan.add("rotary table",
-           static_cast<uint64_t>(s.context * model.config.head_dim) * sizeof(float));
+  plan.add("rotary table", rope_bytes(model.config, s.context));
   if (cuda)
     add_cuda_items(plan, decode_graph_nodes(model.config, s));
   else

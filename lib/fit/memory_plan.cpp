@@ -25,10 +25,6 @@ uint64_t host_data_bytes(const TrainJob& job) {
                                job.data.rows * int64_t{sizeof(int64_t)});
 }
 
-uint64_t rope_bytes(const ModelConfig& config, int64_t positions) {
-  return static_cast<uint64_t>(positions * config.head_dim) * sizeof(float);
-}
-
 // What of the mapped weights is never read: rows of an embedding that is no head and not trained,
 // where the data has fewer tokens. A fault brings in all of its 64 KiB.
 uint64_t unread_bytes(const Model& model, const TrainJob& job) {
@@ -122,6 +118,12 @@ void add_shard(TrainJob& job, const ShardReader& shard) {
   std::error_code error;
   const auto bytes = fs::file_size(shard.path(), error);
   if (!error) job.data.mapped_bytes += bytes;
+}
+
+uint64_t rope_bytes(const ModelConfig& config, int64_t positions) {
+  Arena arena;
+  for (int i = 0; i < 2; ++i) arena.take(Dtype::kF32, {positions, config.head_dim / 2});
+  return arena.peak();
 }
 
 uint64_t weight_bytes(const Model& model) {

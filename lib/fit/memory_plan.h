@@ -104,6 +104,9 @@ MemoryPlan plan_training(const Model& model, const TrainJob& job);
 /// Bytes of all weights as they are stored.
 uint64_t weight_bytes(const Model& model);
 
+/// Bytes of the rotary table of so many positions.
+uint64_t rope_bytes(const ModelConfig& config, int64_t positions);
+
 /// Program, libraries and stacks, before anything is loaded.
 inline constexpr uint64_t kProgramBytes = uint64_t{11} << 20;
 

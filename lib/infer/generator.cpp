@@ -10,17 +10,15 @@
 #include "infer/prompt_group.h"
 #include "kernels/elementwise.h"
 #include "kernels/embedding.h"
+#include "model/device_model.h"
 #include "model/head.h"
 #include "tensor/graphs.h"
 
 namespace nibble {
 struct Generator::State {
-  const Model& model;
   GeneratorOptions options;
-  Device device;  // where the model lies
-  OwnedStream queue;
   RopeTable rope;
-  Arena arena, rope_arena;
+  PlacedModel placed;
   std::optional<Cache> cache;
   BlockScratch scratch;
   BlockActivations activations;
@@ -35,19 +33,18 @@ struct Generator::State {
   std::vector<Sequence> active;
 
   State(const Model& m, const GeneratorOptions& o)
-      : model(m),
-        options(o),
-        device(m.embedding.weight.device),
-        queue(device),
+      : options(o),
         rope(make_rope_table(m.config.rope, m.config.head_dim, o.context)),
-        graphs(device, o.graphs) {
+        graphs(o.device, o.graphs) {
     const GeneratorSizes sizes = {
         .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
-    const StreamScope scope(queue.get());
     GeneratorBuffers b;
-    arena = make_arena(device, [&](Arena& a) { b = take_generator_buffers(a, model, sizes); });
-    rope_arena = make_arena(device, [&](Arena& a) { place_rope_table(rope, a); });
-    cache.emplace(b.cache, model.config, o.context);
+    placed.lay_out(m, o.device, o.compute, [&](Arena& arena, const Model& model) {
+      b = take_generator_buffers(arena, model, sizes);
+      place_rope_table(rope, arena);
+    });
+    const StreamScope scope(placed.stream());
+    cache.emplace(b.cache, m.config, o.context);
     scratch = std::move(b.scratch);
     activations = b.activations;
     head = b.head;
@@ -60,9 +57,11 @@ struct Generator::State {
     batch.rows.reserve(static_cast<size_t>(options.batch_size));
   }
 
+  const Model& model() const { return placed.model(); }
+
   // One token a sequence, whose key and value are in the cache: its query reads all of it.
   void attend_cached(int64_t block, const BlockActivations& a) {
-    const ModelConfig& c = model.config;
+    const ModelConfig& c = model().config;
     const int64_t n = batch.tokens();
     attention_decode({.out = a.attention,
                       .q = columns(a.qkv, 0, c.heads * c.head_dim),
@@ -78,7 +77,7 @@ struct Generator::State {
   template <class AfterBlock>
   Tensor forward(AttentionStep attend, const AfterBlock& after) {
     const int64_t n = batch.tokens();
-    const BlockRun run{.model = &model,
+    const BlockRun run{.model = &model(),
                        .batch = &batch,
                        .at = at,
                        .rope = &rope,
@@ -89,9 +88,10 @@ struct Generator::State {
                        .attend_state = this};
     const BlockActivations a = first_rows(activations, n);
     const Tensor delta = rows(scratch.delta, 0, n);
-    embedding_forward(
-        {.out = a.h_in, .ids = at.ids, .table = table_weight(model.embedding, model.parameters)});
-    for (int64_t l = 0; l < model.config.layers; ++l) {
+    embedding_forward({.out = a.h_in,
+                       .ids = at.ids,
+                       .table = table_weight(model().embedding, model().parameters)});
+    for (int64_t l = 0; l < model().config.layers; ++l) {
       block_forward(run, l, l == 0 ? a.h_in : a.h_mid, l == 0 ? Tensor{} : delta, a);
       after(l, a);
     }
@@ -127,7 +127,7 @@ struct Generator::State {
     const Span span("prompts");
     growing->put(active, base);
     changed = false;
-    at = place.put(batch, model.config.vocab_size);
+    at = place.put(batch, model().config.vocab_size);
     const Tensor stream = forward(nullptr, [&](int64_t block, const BlockActivations& a) {
       for (size_t s = first; s < active.size(); ++s) {
         const size_t i = s - first + (shared > 0 ? 1 : 0);
@@ -151,7 +151,7 @@ struct Generator::State {
     for (const Sequence& s : active) most = std::max(most, s.tokens.size());
     const auto count = static_cast<int64_t>(active.size());
     // On a device idle rows fill up, so that a few graphs do.
-    const bool filled = device.on_cuda();
+    const bool filled = options.device.on_cuda();
     const int64_t n = filled ? std::min(power_of_two(count), options.batch_size) : count;
     longest = std::min(power_of_two(std::max(static_cast<int64_t>(most), kShortestDecode)),
                        options.context);
@@ -175,7 +175,7 @@ struct Generator::State {
     const int64_t all = at.rows.dim(0), chunk = head.hidden.dim(0);
     for (int64_t begin = 0; begin < all; begin += chunk) {
       const int64_t count = std::min(chunk, all - begin);
-      growing->choose(head_logits(model, stream, rows(at.rows, begin, count), head),
+      growing->choose(head_logits(model(), stream, rows(at.rows, begin, count), head),
                       static_cast<int64_t>(first) + begin);
     }
     growing->fetch(static_cast<int64_t>(first) + all);
@@ -187,7 +187,7 @@ struct Generator::State {
     for (size_t i = first; i < active.size(); ++i) {
       // The largest of numbers of which one is NaN is any of them: an answer, but no one's.
       if (chosen[i] == kNotFinite)
-        throw DataError(cat(model.store->path().string(), ": the logits are not finite",
+        throw DataError(cat(model().store->path().string(), ": the logits are not finite",
                             "; look for NaN with nibble-inspect --stats"));
       active[i].tokens.push_back(chosen[i]);
     }
@@ -230,18 +230,21 @@ Generator::Generator(const Model& model, const GeneratorOptions& options)
     : state_(std::make_unique<State>(model, options)) {}
 Generator::~Generator() = default;
 
+int64_t Generator::context() const {
+  return state_->options.context;
+}
 int64_t Generator::graphs() const {
   return state_->graphs.held();
 }
 
 size_t Generator::planned_bytes() const {
-  return state_->arena.peak();
+  return state_->placed.bytes();
 }
 
 void Generator::run(std::span<const std::vector<int32_t>> prompts, uint64_t first_index,
                     const OnToken& on_token, const OnDone& on_done) {
   State& s = *state_;
-  const StreamScope scope(s.queue.get());
+  const StreamScope scope(s.placed.stream());
   s.base = first_index;
   s.active.clear();
   s.changed = true;

@@ -23,6 +23,7 @@ struct GeneratorOptions {
   std::vector<int32_t> stop_ids;  // end a completion, and are not part of it
   SamplingOptions sampling;
   Dtype compute = Dtype::kBf16;
+  Device device;       // what computes
   bool graphs = true;  // on CUDA, a step is one CUDA graph
 };
 
@@ -33,7 +34,7 @@ struct Completion {
 
 class Generator {
  public:
-  /// `model` must outlive this and stay where it is.
+  /// `model` lies in the host's memory, must outlive this and stay where it is.
   Generator(const Model& model, const GeneratorOptions& options);
   ~Generator();
 
@@ -48,8 +49,10 @@ class Generator {
   void run(std::span<const std::vector<int32_t>> prompts, uint64_t first_index,
            const OnToken& on_token, const OnDone& on_done);
 
-  /// Bytes of cache and buffers.
+  /// Bytes of cache and buffers; on a device of the model's copy too.
   size_t planned_bytes() const;
+  /// Positions a sequence may have.
+  int64_t context() const;
   /// CUDA graphs held.
   int64_t graphs() const;
 

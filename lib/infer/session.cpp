@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "model/adapter.h"
-#include "model/device_model.h"
 #include "text/copy_tokenizer.h"
 
 namespace nibble {
@@ -39,17 +38,6 @@ void quantize_head(Session& session, std::string_view type) {
   quantize(head.name, head.weight, {.type = wanted}, session.head);
   head.quantized = session.head.matrix();
   head.weight = {};
-}
-
-void move_to_device(Session& session, Dtype compute, Device device) {
-  if (!device.on_cuda()) return;
-  const OwnedStream stream(device);
-  const StreamScope scope(stream.get());
-  Model twin = copy_model(session.model, device);
-  session.device_parameters = twin.parameters.lay_out(device, compute, false);
-  upload_parameters(session.model.parameters, twin.parameters);
-  synchronize();
-  session.model = std::move(twin);
 }
 
 bool cut_at_stop(std::string& text, std::span<const std::string> stops) {

@@ -14,7 +14,6 @@ struct Session {
   Model model;
   Arena parameters;      // the adapter's
   QuantizedTensor head;  // where quantize_head() made one
-  Arena device_parameters;
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
@@ -26,10 +25,6 @@ std::unique_ptr<Session> load_session(const std::string& model, const std::strin
 /// a row) or "nf4" (blocks of 64, scales quantised); "keep" leaves it. An embedding tied to it
 /// stays. Throws UsageError where the head is quantised already or an adapter trains it.
 void quantize_head(Session& session, std::string_view type);
-
-/// The session's model becomes its twin on the device (model/device_model.h), adapter and all;
-/// nothing for the CPU. After quantize_head().
-void move_to_device(Session& session, Dtype compute, Device device);
 
 /// Whether the text contains one of the stop strings; cuts it there.
 bool cut_at_stop(std::string& text, std::span<const std::string> stops);

@@ -11,7 +11,7 @@
 namespace nibble {
 namespace {
 
-constexpr size_t kAlignment = 256;
+constexpr size_t kAlignment = Arena::kAlignment;
 
 enum class Where : bool { kDevice, kHost };
 
@@ -57,9 +57,9 @@ class Mover {
   struct Memory {
     std::byte* start = nullptr;
     size_t used = 0;
-    // While counting, anything but null will do.
+    // While counting, no two are at one place, and none at null.
     std::byte* at(size_t offset) const {
-      return start ? start + offset : reinterpret_cast<std::byte*>(kAlignment);
+      return start ? start + offset : reinterpret_cast<std::byte*>(kAlignment + offset);
     }
   };
 
@@ -167,18 +167,33 @@ WeightBytes WeightTally::of(const WeightPlacement& placement) const {
   return {all_ - host, host};
 }
 
-Model copy_model(const Model& model, Device device, const WeightPlacement& placement,
+Model copy_model(const Model& model, Arena& arena, const WeightPlacement& placement,
                  Stream stream) {
   const Span span("copy model to the device");
   Model twin = model;
   const WeightBytes bytes = weight_bytes_of(model, placement);
-  twin.device_memory = std::make_shared<DeviceMemory>(bytes.device, device);
-  if (bytes.host > 0) twin.host_memory = std::make_shared<HostMemory>(bytes.host, device);
-  Mover(twin.device_memory->data(), bytes.host > 0 ? twin.host_memory->data() : nullptr, device,
-        stream)
+  const Tensor room = arena.take(Dtype::kU8, {static_cast<int64_t>(bytes.device)});
+  if (bytes.host > 0 && !arena.measuring())
+    twin.host_memory = std::make_shared<HostMemory>(bytes.host, arena.device());
+  Mover(static_cast<std::byte*>(room.data), twin.host_memory ? twin.host_memory->data() : nullptr,
+        arena.device(), stream)
       .move(twin, placement);
-  synchronize(stream);
+  if (!arena.measuring()) synchronize(stream);
   return twin;
+}
+
+void PlacedModel::lay_out(const Model& model, Device device, Dtype compute, const Rest& rest) {
+  model_ = &model;
+  arena_ = make_arena(device, [&](Arena& arena) {
+    stream_ = OwnedStream(arena);
+    const StreamScope scope(stream_.get());
+    if (device.on_cuda()) {
+      model_ = &twin_.emplace(copy_model(model, arena));
+      twin_->parameters.lay_out(arena, compute, false);
+      if (!arena.measuring()) upload_parameters(model.parameters, twin_->parameters);
+    }
+    rest(arena, *model_);
+  });
 }
 
 void upload_parameters(const ParameterSet& host, const ParameterSet& device) {

@@ -4,9 +4,12 @@
 // from; its twin is what ops compute with.
 #pragma once
 
+#include <functional>
+#include <optional>
+
 #include "model/weight_placement.h"
 #include "model/weights.h"
-#include "tensor/memory.h"
+#include "tensor/arena.h"
 
 namespace nibble {
 
@@ -29,12 +32,37 @@ class WeightTally {
 /// Bytes of a layer's linear weights that are copied in together where it is streamed.
 int64_t streamed_bytes(const Block& block);
 
-/// The model with every weight on the device, or beside it in pinned host memory where `placement`
-/// says so; the copy keeps both alive. What is trained is declared but not laid out, and its first
-/// values are not copied. Projections of a group lie side by side, so that dense ones are one
-/// matrix.
-Model copy_model(const Model& model, Device device, const WeightPlacement& placement = {},
+/// The model with every weight in the device's arena, or beside it in pinned host memory, which the
+/// copy keeps alive, where `placement` says so. What is trained is declared but not laid out, and
+/// its first values are not copied. Projections of a group lie side by side, so that dense ones are
+/// one matrix. In an arena that measures weights point nowhere.
+Model copy_model(const Model& model, Arena& arena, const WeightPlacement& placement = {},
                  Stream stream = current_stream());
+
+/// A model that is computed with, but not trained, and what else that takes, laid out together: on
+/// a device all of it is one allocation of its memory.
+class PlacedModel {
+ public:
+  PlacedModel() = default;
+  PlacedModel(const PlacedModel&) = delete;
+  PlacedModel& operator=(const PlacedModel&) = delete;
+
+  /// rest(arena, model) takes all else, twice, as make_arena says; its model is the one to compute
+  /// with: on the CPU `model` itself, which must stay.
+  using Rest = std::function<void(Arena& arena, const Model& model)>;
+  void lay_out(const Model& model, Device device, Dtype compute, const Rest& rest);
+
+  const Model& model() const { return *model_; }
+  Stream stream() const { return stream_.get(); }
+  /// Bytes of it all.
+  size_t bytes() const { return arena_.peak(); }
+
+ private:
+  Arena arena_;
+  OwnedStream stream_;
+  std::optional<Model> twin_;
+  const Model* model_ = nullptr;
+};
 
 /// Whether the embedding can be read from host memory: not where it is the head's weight too, nor
 /// where it is trained.

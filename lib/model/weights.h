@@ -47,10 +47,9 @@ struct Model {
   Projection head;  // (V,C); looks at the embedding where tied
   /// Small expanded tables (nested code books and the like) that quantised weights point to.
   std::shared_ptr<void> quantized_storage;
-  std::shared_ptr<TensorStore> adapter_store;   // owns tables that an adapter put in place
-  std::shared_ptr<DeviceMemory> device_memory;  // owns the weights of a copy on a device
-  std::shared_ptr<HostMemory> host_memory;      // and those that it has beside it, pinned
-  ParameterSet parameters;                      // what is trained; empty for plain inference
+  std::shared_ptr<TensorStore> adapter_store;  // owns tables that an adapter put in place
+  std::shared_ptr<HostMemory> host_memory;     // owns what a copy on a device has beside it, pinned
+  ParameterSet parameters;                     // what is trained; empty for plain inference
 
   /// Every linear layer of the blocks, in order.
   std::vector<Projection*> projections();

@@ -34,7 +34,8 @@ class Arena {
   size_t peak() const { return peak_; }
   Device device() const { return device_; }
 
-  static constexpr size_t kAlignment = 64;
+  static constexpr size_t kAlignment =
+      256;  // what cuBLASLt has algorithms for, and cudaMalloc gives
   /// Bytes that a tensor takes of an arena.
   static size_t room_for(const Tensor& tensor);
 

@@ -29,7 +29,10 @@ struct DeviceFacts {
 };
 DeviceFacts device_facts(int index);
 
-/// Device memory, 256-byte aligned, of unspecified content.
+/// What this thread does next concerns the device. StreamScope calls it.
+void use_device(int index);
+
+/// Device memory, 256-byte aligned, of unspecified content. MemoryError says how much is free.
 void* allocate(size_t bytes, int device);
 void release(void* memory) noexcept;
 /// Host memory that copies may be asynchronous with.
@@ -47,8 +50,11 @@ inline constexpr size_t kCublasWorkspaceBytes = size_t{32} << 20;
 /// How a product's sums may be made: cut into parts that are added up afterwards where cuBLASLt
 /// expects that to be faster, or each in one sequence.
 enum class Sums : bool { kInParts, kInSequence };
-/// A stream of its own, that does not wait for the legacy stream.
-Stream create_stream(int device, Sums sums = Sums::kInParts);
+/// Device memory that a stream's ops need: that of cuBLAS, and room for sums.
+inline constexpr size_t kStreamBytes = kCublasWorkspaceBytes + (size_t{8} << 10);
+/// A stream of its own, that does not wait for the legacy stream; `room` has kStreamBytes of the
+/// device's memory, 256-byte aligned, and must outlive it.
+Stream create_stream(int device, Sums sums, void* room);
 /// One for copies alone: without the memory that ops need (cuBLAS's workspace).
 Stream create_copy_stream(int device);
 void destroy_stream(Stream stream) noexcept;

@@ -19,6 +19,7 @@ Stream current_stream() {
 
 StreamScope::StreamScope(Stream stream) : before_(thread_stream) {
   thread_stream = stream;
+  if (stream.device.on_cuda()) cuda::use_device(stream.device.index);
 }
 
 StreamScope::~StreamScope() {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "tensor/arena.h"
 #include "tensor/cuda.h"
 
 namespace nibble {
@@ -53,19 +54,31 @@ void HostMemory::Release::operator()(std::byte* p) const {
 
 OwnedStream::OwnedStream(Device device, StreamUse use) : stream_{.device = device} {
   if (!device.on_cuda()) return;
-  if (use == StreamUse::kCopies) {
-    stream_ = cuda::create_copy_stream(device.index);
-    return;
-  }
-  stream_ = cuda::create_stream(device.index, use == StreamUse::kDeterministicOps
-                                                  ? cuda::Sums::kInSequence
-                                                  : cuda::Sums::kInParts);
+  if (use != StreamUse::kCopies) room_ = DeviceMemory(cuda::kStreamBytes, device);
+  create(use, room_.data());
+}
+
+OwnedStream::OwnedStream(Arena& arena, StreamUse use) : stream_{.device = arena.device()} {
+  if (!stream_.device.on_cuda()) return;
+  const Tensor room = arena.take(Dtype::kU8, {cuda::kStreamBytes});
+  if (!arena.measuring()) create(use, room.data);
+}
+
+void OwnedStream::create(StreamUse use, void* room) {
+  const int device = stream_.device.index;
+  if (use == StreamUse::kCopies)
+    stream_ = cuda::create_copy_stream(device);
+  else
+    stream_ = cuda::create_stream(
+        device,
+        use == StreamUse::kDeterministicOps ? cuda::Sums::kInSequence : cuda::Sums::kInParts, room);
 }
 
 OwnedStream::OwnedStream(OwnedStream&& other) noexcept
-    : stream_(std::exchange(other.stream_, {})) {}
+    : room_(std::move(other.room_)), stream_(std::exchange(other.stream_, {})) {}
 
 OwnedStream& OwnedStream::operator=(OwnedStream&& other) noexcept {
+  std::swap(room_, other.room_);
   std::swap(stream_, other.stream_);
   return *this;
 }

@@ -11,6 +11,8 @@
 
 namespace nibble {
 
+class Arena;
+
 /// Owns a block of a device's memory. On the CPU it is zeroed, page-aligned, in huge pages where
 /// offered; on CUDA its content is unspecified. Throws MemoryError.
 class DeviceMemory {
@@ -55,12 +57,18 @@ class OwnedStream {
  public:
   OwnedStream() = default;
   explicit OwnedStream(Device device, StreamUse use = StreamUse::kOps);
+  /// The memory that ops need is the arena's, which must outlive this. One that measures: no
+  /// stream.
+  explicit OwnedStream(Arena& arena, StreamUse use = StreamUse::kOps);
   OwnedStream(OwnedStream&& other) noexcept;
   OwnedStream& operator=(OwnedStream&& other) noexcept;
   ~OwnedStream();
   Stream get() const { return stream_; }
 
  private:
+  void create(StreamUse use, void* room);
+
+  DeviceMemory room_;  // of a stream that has its own
   Stream stream_;
 };
 

@@ -50,6 +50,7 @@ struct TrainingRun::State {
   void download() const;
 
   TrainOptions options;
+  Arena arena;  // all of the device's memory: of the stream, the twin and what they work with
   OwnedStream stream;
   Model model;
   std::optional<Model> twin;
@@ -64,7 +65,6 @@ struct TrainingRun::State {
   RopeTable rope;
   MemoryPlan plan;
   Arena host_arena;  // the folder's model's trained values, where a twin computes
-  Arena parameter_arena, optimizer_arena, step_arena, rope_arena;
   std::optional<Optimizer> optimizer;
   std::optional<Step> step;
   std::optional<RunFolder> held;  // OUT

@@ -159,21 +159,18 @@ void TrainingRun::State::lay_out() {
   step_options = wanted.step_options();
   rope = make_rope_table(model.config.rope, model.config.head_dim, step_options.longest);
 
-  if (options.device.on_cuda()) {
-    stream = OwnedStream(options.device,
-                         options.deterministic ? StreamUse::kDeterministicOps : StreamUse::kOps);
-    const StreamScope scope(stream.get());
-    twin = copy_model(model, options.device, wanted.weights);
-    host_arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
-  }
-  Model& computed = twin ? *twin : model;
-  const StreamScope scope(stream.get());
   const Device device = options.device;
-  parameter_arena = computed.parameters.lay_out(device, options.compute, true);
-  rope_arena = make_arena(device, [&](Arena& a) { place_rope_table(rope, a); });
-  optimizer_arena = make_arena(
-      device, [&](Arena& a) { optimizer.emplace(wanted.optimizer, computed.parameters, a); });
-  step_arena = make_arena(device, [&](Arena& a) { step.emplace(computed, step_options, rope, a); });
+  arena = make_arena(device, [&](Arena& a) {
+    stream = OwnedStream(a, options.deterministic ? StreamUse::kDeterministicOps : StreamUse::kOps);
+    const StreamScope scope(stream.get());
+    if (device.on_cuda()) twin.emplace(copy_model(model, a, wanted.weights));
+    Model& computed = twin ? *twin : model;
+    computed.parameters.lay_out(a, options.compute, true);
+    place_rope_table(rope, a);
+    optimizer.emplace(wanted.optimizer, computed.parameters, a);
+    step.emplace(computed, step_options, rope, a);
+  });
+  if (twin) host_arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
 }
 
 void TrainingRun::State::upload() const {

@@ -9,6 +9,7 @@
 #include "model/device_model.h"
 #include "model/frozen_weights.h"
 #include "quant/quantize_folder.h"
+#include "support/device_copy.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
 #include "tensor/cuda.h"
@@ -98,10 +99,11 @@ class FrozenWeightsOnCuda : public testing::TestWithParam<WeightPlacement> {
     for (const char* base : {"dense", "nf4"})
       for (const Dtype compute : {Dtype::kF32, Dtype::kBf16}) {
         const Model host = load_model(folder_.path() / base);
-        const Model plain = copy_model(host, kCuda);
+        Model plain, placed;
+        const Arena plain_weights = test::copy_to(kCuda, host, plain);
         Reader alone(plain, {}, compute);
         alone.pass();
-        const Model placed = copy_model(host, kCuda, GetParam());
+        const Arena weights = test::copy_to(kCuda, host, placed, GetParam());
         Reader reader(placed, GetParam(), compute);
         body(reader, alone.fetch(), cat(base, " ", dtype_name(compute)));
       }

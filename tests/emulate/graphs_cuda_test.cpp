@@ -10,6 +10,7 @@
 #include "model/lora.h"
 #include "model/step.h"
 #include "quant/quantize_folder.h"
+#include "support/device_copy.h"
 #include "support/folder_test.h"
 #include "support/tiny_model.h"
 
@@ -46,7 +47,7 @@ struct Rig {
       for (int64_t i = 0; i < host.parameters.extent(); ++i)
         if (values[i] == 0.0f) values[i] = static_cast<float>(0.1 * rng.normal());
     }
-    model = copy_model(load_model(folder.path() / "nf4"), kCuda);
+    weights = test::copy_to(kCuda, load_model(folder.path() / "nf4"), model);
     attach_lora(model, lora);
     options.tokens = options.longest = options.labelled = kTokens;
     rope = make_rope_table(model.config.rope, model.config.head_dim, kTokens);
@@ -71,7 +72,7 @@ struct Rig {
   StreamScope scope;
   Model model;
   RopeTable rope;
-  Arena arena;
+  Arena weights, arena;
   std::optional<Step> step;
 };
 

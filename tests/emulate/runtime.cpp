@@ -2,9 +2,9 @@
 // The rest of the runtime API: the device, memory, copies, launches. One device, an sm_90 of
 // NIBBLE_EMULATE_MEMORY bytes; NIBBLE_EMULATE_DEVICES=0 takes it away, NIBBLE_EMULATE_FAULT=driver
 // makes the driver too old, =no-driver none, =busy the device another's; =launch:N breaks the N-th
-// launch when it runs, and =copy:N the N-th copy; =capture refuses to record a graph, =instantiate
-// to make one of what was recorded; =ampere makes it an sm_80, and =wgmma one whose wgmma computes
-// something else.
+// launch when it runs, and =copy:N the N-th copy; =allocation:N has no memory of the device for the
+// N-th that asks; =capture refuses to record a graph, =instantiate to make one of what was
+// recorded; =ampere makes it an sm_80, and =wgmma one whose wgmma computes something else.
 #include <emulate/launch.h>
 
 #include <climits>
@@ -195,6 +195,8 @@ cudaError_t allocate_device(void** p, size_t bytes) {
   if (p == nullptr) return note(cudaErrorInvalidValue);
   *p = nullptr;
   if (bytes == 0) return cudaSuccess;
+  static uint64_t count = 0;
+  if (breaks("allocation", ++count)) return note(cudaErrorMemoryAllocation);
   *p = allocate(bytes, Kind::kDevice);
   return *p == nullptr ? note(cudaErrorMemoryAllocation) : cudaSuccess;
 }

@@ -90,7 +90,8 @@ Batch full_row() {
 void train(const Model& host, const std::string& name, Recompute recompute, float dropout = 0.0f) {
   const OwnedStream stream(kCuda);
   const StreamScope scope(stream.get());
-  Model model = copy_model(host, kCuda);
+  Model model;
+  const Arena weights = make_arena(kCuda, [&](Arena& a) { model = copy_model(host, a); });
   attach_lora(model, {.rank = 16, .alpha = 16.0});
   const StepOptions options = {.tokens = kTokens,
                                .longest = kTokens,
@@ -133,10 +134,8 @@ void train(const Model& host, const std::string& name, Recompute recompute, floa
 }
 
 void decode(const Model& host) {
-  const OwnedStream stream(kCuda);
-  const StreamScope scope(stream.get());
-  const Model model = copy_model(host, kCuda);
-  Generator generator(model, {.batch_size = 1, .context = kTokens, .max_tokens = kDecoded});
+  Generator generator(
+      host, {.batch_size = 1, .context = kTokens, .max_tokens = kDecoded, .device = kCuda});
   const std::vector<std::vector<int32_t>> prompts = {std::vector<int32_t>(16, 7)};
   emulate::Submissions counts;
   const auto on_token = [&](size_t, std::span<const int32_t>) {

@@ -12,6 +12,7 @@
 #include "model/lora.h"
 #include "model/step.h"
 #include "quant/quantize_folder.h"
+#include "support/device_copy.h"
 #include "support/scratch.h"
 #include "support/tiny_model.h"
 #include "tensor/cuda.h"
@@ -103,9 +104,10 @@ Outcome run(const Setting& s, Device device) {
   Model model = load_model(place);
   attach_lora(model, lora);
   const Model stored = model;  // owns the files
+  Arena weights;
   if (device.on_cuda()) {
     const size_t free = cuda::device_facts(0).free;
-    model = copy_model(model, device, s.weights);
+    weights = test::copy_to(device, stored, model, s.weights);
     EXPECT_EQ(free - cuda::device_facts(0).free, weight_bytes_of(stored, s.weights).device);
   }
   StepOptions options = {.tokens = kTokens,

@@ -8,6 +8,7 @@
 #include "emulate.h"
 #include "kernels/cuda/queue.h"
 #include "kernels/cuda/wgmma_check.h"
+#include "tensor/memory.h"
 
 namespace nibble {
 namespace {
@@ -20,10 +21,10 @@ class Wgmma : public testing::Test {
   ~Wgmma() override {
     unsetenv("NIBBLE_EMULATE_FAULT");
     on_notice(nullptr);
-    cuda::destroy_stream(stream_);
   }
 
-  const Stream stream_ = cuda::create_stream(0);
+  const OwnedStream owned_{Device{.kind = DeviceKind::kCuda}};
+  const Stream stream_ = owned_.get();
   std::vector<std::string> notices_;
 };
 
@@ -53,10 +54,9 @@ TEST_F(Wgmma, IsAskedOncePerDevice) {
   EXPECT_TRUE(cuda::wgmma_agrees(stream_));
   EXPECT_EQ(emulate::take_launches()["attention_forward"], 4);
   EXPECT_EQ(cuda::device_facts(0).free, free);
-  const Stream next = cuda::create_stream(0);
-  EXPECT_TRUE(cuda::queue(next).wgmma);
+  const OwnedStream next(stream_.device);
+  EXPECT_TRUE(cuda::queue(next.get()).wgmma);
   EXPECT_TRUE(emulate::take_launches().empty());
-  cuda::destroy_stream(next);
 }
 
 }  // namespace
