@@ -26,14 +26,17 @@ void declare(OptionTable& table, Options& o) {
 
 void run(const Options& o, ToolContext& context) {
   Progress progress(context);
-  const MergeReport report = merge_adapter(
-      o.model, o.adapter, o.out,
-      {.type = o.type, .progress = [&](size_t done, size_t total, const std::string& name) {
-         if (progress.due()) progress.show(cat(done, "/", total, " ", name));
-       }});
+  const MergeReport report =
+      merge_adapter(o.model, o.adapter, o.out,
+                    {.type = o.type,
+                     .device = parse_device(context.device),
+                     .progress = [&](size_t done, size_t total, const std::string& name) {
+                       if (progress.due()) progress.show(cat(done, "/", total, " ", name));
+                     }});
   progress.finish(cat(o.out, ": ", report.adapted, " layers merged, ", report.replaced,
                       " tensors replaced; ", report.tensors, " tensors, ",
-                      format_size(report.bytes), "; ", resources_used()));
+                      format_size(report.bytes), "; ",
+                      resources_used(context, report.device_bytes)));
 }
 
 }  // namespace
@@ -50,11 +53,12 @@ int main(int argc, char** argv) {
            "the base's. The result needs no adapter: transformers and llama.cpp load it, and "
            "nibble-quantize and nibble-export take it. A quantised base is dequantised "
            "(--type=bf16) or quantised again (--type=keep), which rounds the adapter as well. "
-           "Weights are streamed.",
+           "Weights are streamed; on a GPU too, whose memory need not hold a layer.",
        .examples = {{"nibble-merge --model=model --adapter=adapter -o merged",
                      "a dense model, in the base's own type"},
                     {"nibble-merge --model=model-nf4 --adapter=adapter -o merged --type=bf16",
                      "a 4-bit base, dequantised"}},
-       .computes = true},
+       .computes = true,
+       .on_gpu = true},
       declare, run);
 }

@@ -87,6 +87,7 @@ void run(const Options& o, ToolContext& context) {
                      .skip = skip,
                      .selects = [&](const std::string& name) { return selected.contains(name); },
                      .max_shard_bytes = o.max_shard.bytes,
+                     .device = parse_device(context.device),
                      .progress =
                          [&](size_t done, size_t total, const std::string& name) {
                            if (progress.due()) progress.show(cat(done, "/", total, " ", name));
@@ -100,7 +101,8 @@ void run(const Options& o, ToolContext& context) {
   folder.commit();
   progress.finish(cat(report.quantized, " weights to ", o.type, ", ", report.dense,
                       " tensors dense: ", format_size(report.bytes_before), " to ",
-                      format_size(report.bytes_after), " in ", o.out, "; ", resources_used()));
+                      format_size(report.bytes_after), " in ", o.out, "; ",
+                      resources_used(context, report.device_bytes)));
 }
 
 }  // namespace
@@ -115,13 +117,16 @@ int main(int argc, char** argv) {
            "Quantises the linear layers of a dense model to NF4, FP4 or INT8, byte for byte as "
            "bitsandbytes does, and writes a folder that transformers and bitsandbytes load as it "
            "stands. Embedding, norms, biases and skipped modules stay dense, in the type that "
-           "config.json names. Weights are streamed: memory for a few tensors is enough. A NaN or "
-           "infinite weight is refused by name.",
+           "config.json names. Weights are streamed: memory for a few tensors is enough, and a "
+           "tenth "
+           "of a GiB of a GPU's, which writes the same bytes. A NaN or infinite weight is refused "
+           "by name.",
        .examples = {{"nibble-quantize smollm2/ -o smollm2-nf4/",
                      "NF4 in blocks of 64 with double quantisation"},
                     {"nibble-quantize llama/ -o llama-int8/ --type=int8 --report --json",
                      "INT8, with each weight's error as JSON lines"}},
        .computes = true,
+       .on_gpu = true,
        .reports = true},
       declare, run);
 }

@@ -261,6 +261,13 @@ std::string resources_used() {
              format_size(peak_rss()));
 }
 
+std::string resources_used(const ToolContext& context, uint64_t device_bytes) {
+  const std::string used = resources_used();
+  return device_bytes == 0
+             ? used
+             : cat(used, ", ", format_size(device_bytes), " of ", context.device, "'s");
+}
+
 void write_stdout(std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());

@@ -193,6 +193,8 @@ std::string version();
 
 /// "12.3 s wall, 20.1 s CPU, peak memory 1.2 GiB": this process so far.
 std::string resources_used();
+/// The same, with ", 41 MiB of cuda's" where a device computed and took so much of its memory.
+std::string resources_used(const ToolContext& context, uint64_t device_bytes);
 
 /// Data to standard output, checked: throws IoError on a full disk, ClosedPipe (io/lines.h) when
 /// the reader has gone.

@@ -2,11 +2,13 @@
 #include "model/merge.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "model/adapter.h"
 #include "model/float_rows.h"
 #include "model/merged_weights.h"
 #include "model/side_files.h"
+#include "quant/device_parts.h"
 #include "quant/quantize_folder.h"
 #include "quant/storage.h"
 #include "text/copy_tokenizer.h"
@@ -46,8 +48,10 @@ class Writer {
                              : std::vector<std::string>{"lm_head"};
     model.config.tied_embeddings = stays_tied(model);
     if (const auto all = dense_type(options.type)) model.config.dtype = *all;
-    weights_ = merged_weights(model);
+    const Device device = options.device;
+    weights_ = merged_weights(model, device.on_cuda() ? &merging_.emplace(model) : nullptr);
     for (const MergedWeight& w : weights_) outputs_.push_back(output(w));
+    if (merging_) lay_out(device);
     // Dense tensors by falling width of their elements, then quantised groups: all are aligned.
     std::stable_sort(outputs_.begin(), outputs_.end(), [](const Output& a, const Output& b) {
       const auto rank = [](const Output& o) { return o.options ? 0 : dtype_bytes(o.dtype); };
@@ -69,7 +73,7 @@ class Writer {
     return out;
   }
 
-  void write(const fs::path& folder, MergeReport& report) const {
+  void write(const fs::path& folder, MergeReport& report) {
     std::vector<TensorInfo> infos;
     for (const Output& o : outputs_) {
       if (!o.options) {
@@ -98,10 +102,26 @@ class Writer {
       if (is_int8(o)) write_weight_format(writer);
     writer.finish();
     report.tensors = outputs_.size();
+    report.device_bytes = arena_.peak();
     for (const TensorInfo& info : infos) report.bytes += info.bytes;
   }
 
  private:
+  // The panels' place on the device, and one for what is quantised there: one allocation.
+  void lay_out(Device device) {
+    PartBytes most;
+    for (const Output& o : outputs_) {
+      if (!o.options) continue;
+      const WeightSource& s = o.weight->source;
+      const int64_t rows = std::min(s.rows(), part_rows(*o.options, s.width(), kPartWeights));
+      most.grow_to(PartBytes(*o.options, o.dtype, rows, s.width()));
+    }
+    arena_ = make_arena(device, [&](Arena& arena) {
+      merging_->lay_out(arena);
+      if (most.floats > 0) quantizing_.emplace(arena, 1, most);
+    });
+  }
+
   Output output(const MergedWeight& w) const {
     Output o{.weight = &w, .dtype = model_.config.dtype};
     const std::string& name = w.source.name;
@@ -123,7 +143,7 @@ class Writer {
 
   // Rounded to the model's own type first, so that merging into dense weights and quantising them
   // gives the same.
-  void quantize_weight(const Output& o, QuantizedTensor& out) const {
+  void quantize_weight(const Output& o, QuantizedTensor& out) {
     const WeightSource& source = o.weight->source;
     PartQuantizer parts(source.name, o.dtype, source.rows(), source.width(), *o.options, out);
     std::vector<std::byte> dense;
@@ -135,10 +155,17 @@ class Writer {
         const auto* p = static_cast<const std::byte*>(data);
         dense.insert(dense.end(), p, p + bytes);
       });
-      parts.add(make_tensor(dense.data(), o.dtype, {count, source.width()}));
+      quantize_rows(o, begin, make_tensor(dense.data(), o.dtype, {count, source.width()}), parts);
       forget(o);
     }
     parts.finish();
+  }
+
+  void quantize_rows(const Output& o, int64_t begin, const Tensor& rows, PartQuantizer& parts) {
+    if (!quantizing_) return parts.add(rows);
+    std::memcpy(quantizing_->floats(0), rows.data, rows.bytes());
+    quantizing_->begin(0, *o.options, o.dtype, rows.dim(0), rows.dim(1));
+    parts.take(begin, quantizing_->fetch(0));
   }
 
   // What was read of the base's weight: it may be larger than memory.
@@ -152,6 +179,9 @@ class Writer {
   Model& model_;
   const MergeOptions& options_;
   std::vector<std::string> skip_;
+  Arena arena_;  // of the device's memory
+  std::optional<MergeDevice> merging_;
+  std::optional<DeviceParts> quantizing_;
   std::vector<MergedWeight> weights_;
   std::vector<Output> outputs_;
 };
@@ -176,7 +206,7 @@ MergeReport merge_adapter(const fs::path& model_folder, const fs::path& adapter,
   MergeReport report;
   for (const Projection* p : model.projections()) report.adapted += p->lora_a >= 0;
   report.replaced = model.parameters.all().size() - 2 * report.adapted;
-  const Writer writer(model, options);
+  Writer writer(model, options);
   const Json config = writer.config();
   report.config = parse_model_config(config, out.string());
   copy_files(model_folder, adapter, folder.working());

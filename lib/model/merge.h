@@ -10,6 +10,7 @@
 
 #include "io/file.h"
 #include "model/config.h"
+#include "tensor/device.h"
 
 namespace nibble {
 
@@ -17,6 +18,7 @@ struct MergeOptions {
   /// "keep" (every tensor as the base stores it, quantised ones quantised again the same way),
   /// "f32", "f16", "bf16" (all dense, quantised ones dequantised), "nf4", "fp4", "int8".
   std::string type = "keep";
+  Device device;  // what computes
   std::function<void(size_t done, size_t total, const std::string& name)> progress;
 };
 
@@ -25,11 +27,12 @@ struct MergeReport {
   size_t adapted = 0, replaced = 0;  // layers with an adapter; tensors trained in full
   size_t tensors = 0;
   uint64_t bytes = 0;
+  uint64_t device_bytes = 0;  // of its memory, where one computed
 };
 
-/// Streams: memory for the adapter and one weight's panel (for one weight where it is quantised).
-/// Throws DataError or UnavailableError naming what does not fit, CannotCreateError where `out`
-/// exists.
+/// Streams: memory for the adapter and one weight's panel (for one weight where it is quantised);
+/// on a device for two panels and one layer's adapter. Throws DataError or UnavailableError naming
+/// what does not fit, CannotCreateError where `out` exists.
 MergeReport merge_adapter(const fs::path& model, const fs::path& adapter, const fs::path& out,
                           const MergeOptions& options);
 

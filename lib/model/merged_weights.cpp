@@ -10,7 +10,8 @@ namespace {
 
 class Merger {
  public:
-  explicit Merger(const Model& model) : model_(model), parameters_(model.parameters) {}
+  explicit Merger(const Model& model, MergeDevice* device = nullptr)
+      : model_(model), parameters_(model.parameters), device_(device) {}
 
   /// All tensors in the order of model_weights.
   std::vector<MergedWeight> weights() const {
@@ -46,7 +47,7 @@ class Merger {
   static bool equal_values(const Tensor& a, const Tensor& b) {
     if (a.dim(0) != b.dim(0)) return false;
     const WeightSource left = dense_source("", a), right = dense_source("", b);
-    const int64_t part = panel_rows(left), width = left.width();
+    const int64_t width = left.width(), part = panel_rows(left.rows(), width);
     std::vector<float> x(static_cast<size_t>(part * width)), y(x.size());
     for (int64_t begin = 0; begin < left.rows(); begin += part) {
       const int64_t count = std::min(part, left.rows() - begin);
@@ -81,7 +82,11 @@ class Merger {
   }
 
   WeightSource with_adapter(const Projection& p, WeightSource source) const {
-    if (p.lora_a >= 0)
+    if (device_ && (p.lora_a >= 0 || p.quantized))
+      source.fill = [device = device_, &p](int64_t begin, const Tensor& out) {
+        device->fill(p, begin, out);
+      };
+    else if (p.lora_a >= 0)
       source.fill = [&parameters = parameters_, &p, base = std::move(source.fill)](
                         int64_t begin, const Tensor& out) {
         base(begin, out);
@@ -113,12 +118,13 @@ class Merger {
 
   const Model& model_;
   const ParameterSet& parameters_;
+  MergeDevice* device_;
 };
 
 }  // namespace
 
-std::vector<MergedWeight> merged_weights(const Model& model) {
-  return Merger(model).weights();
+std::vector<MergedWeight> merged_weights(const Model& model, MergeDevice* device) {
+  return Merger(model, device).weights();
 }
 
 bool stays_tied(const Model& model) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "model/merge_device.h"
 #include "model/model_writer.h"
 #include "model/weights.h"
 #include "quant/quantize.h"
@@ -18,8 +19,9 @@ struct MergedWeight {
 };
 
 /// All tensors in the order of model_weights, and the head too where it is not the embedding any
-/// more. The model's parameters are laid out and filled; it must outlive the result.
-std::vector<MergedWeight> merged_weights(const Model& model);
+/// more. The model's parameters are laid out and filled; it must outlive the result, and so must
+/// `device`, which computes where it is given.
+std::vector<MergedWeight> merged_weights(const Model& model, MergeDevice* device = nullptr);
 
 /// Whether embedding and head have the same values, tied as they were.
 bool stays_tied(const Model& model);

@@ -25,8 +25,8 @@ WeightSource dense_source(std::string name, const Tensor& tensor) {
           }};
 }
 
-int64_t panel_rows(const WeightSource& source) {
-  return std::min(source.rows(), ceil_div(kPanelElements / 4, source.width()) * 4);
+int64_t panel_rows(int64_t rows, int64_t width) {
+  return std::min(rows, ceil_div(kPanelElements / 4, width) * 4);
 }
 
 void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink) {
@@ -35,7 +35,8 @@ void copy_weight(const WeightSource& source, Dtype dtype, const ByteSink& sink) 
 
 void copy_weight_rows(const WeightSource& source, int64_t first, int64_t row_count, Dtype dtype,
                       const ByteSink& sink) {
-  const int64_t part = std::min(panel_rows(source), row_count), width = source.width();
+  const int64_t part = std::min(panel_rows(source.rows(), source.width()), row_count);
+  const int64_t width = source.width();
   const int64_t end = first + row_count;
   std::vector<float> panel(static_cast<size_t>(part * width));
   for (int64_t begin = first; begin < end; begin += part) {

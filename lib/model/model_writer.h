@@ -29,8 +29,8 @@ struct WeightSource {
 /// A dense tensor (f32, bf16 or f16), which must stay where it is.
 WeightSource dense_source(std::string name, const Tensor& tensor);
 
-/// Rows of a panel: a multiple of four, about 4 MiB.
-int64_t panel_rows(const WeightSource& source);
+/// Rows of a panel of a matrix: a multiple of four, about 4 MiB.
+int64_t panel_rows(int64_t rows, int64_t width);
 
 /// Gives all rows in `dtype` to `sink`, panel by panel. Throws DataError naming the weight where a
 /// value is not finite, or more than `dtype` holds.

@@ -17,6 +17,9 @@ namespace {
 
 // What is read of a piece stays in a core's cache until it is quantised.
 constexpr int64_t kPieceElements = int64_t{1} << 19;
+// What a device is given is worth a copy; so many keep disk, bus and device busy.
+constexpr int64_t kDeviceElements = int64_t{1} << 21;
+constexpr size_t kDeviceParts = 8;
 
 // Codes that may wait to be written. While one thread copies what stays dense, which is first in
 // the file, the others go on with what comes after it.
@@ -82,15 +85,35 @@ PieceWriter::Building& PieceWriter::building(const FolderTensor& tensor) {
   return *one;
 }
 
-void PieceWriter::add_pieces(const FolderTensor& tensor, std::vector<Piece>& pieces) const {
-  const TensorInfo& info = tensor.stored->info;
-  const auto elements = static_cast<int64_t>(info.bytes / dtype_bytes(info.dtype));
-  const int64_t whole = tensor.dense ? elements : info.shape[0];
-  const int64_t step =
-      tensor.dense ? kPieceElements : part_rows(options_, info.shape[1], kPieceElements);
-  for (int64_t first = 0; first < whole; first += step)
-    pieces.push_back({&tensor, first, std::min(step, whole - first)});
-  if (whole == 0) pieces.push_back({&tensor, 0, 0});  // to be counted
+std::vector<PieceWriter::Piece> PieceWriter::pieces_of(
+    std::span<const FolderTensor> tensors) const {
+  std::vector<Piece> pieces;
+  const int64_t quantized = device_parts_ ? kDeviceElements : kPieceElements;
+  for (const FolderTensor& tensor : tensors) {
+    const TensorInfo& info = tensor.stored->info;
+    const auto elements = static_cast<int64_t>(info.bytes / dtype_bytes(info.dtype));
+    const int64_t whole = tensor.dense ? elements : info.shape[0];
+    const int64_t step =
+        tensor.dense ? kPieceElements : part_rows(options_, info.shape[1], quantized);
+    for (int64_t first = 0; first < whole; first += step)
+      pieces.push_back({&tensor, first, std::min(step, whole - first)});
+    if (whole == 0) pieces.push_back({&tensor, 0, 0});  // to be counted
+  }
+  return pieces;
+}
+
+size_t PieceWriter::use_device(Device device, std::span<const FolderTensor> tensors) {
+  PartBytes most;
+  for (const FolderTensor& t : tensors) {
+    if (t.dense) continue;
+    const TensorInfo& info = t.stored->info;
+    const int64_t rows =
+        std::min(info.shape[0], part_rows(options_, info.shape[1], kDeviceElements));
+    most.grow_to(PartBytes(options_, info.dtype, rows, info.shape[1]));
+  }
+  device_arena_ =
+      make_arena(device, [&](Arena& arena) { device_parts_.emplace(arena, kDeviceParts, most); });
+  return device_arena_.peak();
 }
 
 uint8_t* PieceWriter::free_room() {
@@ -106,9 +129,29 @@ std::span<const std::byte> PieceWriter::read(const Piece& piece, int64_t width) 
   const size_t row = static_cast<size_t>(width) * dtype_bytes(t.info.dtype);
   thread_local std::vector<std::byte> bytes;
   bytes.resize(static_cast<size_t>(piece.count) * row);
-  readers_.at(t.file)->read(t.offset + static_cast<size_t>(piece.first) * row, bytes.data(),
-                            bytes.size());
+  read(piece, width, bytes.data());
   return bytes;
+}
+
+void PieceWriter::read(const Piece& piece, int64_t width, std::byte* to) const {
+  const StoredTensor& t = *piece.tensor->stored;
+  const size_t row = static_cast<size_t>(width) * dtype_bytes(t.info.dtype);
+  readers_.at(t.file)->read(t.offset + static_cast<size_t>(piece.first) * row, to,
+                            static_cast<size_t>(piece.count) * row);
+}
+
+void PieceWriter::make_on_device(const Piece& piece, size_t part) {
+  if (piece.tensor->dense) return;
+  const TensorInfo& info = piece.tensor->stored->info;
+  read(piece, info.shape[1], device_parts_->floats(part));
+  device_parts_->begin(part, options_, info.dtype, piece.count, info.shape[1]);
+}
+
+void PieceWriter::take_from_device(const Piece& piece, size_t part, Made& made) {
+  if (piece.tensor->dense) return;
+  const QuantizedPart got = device_parts_->fetch(part);
+  building(*piece.tensor).parts.take(piece.first, got);
+  made.codes = {got.codes, code_bytes(options_.type, got.rows.elements())};
 }
 
 void PieceWriter::make(const Piece& piece, Made& made) {
@@ -156,8 +199,7 @@ void PieceWriter::put(const Piece& piece, Made& made) {
 }
 
 void PieceWriter::write(std::span<const FolderTensor> tensors) {
-  std::vector<Piece> pieces;
-  for (const FolderTensor& t : tensors) add_pieces(t, pieces);
+  const std::vector<Piece> pieces = pieces_of(tensors);
   size_t room = 1;
   for (const Piece& p : pieces)
     if (!p.tensor->dense)
@@ -165,21 +207,32 @@ void PieceWriter::write(std::span<const FolderTensor> tensors) {
   room = round_up<size_t>(room, 64);
   const auto most = static_cast<size_t>(std::max<int64_t>(1, std::ssize(pieces)));
   const auto least = static_cast<size_t>(ahead_in_order());
-  std::vector<Made> made(std::min(most, std::max(kAheadBytes / room, least)));
+  std::vector<Made> made(
+      std::min(most, device_parts_ ? kDeviceParts : std::max(kAheadBytes / room, least)));
   DeviceMemory rooms;  // in huge pages: it is touched once
   free_rooms_.clear();
-  if (codes_ == PartQuantizer::Codes::kHandedOut) {
+  if (codes_ == PartQuantizer::Codes::kHandedOut && !device_parts_) {
     rooms = DeviceMemory(made.size() * room, Device{});
     for (size_t i = made.size(); i-- > 0;)
       free_rooms_.push_back(reinterpret_cast<uint8_t*>(rooms.data()) + i * room);
   }
-  const auto slot = [&](int64_t i) -> Made& { return made[static_cast<size_t>(i) % made.size()]; };
+  const auto slot = [&](int64_t i) { return static_cast<size_t>(i) % made.size(); };
   Span span("quantize tensors");
   for (const FolderTensor& t : tensors) span.add(0.0, static_cast<double>(t.stored->bytes.size()));
   in_order(
       std::ssize(pieces), std::ssize(made),
-      [&](int64_t i) { make(pieces[static_cast<size_t>(i)], slot(i)); },
-      [&](int64_t i) { put(pieces[static_cast<size_t>(i)], slot(i)); });
+      [&](int64_t i) {
+        const Piece& piece = pieces[static_cast<size_t>(i)];
+        if (device_parts_)
+          make_on_device(piece, slot(i));
+        else
+          make(piece, made[slot(i)]);
+      },
+      [&](int64_t i) {
+        const Piece& piece = pieces[static_cast<size_t>(i)];
+        if (device_parts_) take_from_device(piece, slot(i), made[slot(i)]);
+        put(piece, made[slot(i)]);
+      });
 }
 
 QuantizedTensor PieceWriter::write_and_keep(const FolderTensor& tensor) {

@@ -62,7 +62,7 @@ Tensor flat(std::vector<T>& v) {
   return view(v.data(), {static_cast<int64_t>(v.size())});
 }
 
-size_t count(int64_t n) {
+size_t size_of(int64_t n) {
   return static_cast<size_t>(n);
 }
 
@@ -71,8 +71,8 @@ void nest(QuantizedTensor& out) {
   out.nested_offset = torch_mean(out.absmax);
   for (float& a : out.absmax) a -= out.nested_offset;
   const auto blocks = static_cast<int64_t>(out.absmax.size());
-  out.absmax_codes.resize(count(blocks));
-  out.nested_absmax.resize(count(ceil_div(blocks, kNestedBlock)));
+  out.absmax_codes.resize(size_of(blocks));
+  out.nested_absmax.resize(size_of(ceil_div(blocks, kNestedBlock)));
   quantize_dynamic8bit({.codes = flat(out.absmax_codes),
                         .absmax = flat(out.nested_absmax),
                         .values = flat(out.absmax)});
@@ -90,7 +90,7 @@ void check_options(const QuantizeOptions& options) {
 }
 
 size_t code_bytes(QuantType type, int64_t weights) {
-  return count(type == QuantType::kInt8 ? weights : ceil_div<int64_t>(weights, 2));
+  return size_of(type == QuantType::kInt8 ? weights : ceil_div<int64_t>(weights, 2));
 }
 
 int64_t part_rows(const QuantizeOptions& options, int64_t in_features, int64_t weights) {
@@ -140,9 +140,9 @@ PartQuantizer::PartQuantizer(std::string name, Dtype dtype, int64_t out_features
   const int64_t n = out_features * in_features;
   out.codes.resize(codes == Codes::kKept ? code_bytes(options.type, n) : 0);
   if (options.type == QuantType::kInt8)
-    out.row_scale.resize(count(out_features));
+    out.row_scale.resize(size_of(out_features));
   else
-    out.absmax.resize(count(ceil_div(n, options.block)));
+    out.absmax.resize(size_of(ceil_div(n, options.block)));
 }
 
 void PartQuantizer::add(const Tensor& rows) {
@@ -151,28 +151,49 @@ void PartQuantizer::add(const Tensor& rows) {
   make(first, rows, out_.codes.data() + code_bytes(out_.options.type, first * out_.in_features));
 }
 
-void PartQuantizer::make(int64_t row, const Tensor& weight, uint8_t* codes) {
-  CHECK(weight.rank == 2 && weight.dense() && weight.dim(1) == out_.in_features);
-  CHECK(weight.dtype == out_.dtype && row + weight.dim(0) <= out_.out_features);
-  const int64_t first = row * out_.in_features, n = weight.elements();
-  done_ += weight.dim(0);
-  if (out_.options.type == QuantType::kInt8) {
-    const Tensor scales = part(out_.row_scale, row, weight.dim(0));
-    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(codes), {weight.dim(0), weight.dim(1)}),
-                   .row_scale = scales,
-                   .weight = weight});
-    if (!finite(scales)) refuse(name_, weight, out_.options.type, row);
-    return;
-  }
+void PartQuantizer::count(int64_t first, const Tensor& rows) {
+  CHECK(rows.rank == 2 && rows.dense() && rows.dim(1) == out_.in_features);
+  CHECK(rows.dtype == out_.dtype && first + rows.dim(0) <= out_.out_features);
+  const int64_t n = rows.elements(), block = out_.options.block;
+  CHECK(out_.options.type == QuantType::kInt8 ||
+        (first * out_.in_features % block == 0 &&
+         (n % block == 0 || first + rows.dim(0) == out_.out_features)));
+  done_ += rows.dim(0);
+}
+
+Tensor PartQuantizer::scales(int64_t first, const Tensor& rows) {
+  if (out_.options.type == QuantType::kInt8) return part(out_.row_scale, first, rows.dim(0));
   const int64_t block = out_.options.block;
-  CHECK(first % block == 0 && (n % block == 0 || row + weight.dim(0) == out_.out_features));
-  const Tensor absmax = part(out_.absmax, first / block, ceil_div(n, block));
-  quantize_4bit({.codes = view(codes, {ceil_div<int64_t>(n, 2)}),
-                 .absmax = absmax,
-                 .weight = weight,
-                 .type = out_.options.type,
-                 .block = block});
-  if (!finite(absmax)) refuse(name_, weight, out_.options.type, row);
+  return part(out_.absmax, first * out_.in_features / block, ceil_div(rows.elements(), block));
+}
+
+void PartQuantizer::make(int64_t first, const Tensor& rows, uint8_t* codes) {
+  count(first, rows);
+  const QuantizeOptions& options = out_.options;
+  const Tensor made = scales(first, rows);
+  if (options.type == QuantType::kInt8)
+    quantize_int8({.codes = view(reinterpret_cast<int8_t*>(codes), {rows.dim(0), rows.dim(1)}),
+                   .row_scale = made,
+                   .weight = rows});
+  else
+    quantize_4bit({.codes = view(codes, {ceil_div<int64_t>(rows.elements(), 2)}),
+                   .absmax = made,
+                   .weight = rows,
+                   .type = options.type,
+                   .block = options.block});
+  if (!finite(made)) refuse(name_, rows, options.type, first);
+}
+
+void PartQuantizer::take(int64_t first, const QuantizedPart& given) {
+  const Tensor& rows = given.rows;
+  count(first, rows);
+  const QuantType type = out_.options.type;
+  const Tensor kept = scales(first, rows);
+  std::copy_n(given.scales, kept.elements(), kept.as<float>());
+  if (!finite(kept)) refuse(name_, rows, type, first);
+  if (!out_.codes.empty())
+    std::copy_n(given.codes, code_bytes(type, rows.elements()),
+                out_.codes.data() + code_bytes(type, first * out_.in_features));
 }
 
 void PartQuantizer::finish() {

@@ -52,6 +52,13 @@ size_t code_bytes(QuantType type, int64_t weights);
 /// whole blocks.
 int64_t part_rows(const QuantizeOptions& options, int64_t in_features, int64_t weights);
 
+/// What a device has made of rows (device_parts.h), as the host has it.
+struct QuantizedPart {
+  Tensor rows;  // the floats
+  const uint8_t* codes = nullptr;
+  const float* scales = nullptr;  // absmax, or of rows
+};
+
 /// The same for a weight that comes in parts of rows, which need not be kept.
 class PartQuantizer {
  public:
@@ -63,10 +70,16 @@ class PartQuantizer {
   void add(const Tensor& rows);
   /// Rows from `first` on, the codes to `codes`. Threads may hand in different rows at once.
   void make(int64_t first, const Tensor& rows, uint8_t* codes);
+  /// The same of rows that are quantised already: their scales are looked at and kept, and their
+  /// codes where codes are.
+  void take(int64_t first, const QuantizedPart& part);
   /// When all rows are there.
   void finish();
 
  private:
+  void count(int64_t first, const Tensor& rows);
+  Tensor scales(int64_t first, const Tensor& rows);
+
   std::string name_;
   QuantizedTensor& out_;
   std::atomic<int64_t> done_ = 0;  // rows

@@ -113,7 +113,10 @@ QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
     report.bytes_before += t.stored->bytes.size();
     ++(t.dense ? report.dense : report.quantized);
   };
+  std::vector<FolderTensor> all = plan.dense;
+  all.insert(all.end(), plan.quantized.begin(), plan.quantized.end());
   PieceWriter pieces(store, job.options, writer, begin);
+  if (job.device.on_cuda()) report.device_bytes = pieces.use_device(job.device, all);
   if (job.report) {
     pieces.write(plan.dense);
     std::vector<std::byte> copy;
@@ -124,8 +127,6 @@ QuantizeFolderReport quantize_folder(const QuantizeFolder& job) {
       t.stored->file->forget(t.stored->offset, t.stored->bytes.size());
     }
   } else {
-    std::vector<FolderTensor> all = plan.dense;
-    all.insert(all.end(), plan.quantized.begin(), plan.quantized.end());
     pieces.write(all);
   }
   if (job.options.type == QuantType::kInt8)

@@ -27,6 +27,7 @@ struct QuantizeFolder {
   /// Whether a tensor is a linear layer's weight that is to be quantised.
   std::function<bool(const std::string& name)> selects;
   size_t max_shard_bytes = 5'000'000'000;
+  Device device;  // what quantises
   std::function<void(size_t done, size_t total, const std::string& name)> progress;
   /// Called for each quantised weight, where wanted: it costs reading the weight again.
   std::function<void(const std::string& name, const QuantizationError& error)> report;
@@ -35,6 +36,7 @@ struct QuantizeFolder {
 struct QuantizeFolderReport {
   size_t quantized = 0, dense = 0;  // tensors
   uint64_t bytes_before = 0, bytes_after = 0;
+  uint64_t device_bytes = 0;  // of its memory, where one quantised
 };
 
 /// Writes config.json and the weights. Throws DataError naming the tensor: NaN or infinite weights,

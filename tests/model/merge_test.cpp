@@ -7,12 +7,16 @@
 #include "quant/quantize_folder.h"
 #include "support/initial_model.h"
 #include "support/model_folder.h"
+#include "support/op_harness.h"
 
 namespace nibble::test {
 namespace {
 
 class MergeTest : public FolderTest {
  protected:
+  const Device device_ = test_device();
+  const StreamScope host_{Stream{}};  // of all that is no merging
+
   // A base and an adapter with random values in everything that it trains.
   void make(const LoraConfig& config, const std::string& family = "llama", bool tied = false,
             Dtype dtype = Dtype::kF32) {
@@ -32,7 +36,8 @@ class MergeTest : public FolderTest {
   }
 
   MergeReport merge(const std::string& type) {
-    return merge_adapter(path("base"), path("adapter"), path("merged"), {.type = type});
+    return merge_adapter(path("base"), path("adapter"), path("merged"),
+                         {.type = type, .device = device_});
   }
 
   Weights base() const { return read_weights(path("base")); }
@@ -197,8 +202,9 @@ TEST_F(MergeTest, Quantised) {
       }
       merge(c.type);
       fs::rename(path("merged"), path(name));
-      const MergeReport dense = merge_adapter(path("base"), path("adapter"), path("dense"),
-                                              {.type = dtype == Dtype::kF32 ? "f32" : "bf16"});
+      const MergeReport dense =
+          merge_adapter(path("base"), path("adapter"), path("dense"),
+                        {.type = dtype == Dtype::kF32 ? "f32" : "bf16", .device = device_});
       EXPECT_FALSE(dense.config.quantization);
       quantize_to(path("dense"), path("want"), c.options);
       const TensorStore got(path(name)), want(path("want"));

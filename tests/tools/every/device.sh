@@ -1,8 +1,6 @@
 # Who computes on the CPU alone says so where it is asked for a GPU, before it reads or writes.
 "$TOOL" --help | grep -q "computes: cpu alone" || exit 0
 case $TOOL in
-  nibble-merge) set -- --model=model --adapter=adapter -o out ;;
-  nibble-quantize) set -- model -o out ;;
   nibble-init) set -- -o out ;;
   nibble-pack) set -- --model=model -o out ;;
   nibble-score) set -- --metric=rouge ;;
