@@ -76,7 +76,7 @@ enum class Woven : uint8_t { kNothing, kB, kA };
 /// some are adapted.
 bool weavable(const LinearGroup& group);
 /// Elements of a row of activations or weights with room for `ranks` more on its right: rows start
-/// at multiples of 32 bytes of bf16, the sectors of a GPU's memory.
+/// at multiples of 128 bytes of bf16, the lines of a GPU's caches.
 int64_t row_with_room(int64_t width, int64_t ranks);
 
 /// How a group's expanded weights lie in memory.

@@ -59,7 +59,7 @@ TEST(WeightPieces, AreNearlyOfOneSize) {
 }
 
 // q, k and v of 40, 16 and 16 rows, q and v adapted with ranks 3 and 5: panels of 8 columns more,
-// in rows of 32 bytes, and of 8 rows more at the end.
+// in rows of 128 bytes, and of 8 rows more at the end.
 TEST(WovenParts, LieRightOfTheWeightsAndUnderThem) {
   ParameterSet parameters;
   LinearGroup group{.parts = {quantized(40, 20), quantized(16, 20), quantized(16, 20)}};
@@ -75,11 +75,11 @@ TEST(WovenParts, LieRightOfTheWeightsAndUnderThem) {
   EXPECT_EQ(PanelLayout(group, parameters, Weaves::kNothing).elements(72), 72 * 20);
   const PanelLayout layout(group, parameters, Weaves::kBoth);
   EXPECT_EQ(layout.ranks, 8);
-  EXPECT_EQ(layout.stride, 32);
-  EXPECT_EQ(layout.elements(72), 80 * 32);
+  EXPECT_EQ(layout.stride, 64);
+  EXPECT_EQ(layout.elements(72), 80 * 64);
   // Forward alone there is nothing under the weights.
   const PanelLayout wider(group, parameters, Weaves::kForward);
-  EXPECT_EQ(wider.elements(72), 72 * 32);
+  EXPECT_EQ(wider.elements(72), 72 * 64);
 
   // Cut through v: the second piece is 2 rows of k and all of v.
   std::vector<bf16> room(static_cast<size_t>(layout.elements(54)));
@@ -129,7 +129,7 @@ TEST(WovenParts, AreOfQuantisedAndAdaptedGroupsAlone) {
   group.parts[0] = dense(8, 16, &group, Dtype::kBf16);
   EXPECT_FALSE(weavable(group));
   EXPECT_EQ(row_with_room(100, 0), 100);
-  EXPECT_EQ(row_with_room(100, 4), 112);
+  EXPECT_EQ(row_with_room(100, 4), 128);
 }
 
 TEST(WeightPieces, JoinWhatLiesSideBySide) {
