@@ -32,12 +32,15 @@ TEST(WeightPlan, NamesWhatIsKept) {
   for (const DeviceKind device : {DeviceKind::kCpu, DeviceKind::kCuda}) {
     Question q = question(device);
     const Model model = prepare(q);
-    // On a GPU with the adapters: rows of 64 elements more, and as many rows as their ranks.
+    // On a GPU with the adapters: as many columns as their ranks, up to whole lines of 64, and as
+    // many rows.
     uint64_t layer = 0;
     for (const LinearGroup* g : model.blocks[0].groups()) {
       const bool woven = device == DeviceKind::kCuda;
-      const int64_t rows = g->out_features() + (woven ? 4 * int64_t(g->parts.size()) : 0);
-      layer += static_cast<uint64_t>(rows * (g->in_features() + (woven ? 64 : 0))) *
+      const int64_t ranks = woven ? 4 * int64_t(g->parts.size()) : 0;
+      const int64_t width = g->in_features() + ranks,
+                    columns = woven ? (width + 63) / 64 * 64 : width;
+      layer += static_cast<uint64_t>((g->out_features() + ranks) * columns) *
                dtype_bytes(panel_dtype(q.train.compute, {.kind = device}));
     }
     const uint64_t before = plan(q, model).total();
