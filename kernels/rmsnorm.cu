@@ -47,10 +47,16 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 }
 
-// Four blocks a multiprocessor: while some wait for their sum, the others' reads keep memory busy.
-// Columns are counted in 32 bits, which leaves registers enough for that.
+// All of a multiprocessor's threads: while some blocks wait for their sum, the others' reads keep
+// memory busy. Columns are counted in 32 bits, which leaves registers enough for that.
+#if defined(__CUDA_ARCH__) && \
+    (__CUDA_ARCH__ / 10 == 86 || __CUDA_ARCH__ / 10 == 89 || __CUDA_ARCH__ >= 1200)
+constexpr int kBackwardBlocks = 1536 / kMostThreads;
+#else
+constexpr int kBackwardBlocks = 2048 / kMostThreads;
+#endif
 template <class T, class W, int kCount, bool kKeep>
-__global__ void __launch_bounds__(kMostThreads, 4)
+__global__ void __launch_bounds__(kMostThreads, kBackwardBlocks)
     rmsnorm_backward_kernel(T* din, int64_t din_stride, const T* dout, const T* in,
                             const float* rstd, const W* weight, int c) {
   NIBBLE_DYNAMIC_SHARED(float, kept);  // x, then g
