@@ -1,4 +1,24 @@
-# Who computes on the CPU alone says so where it is asked for a GPU, before it reads or writes.
+# Who computes on the CPU alone says so where it is asked for a GPU, before it reads or writes. The
+# others are all built alike: where one finds no CUDA, or no device, so does each.
+if "$TOOL" --help | grep -q "computes: cpu or cuda"; then
+  why() { # why TOOL ARGUMENT...: what stands against the GPU that no machine has
+    expect 69 "$@" --device=cuda:99 2>err </dev/null
+    one_line err
+    sed "s/^$1: //" err
+  }
+  case $TOOL in
+    nibble-train) set -- --model=model --data=model -o out ;;
+    nibble-generate) set -- --model=model ;;
+    nibble-eval) set -- --model=model --perplexity=model ;;
+    nibble-quantize) set -- model -o out ;;
+    nibble-merge) set -- --model=model --adapter=model -o out ;;
+    *) fail "what does $TOOL compute?" ;;
+  esac
+  said=$(why "$TOOL" "$@")
+  [ "$said" = "$(why nibble-generate --model=model)" ] || fail "$said"
+  [ ! -e out ] || fail "something was done"
+  exit 0
+fi
 "$TOOL" --help | grep -q "computes: cpu alone" || exit 0
 case $TOOL in
   nibble-init) set -- -o out ;;
