@@ -171,6 +171,8 @@ void attention_decode(const AttentionDecode& op, Stream stream) {
     args.work(4.0 * positions * static_cast<double>(op.shape.heads * op.shape.head_dim),
               2.0 * positions * static_cast<double>(cached) *
                   static_cast<double>(dtype_bytes(op.keys.dtype)));
+  } else {
+    args.work(0.0, 0.0);  // how much of the cache is read stands in the device's memory
   }
   NIBBLE_CALL_TWIN(args, attention_decode, op, stream);
 }

@@ -200,16 +200,7 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads)
 
   const int lane = lane_id(), warp = static_cast<int>(threadIdx.x) / kWarp;
   const int row = tile_first + warp * 16 + lane / 4;  // and row + 8
-  int first_key[2];
-  float lse[2], delta[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int at = min(row + half * 8, a.rows - 1);  // what a row past the last finds is not kept
-    first_key[half] = a.first_key(at);
-    const int64_t place = static_cast<int64_t>(at) * a.heads + head;
-    lse[half] = args.lse[place] * kLog2E;
-    delta[half] = args.delta[place];
-  }
+  const auto [first_key, lse, delta] = query_rows(args, row, head);
   const int first_tile = a.first_key(tile_first) / kKeys * kKeys;
   const int last_first_key = a.first_key(tile_end - 1);
 

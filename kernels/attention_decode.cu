@@ -257,9 +257,9 @@ __global__ void __launch_bounds__(kThreads) decode_combine_kernel(T* out, Decode
 #pragma unroll
   for (int i = 0; i < kTops; ++i) {
     const int c = lane + i * kWarp;
-    const float* const part = args.place(b, head, c) + d;
-    top[i] = c < chunks ? part[0] : -INFINITY;
-    total[i] = c < chunks ? part[1] : 0.0f;
+    const float* const of_chunk = args.place(b, head, c) + d;
+    top[i] = c < chunks ? of_chunk[0] : -INFINITY;
+    total[i] = c < chunks ? of_chunk[1] : 0.0f;
   }
 #pragma unroll
   for (int i = 0; i < kTops; ++i) most = fmaxf(most, top[i]);

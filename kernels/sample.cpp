@@ -205,6 +205,10 @@ void sample(const Sample& op, Stream stream) {
   args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
   args.require(op.scratch.elements() >= sample_scratch(b, v, stream.device),
                "scratch is too small");
+  double bytes = tensor_bytes(op.logits);  // scratch is touched by some settings only
+  if (op.processed) bytes += tensor_bytes(op.processed);
+  if (op.seen) bytes += tensor_bytes(op.seen);
+  args.work(0.0, bytes);
   if (b > 0) NIBBLE_CALL_TWIN(args, sample, op, stream);
 }
 
@@ -217,6 +221,8 @@ void advance_rows(const AdvanceRows& op, Stream stream) {
   args.check("lengths", op.lengths, {Dtype::kI32}, {b});
   args.check("chosen", op.chosen, {Dtype::kI32}, {b});
   if (op.seen) args.check("seen", op.seen, {Dtype::kI32}, {b, op.seen.dim(1)});
+  // Of a row five numbers, one of them read and written, and one word of what was seen.
+  args.work(0.0, sizeof(int32_t) * static_cast<double>(b) * (op.seen ? 7.0 : 5.0));
   if (b > 0) NIBBLE_CALL_TWIN(args, advance_rows, op, stream);
 }
 

@@ -39,6 +39,8 @@ void store_cache(const StoreCache& op, Stream stream) {
   args.check("k", op.k, {op.keys.dtype}, {batch, width}, RowStride::kFree);
   args.check("v", op.v, {op.keys.dtype}, {batch, width}, RowStride::kFree);
   args.check("lengths", op.lengths, {Dtype::kI32}, {batch});
+  // A position of each cache is written, of the many that it has room for.
+  args.work(0.0, 2.0 * (tensor_bytes(op.k) + tensor_bytes(op.v)) + tensor_bytes(op.lengths));
   if (batch > 0 && width > 0) NIBBLE_CALL_TWIN(args, store_cache, op, stream);
 }
 

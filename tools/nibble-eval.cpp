@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "cli/outputs.h"
 #include "cli/tool.h"
 #include "eval/evaluate.h"
 #include "eval/measure.h"
@@ -189,7 +190,7 @@ void run(const Options& o, ToolContext& context) {
     throw UsageError("--compare takes two logs, BEFORE.jsonl and AFTER.jsonl");
   std::vector<std::string> inputs = {o.perplexity, o.data, o.few_shot_data};
   inputs.insert(inputs.end(), o.logs.begin(), o.logs.end());
-  for (const std::string& written : {o.out, o.log}) refuse_to_replace(written, inputs);
+  refuse_lost_files({o.out, o.log}, inputs);
 
   Json report = Json::object();
   std::vector<std::string> lines, faults;

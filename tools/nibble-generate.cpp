@@ -100,8 +100,7 @@ class Completer {
     const int64_t most =
         options_.context > 0 ? options_.context : session_->model.config.max_position;
     if (static_cast<int64_t>(ids.size()) >= most)
-      throw DataError(cat("the prompt has ", ids.size(), " tokens, the context is ", most,
-                          "; shorten it or drop it"));
+      throw DataError(cat("the prompt has ", ids.size(), " tokens, the context is ", most));
   }
 
   bool stopped(std::span<const int32_t> tokens) const {
@@ -185,7 +184,31 @@ void complete_files(const Options& o, const ToolContext& context, Completer& com
   if (bad.count() > 0) context.warn(cat(bad.count(), " bad records were skipped"));
 }
 
+// The files, and OUT, that a prompt of the command line or a conversation would leave unused.
+void refuse_what_is_unused(const Options& o, const OptionTable& table) {
+  const bool prompt = table.given("prompt");
+  if (!o.chat && !prompt) return;
+  if (o.chat && prompt)
+    throw UsageError("--prompt: --chat asks for prompts; leave one of them out");
+  const std::string which = o.chat ? "--chat" : "--prompt";
+  if (!o.files.empty())
+    throw UsageError(cat(o.files.front(), ": ", which, " reads no file; leave one of them out"));
+  if (!o.out.empty())
+    throw UsageError(cat("--out=", o.out, ": ", which, " writes to standard output; leave it out"));
+}
+
+std::vector<int32_t> ids_of_prompt(const Options& o, const Completer& completer) {
+  try {
+    std::vector<int32_t> ids = completer.prompter().from_text(o.prompt);
+    completer.check_length(ids);
+    return ids;
+  } catch (const DataError& error) {
+    throw DataError(cat("--prompt: ", error.what(), "; mend it"));
+  }
+}
+
 void run(const Options& o, ToolContext& context) {
+  refuse_what_is_unused(o, *context.table);
   Completer completer(o, context);
   const int64_t most = completer.session().model.config.max_position;
   if (o.context > most)
@@ -194,8 +217,7 @@ void run(const Options& o, ToolContext& context) {
   if (o.chat)
     return chat(completer.session().model, completer.prompter(), options, completer.stops());
   if (!context.table->given("prompt")) return complete_files(o, context, completer);
-  const std::vector<int32_t> ids = completer.prompter().from_text(o.prompt);
-  completer.check_length(ids);
+  const std::vector<int32_t> ids = ids_of_prompt(o, completer);
   Generator generator(completer.session().model,
                       completer.generator_options(static_cast<int64_t>(ids.size())));
   stream_completion(generator, ids, completer.prompter(), completer.stops(),

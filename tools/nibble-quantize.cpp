@@ -2,11 +2,13 @@
 // nibble-quantize reads a dense model folder and writes one whose linear layers are held in 4 or 8
 // bits, under bitsandbytes' names, so that transformers loads it as it stands.
 //   nibble-quantize smollm2/ -o smollm2-nf4/
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
 #include <set>
 
+#include "base/quote.h"
 #include "cli/tool.h"
 #include "io/json.h"
 #include "model/side_files.h"
@@ -56,6 +58,23 @@ std::set<std::string> selected_weights(const ModelConfig& config,
   return names;
 }
 
+/// Options that would change nothing: they were meant to.
+void refuse_what_is_unused(const Options& o, const ModelConfig& config, const OptionTable& table) {
+  for (const char* option : {"block-size", "double-quant"})
+    if (o.type == "int8" && table.given(option))
+      throw UsageError(cat("--", option, ": --type=int8 has a scale a row; leave it out"));
+  if (!table.given("skip") || o.skip == std::vector<std::string>{"none"}) return;
+  const std::vector<WeightSpec> specs = model_weights(config);
+  for (const std::string& name : o.skip) {
+    const bool known = std::any_of(specs.begin(), specs.end(), [&](const WeightSpec& spec) {
+      return is_skipped(spec.name.substr(0, spec.name.rfind(".weight")), {name});
+    });
+    if (!known && !is_skipped("lm_head", {name}))  // a tied one is no weight
+      throw UsageError(cat("--skip: ", quote(name), " names no layer of the model; see ",
+                           "nibble-inspect ", o.model));
+  }
+}
+
 std::string report_line(const std::string& name, const QuantizationError& e, bool json) {
   if (json)
     return Json::object({{"tensor", name},
@@ -71,6 +90,7 @@ std::string report_line(const std::string& name, const QuantizationError& e, boo
 
 void run(const Options& o, ToolContext& context) {
   const ModelConfig config = load_model(o.model).config;  // with every tensor checked against it
+  refuse_what_is_unused(o, config, *context.table);
   std::vector<std::string> skip = o.skip;
   if (skip.size() == 1 && skip[0] == "none") skip.clear();
   // A tied head is the embedding and stays dense; transformers has to be told.

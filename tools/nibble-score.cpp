@@ -5,6 +5,7 @@
 //   nibble-score --metric=rouge,bleu --references=refs.txt out.txt
 #include <algorithm>
 
+#include "cli/outputs.h"
 #include "cli/tool.h"
 #include "io/lines.h"
 #include "score/report.h"
@@ -97,7 +98,7 @@ void run(const Options& o, ToolContext& context) {
   std::vector<std::string> inputs = o.references;
   inputs.insert(inputs.end(), {o.predictions, o.against});
   if (std::ranges::count(inputs, "-") > 1) throw UsageError("standard input can be read once only");
-  for (const std::string& written : {o.out, o.each}) refuse_to_replace(written, inputs);
+  refuse_lost_files({o.out, o.each}, inputs);
   LineWriter out(o.out);
   const bool paired = !o.against.empty();
   const PairedTest test =

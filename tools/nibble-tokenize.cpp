@@ -113,7 +113,8 @@ void run(const Options& o, ToolContext& context) {
     if (progress.due()) progress.show(cat(place_of(record), ", ", tokens, " tokens"));
   };
   const RecordForm form = o.text && !o.decode ? RecordForm::kLines : RecordForm::kJson;
-  map_records<Made>(o.files, bad, work, use, {}, form, Overlap::kYes);
+  map_records<Made>(o.files, bad, work, use, {}, form, Overlap::kYes,
+                    o.decode ? "decode" : "encode");
   out.commit();
   progress.finish(cat(rows, " rows, ", tokens, " tokens, ", trained, " of them trained on"));
   if (bad.count() > 0) context.warn(cat(bad.count(), " bad records were skipped"));

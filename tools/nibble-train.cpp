@@ -162,6 +162,10 @@ TrainOptions resolve(const Options& o, const ToolContext& context) {
     throw UsageError("--keep-best needs --validation=FILE to tell the best");
   if (r.patience > 0 && r.validation.empty())
     throw UsageError("--patience needs --validation=FILE to judge by");
+  if (r.eval_every > 0 && r.validation.empty())
+    throw UsageError("--eval-every needs --validation=FILE to measure");
+  if (r.lora.targets.empty())
+    throw UsageError("--targets: its value is empty; name some, q_proj for instance");
   if (r.offload_activations && !r.device.on_cuda())
     throw UsageError(
         "--offload-activations: --device=cpu has them in the host's memory; leave it out");
@@ -220,7 +224,9 @@ int main(int argc, char** argv) {
                     {"nibble-train --config=run.toml --seed=2 -o adapter-2",
                      "options from a file, some from the command line"}},
        .exit_codes = {{65, "bad data, or a loss that is not finite"},
-                      {75, "stopped by a signal, a checkpoint written: go on with --resume"}},
+                      {75,
+                       "stopped by SIGTERM, SIGINT, SIGUSR1 or (unless ignored) SIGHUP, a "
+                       "checkpoint written: go on with --resume"}},
        .computes = true,
        .on_gpu = true},
       declare, run);

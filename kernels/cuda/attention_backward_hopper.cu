@@ -27,6 +27,48 @@ struct KeyTiles {
       sizeof(float) * kGroups * kBuffers * 2 * kQueries + sizeof(int) * kKeys;
 };
 
+/// Each warpgroup gives the other one of its sums, through shared memory, and finishes the other
+/// sum. Finds its place anew, lest that be kept in registers through the sweep, which has none to
+/// spare.
+template <int kD>
+__device__ __forceinline__ void write_key_gradients(const AttentionGradientArgs& args,
+                                                    float* exchange, const float (&dk)[kD / 8][4],
+                                                    const float (&dv)[kD / 8][4]) {
+  constexpr int kKeys = KeyTiles<kD>::kKeys, kHalf = kD * kKeys;  // elements
+  const AttentionArgs& a = args.attention;
+  const int thread_of_block = made_again(static_cast<int>(threadIdx.x));
+  const int group = thread_of_block / kWarpgroup, thread = thread_of_block % kWarpgroup;
+  const int block = made_again(static_cast<int>(blockIdx.x));
+  const int kv = block % a.kv_heads, key_first = block / a.kv_heads * kKeys;
+#pragma unroll
+  for (int c = 0; c < kD / 8; ++c)
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      exchange[group * kHalf + (c * 4 + i) * kWarpgroup + thread] =
+          group == 0 ? dv[c][i] : dk[c][i];
+  __syncthreads();
+  const int64_t column = static_cast<int64_t>(a.heads + group * a.kv_heads + kv) * kD;
+  const float factor = group == 0 ? a.scale : 1.0f;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int row = key_first + thread / kWarp * 16 + thread % kWarp / 4 + half * 8;
+    if (row >= a.rows) continue;
+    Bf16* const place = args.dqkv + row * args.dqkv_stride + column + thread % 4 * 2;
+#pragma unroll
+    for (int c = 0; c < kD / 8; ++c) {
+      float sum[2];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int at = 2 * half + i;
+        const float other = exchange[(1 - group) * kHalf + (c * 4 + at) * kWarpgroup + thread];
+        sum[i] = group == 0 ? dk[c][at] + other : other + dv[c][at];
+      }
+      store(reinterpret_cast<uint32_t*>(place + c * 8),
+            pack_bf16(sum[0] * factor, sum[1] * factor));
+    }
+  }
+}
+
 template <int kD>
 __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
     attention_key_gradient_hopper_kernel(AttentionGradientArgs args) {
@@ -40,10 +82,10 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
   Bf16* const values = keys + kKeys * kD;
   Bf16* const pairs = values + kKeys * kD;                      // of both groups
   Bf16* const own = pairs + group * (Tiles::kBuffers * kPair);  // two
+  // Of the first buffers of both groups, lse and delta; then of their second.
   float* const lses = reinterpret_cast<float*>(pairs + Tiles::kGroups * Tiles::kBuffers * kPair);
-  float* const own_lses = lses + group * (Tiles::kBuffers * 2 * kQueries);  // two of lse and delta
-  int* const query_ends =
-      reinterpret_cast<int*>(lses + Tiles::kGroups * Tiles::kBuffers * 2 * kQueries);
+  constexpr int kLses = Tiles::kGroups * 2 * kQueries;
+  int* const query_ends = reinterpret_cast<int*>(lses + Tiles::kBuffers * kLses);
 
   const AttentionArgs& a = args.attention;
   const int kv = head_of_block(a.kv_heads), heads = a.heads / a.kv_heads;
@@ -83,7 +125,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
                                             a.heads * kD, next_first, end, thread);
     const int at = next_first + thread % kQueries;
     const float* const from = thread < kQueries ? args.lse : args.delta;
-    cp_async<4>(own_lses + buffer * 2 * kQueries + thread,
+    cp_async<4>(lses + buffer * kLses + made_again(static_cast<int>(threadIdx.x)),
                 at < end ? from + static_cast<int64_t>(at) * a.heads + head : from, at < end);
     cp_async_commit();
   };
@@ -104,7 +146,7 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
     advance();
     const Bf16* const q_tile = own + buffer * kPair;
     const Bf16* const dout_tile = q_tile + kTile;
-    const float* const lse = own_lses + buffer * 2 * kQueries;
+    const float* const lse = lses + buffer * kLses + group * 2 * kQueries;
     const float* const delta = lse + kQueries;
     // Transposed: rows are keys, columns queries.
     wgmma_fence();
@@ -163,38 +205,9 @@ __global__ void __launch_bounds__(KeyTiles<kD>::kThreads, 1)
   }
   wgmma_wait<0>(dk, dv, gradients);
 
-  // Each warpgroup gives the other one of its sums, over tiles that nobody reads any more, and
-  // finishes the other sum.
+  // Over tiles that nobody reads any more.
   __syncthreads();
-  float* const exchange = reinterpret_cast<float*>(pairs);
-  constexpr int kHalf = kD * kKeys;  // elements
-#pragma unroll
-  for (int c = 0; c < kColumns; ++c)
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      exchange[group * kHalf + (c * 4 + i) * kWarpgroup + thread] =
-          group == 0 ? dv[c][i] : dk[c][i];
-  __syncthreads();
-  const int64_t column = static_cast<int64_t>(a.heads + group * a.kv_heads + kv) * kD;
-  const float factor = group == 0 ? a.scale : 1.0f;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = key_first + thread / kWarp * 16 + lane / 4 + half * 8;
-    if (row >= a.rows) continue;
-    Bf16* const place = args.dqkv + row * args.dqkv_stride + column + lane % 4 * 2;
-#pragma unroll
-    for (int c = 0; c < kColumns; ++c) {
-      float sum[2];
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const int at = 2 * half + i;
-        const float other = exchange[(1 - group) * kHalf + (c * 4 + at) * kWarpgroup + thread];
-        sum[i] = group == 0 ? dk[c][at] + other : other + dv[c][at];
-      }
-      store(reinterpret_cast<uint32_t*>(place + c * 8),
-            pack_bf16(sum[0] * factor, sum[1] * factor));
-    }
-  }
+  write_key_gradients<kD>(args, reinterpret_cast<float*>(pairs), dk, dv);
 }
 
 // ---- dq ----
@@ -230,16 +243,7 @@ __global__ void __launch_bounds__(QueryTiles<kD>::kThreads, 1)
   const int lane = lane_id(), thread = static_cast<int>(threadIdx.x);
   const int group_row = thread / kWarpgroup * 64;  // the warpgroup's first, of the tile's
   const int row = tile_first + thread / kWarp * 16 + lane / 4;  // and row + 8
-  int first_key[2];
-  float lse[2], delta[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int at = min(row + half * 8, a.rows - 1);  // what a row past the last finds is not kept
-    first_key[half] = a.first_key(at);
-    const int64_t place = static_cast<int64_t>(at) * a.heads + head;
-    lse[half] = args.lse[place] * kLog2E;
-    delta[half] = args.delta[place];
-  }
+  const auto [first_key, lse, delta] = query_rows(args, row, head);
   const int first_tile = a.first_key(tile_first) / kKeys * kKeys;
   const int last_first_key = a.first_key(tile_end - 1);
 

@@ -128,15 +128,7 @@ struct AttentionArgs {
     return window > 0 ? min(row + window, end) : end;
   }
   __device__ __forceinline__ int sequence_of(int row) const {
-    int low = 0, high = sequences - 1;  // the last that starts at or before the row
-    while (low < high) {
-      const int middle = (low + high + 1) / 2;
-      if (starts[middle] <= row)
-        low = middle;
-      else
-        high = middle - 1;
-    }
-    return low;
+    return last_part(sequences, row, [this](int s) { return starts[s]; });
   }
   /// body(first, end) for the rows that `row` of `sequence` looks at, from its own sequence up to
   /// the tree's root; where a sequence above is empty, first is end.
@@ -210,6 +202,26 @@ inline constexpr size_t kMostTileBytes = size_t{99} << 10;
 
 inline constexpr float kLog2E = 1.4426950408889634f;
 inline constexpr float kLn2 = 0.6931471805599453f;
+
+/// Of the rows `row` and row + 8 of a head, for their gradients; lse in log2.
+struct QueryRows {
+  int first_key[2];
+  float lse[2], delta[2];
+};
+__device__ __forceinline__ QueryRows query_rows(const AttentionGradientArgs& args, int row,
+                                                int head) {
+  const AttentionArgs& a = args.attention;
+  QueryRows rows;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int at = min(row + half * 8, a.rows - 1);  // what a row past the last finds is not kept
+    rows.first_key[half] = a.first_key(at);
+    const int64_t place = static_cast<int64_t>(at) * a.heads + head;
+    rows.lse[half] = args.lse[place] * kLog2E;
+    rows.delta[half] = args.delta[place];
+  }
+  return rows;
+}
 
 /// Whether the tiled kernels can run: bf16 rows whose heads start at multiples of 16 bytes.
 inline bool tiled(const AttentionShape& shape, std::initializer_list<Tensor> tensors) {

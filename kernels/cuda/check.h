@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CUDA's status codes as nibble's errors: no usable device 69, device memory full 71, anything else
-// is our bug, 70. The text names the op.
+// CUDA's status codes as nibble's errors: no usable device 69, device memory full 71, memory or
+// links that fail 74, anything else is our bug, 70. The text names the op.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -33,9 +33,21 @@ inline constexpr std::string_view kHowToName =
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
       throw UnavailableError(cat(text, "; try --device=cpu, or look at nvidia-smi"));
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+      throw IoError(cat(text,
+                        "; the device's memory or links are at fault: nvidia-smi -q tells "
+                        "more, --device=cuda:N takes another"));
     case cudaErrorLaunchFailure:
     case cudaErrorIllegalAddress:
     case cudaErrorMisalignedAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidPc:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorHardwareStackError:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
       throw BugError(cat(text, " of it, or of work queued before it; ", kHowToName));
     default:
       throw BugError(text);

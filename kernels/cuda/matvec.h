@@ -17,14 +17,20 @@ inline constexpr int kWarps = 8;
 inline constexpr int kMostRows = 8;  // vectors of one sweep over the weights
 inline constexpr int kUnit = 8;
 
-// The vectors of a sweep: rows of x from `x` on, the results below one another in `out`.
+// The vectors of a sweep: `count` rows of x from `x` on, the results below one another in `out`. A
+// sweep may be of more: those too many repeat the last, and their results are thrown away.
 template <class T>
 struct Vectors {
   void* out;
+  int count;
   bool out_is_f32, wide;  // wide: x can be read in whole units
   const T* x;
   int64_t out_stride, x_stride, width;
-  __device__ __forceinline__ void store(int64_t m, int64_t o, float sum) const {
+  __device__ __forceinline__ const T* vector(int m) const {
+    return x + min(m, count - 1) * x_stride;
+  }
+  __device__ __forceinline__ void store(int m, int64_t o, float sum) const {
+    if (m >= count) return;
     const int64_t at = m * out_stride + o;
     if (out_is_f32)
       static_cast<float*>(out)[at] = sum;
@@ -36,8 +42,8 @@ struct Vectors {
     if (out_is_f32) return static_cast<float*>(out) + o;
     return static_cast<__nv_bfloat16*>(out) + o;
   }
-  __device__ __forceinline__ Floats<kUnit> unit(int64_t m, int64_t i) const {
-    const T* from = x + m * x_stride + i;
+  __device__ __forceinline__ Floats<kUnit> unit(int m, int64_t i) const {
+    const T* from = vector(m) + i;
     if (wide) return read<kUnit>(from);
     Floats<kUnit> v;
 #pragma unroll
@@ -220,34 +226,35 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   for (int64_t i = threadIdx.x % kWarp; i < vectors.width; i += kWarp) {
     const float w = weights(o, i);
 #pragma unroll
-    for (int m = 0; m < kRows; ++m)
-      sums.v[m] = fmaf(w, to_f32(vectors.x[m * vectors.x_stride + i]), sums.v[m]);
+    for (int m = 0; m < kRows; ++m) sums.v[m] = fmaf(w, to_f32(vectors.vector(m)[i]), sums.v[m]);
   }
   store_sums(vectors, o, sums);
 }
 
-// body(integral_constant rows, Vectors) for the vectors in sweeps of 8, 4, 2 and 1.
+// body(integral_constant rows, Vectors) for the vectors in as few sweeps as may be, of 8, 4, 2 or
+// 1: each reads all weights.
 template <class T, class Body>
 void for_sweeps(const Tensor& out, const Tensor& x, int64_t first_output, const Body& body) {
-  int64_t m = 0;
-  const auto sweep = [&](auto count) {
-    constexpr int kRows = decltype(count)::value;
-    while (out.dim(0) - m >= kRows) {
-      const Tensor first = nibble::rows(out, m, kRows);
-      body(count, Vectors<T>{.out = columns(first, first_output, out.dim(1) - first_output).data,
-                             .out_is_f32 = out.dtype == Dtype::kF32,
-                             .wide = wide_rows(x, x.dim(1), kUnit),
-                             .x = device_pointer<T>(x) + m * x.row_stride,
-                             .out_stride = out.row_stride,
-                             .x_stride = x.row_stride,
-                             .width = x.dim(1)});
-      m += kRows;
-    }
-  };
-  sweep(std::integral_constant<int, kMostRows>());
-  sweep(std::integral_constant<int, 4>());
-  sweep(std::integral_constant<int, 2>());
-  sweep(std::integral_constant<int, 1>());
+  for (int64_t m = 0; m < out.dim(0); m += kMostRows) {
+    const auto count = static_cast<int>(std::min<int64_t>(out.dim(0) - m, kMostRows));
+    const Tensor first = nibble::rows(out, m, count);
+    const Vectors<T> vectors = {.out = columns(first, first_output, out.dim(1) - first_output).data,
+                                .count = count,
+                                .out_is_f32 = out.dtype == Dtype::kF32,
+                                .wide = wide_rows(x, x.dim(1), kUnit),
+                                .x = device_pointer<T>(x) + m * x.row_stride,
+                                .out_stride = out.row_stride,
+                                .x_stride = x.row_stride,
+                                .width = x.dim(1)};
+    if (count > 4)
+      body(std::integral_constant<int, kMostRows>(), vectors);
+    else if (count > 2)
+      body(std::integral_constant<int, 4>(), vectors);
+    else if (count > 1)
+      body(std::integral_constant<int, 2>(), vectors);
+    else
+      body(std::integral_constant<int, 1>(), vectors);
+  }
 }
 
 inline Launch warps_for(int64_t outputs, Stream stream, const char* name) {

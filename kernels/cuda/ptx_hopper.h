@@ -159,8 +159,8 @@ __device__ __forceinline__ void wgmma_commit() {
 template <int kGroups, class... Registers>
 __device__ __forceinline__ void wgmma_wait(Registers&... registers) {
 #ifdef NIBBLE_EMULATE
-  (static_cast<void>(registers), ...);
   emulate::wgmma_wait(kGroups);
+  (emulate::check_awaited(&registers, sizeof registers), ...);
 #else
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kGroups) : "memory");
   (detail::hold(registers), ...);
@@ -175,6 +175,13 @@ __device__ __forceinline__ void fence_async_proxy() {
 #else
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
+}
+
+/// `value`, of which the compiler knows no more: what is made of it is made where it is used, and
+/// not kept in a register since its like was made before.
+__device__ __forceinline__ int made_again(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
 }
 
 }  // namespace nibble::cuda

@@ -144,6 +144,10 @@ Stream create_stream(int device, Sums sums, void* room) {
   return stream;
 }
 
+bool on_wgmma(Stream stream) {
+  return queue(stream).wgmma;
+}
+
 Stream create_copy_stream(int device) {
   use_device(device);
   auto copies = std::make_unique<Queue>(Queue{.device = device});

@@ -2,6 +2,7 @@
 #include "kernels/cuda/wgmma_check.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -51,6 +52,15 @@ class Memory {
   Stream stream_;
   Tensor tensor_;
 };
+
+// What NIBBLE_WGMMA says.
+bool wanted() {
+  const char* value = std::getenv("NIBBLE_WGMMA");
+  const std::string_view text = value ? value : "";
+  if (text == "0") return false;
+  if (text.empty() || text == "1") return true;
+  throw UsageError(cat("NIBBLE_WGMMA=", text, ": neither 0 nor 1"));
+}
 
 // out, lse and dqkv of one way.
 using Results = std::vector<std::vector<float>>;
@@ -114,7 +124,14 @@ bool close(const std::vector<float>& a, const std::vector<float>& b) {
 bool wgmma_agrees(Stream stream) {
   bool agrees = true;
   for (const int64_t dim : {64, 128}) {
-    const Results without = run(false, dim, stream), with = run(true, dim, stream);
+    const Results without = run(false, dim, stream);
+    const Results with = [&] {
+      try {
+        return run(true, dim, stream);
+      } catch (const BugError& error) {  // after which the process has no use of the device
+        throw BugError(cat(error.what(), "; NIBBLE_WGMMA=0 does without wgmma"));
+      }
+    }();
     for (size_t i = 0; i < without.size(); ++i) agrees = agrees && close(without[i], with[i]);
   }
   queue(stream).wgmma = agrees;
@@ -126,6 +143,7 @@ bool wgmma_agrees(Stream stream) {
 }
 
 bool wgmma_usable(Stream stream) {
+  if (!wanted()) return false;
 #ifdef NIBBLE_HOPPER
   static std::mutex mutex;
   static std::map<int, bool> known;

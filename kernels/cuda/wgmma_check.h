@@ -9,7 +9,8 @@
 namespace nibble::cuda {
 
 /// What is known of the stream's device; finds it out at the device's first stream. Milliseconds,
-/// in the stream's workspace; not to be called while the stream is captured.
+/// in the stream's workspace; not to be called while the stream is captured. NIBBLE_WGMMA=0: no,
+/// and nothing is tried.
 bool wgmma_usable(Stream stream);
 
 /// Finds it out anew, on a device that has wgmma. Where the two ways differ there is a notice.

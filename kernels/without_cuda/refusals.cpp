@@ -53,6 +53,9 @@ void synchronize(Stream) {
 Stream create_stream(int, Sums, void*) {
   refuse();
 }
+bool on_wgmma(Stream) {
+  refuse();
+}
 Stream create_copy_stream(int) {
   refuse();
 }

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <string_view>
 
+#include "base/profile_wait.h"
+
 namespace nibble {
 
 std::atomic<bool> detail::profiling = false;
@@ -29,6 +31,8 @@ Recorder& recorder() {
 }
 
 thread_local Span* innermost = nullptr;
+
+std::atomic<void (*)()> wait_at_end = nullptr;
 
 int thread_number() {
   static std::atomic<int> next = 1;
@@ -58,6 +62,7 @@ void Span::begin(const char* name) {
 }
 
 void Span::end() {
+  if (const auto wait = wait_at_end.load()) wait();
   const int64_t duration = now() - start_;
   innermost = outer_;
   if (outer_) outer_->inner_ += duration;
@@ -74,6 +79,10 @@ void Span::end() {
     r.events.push_back({name_, thread_number(), start_, duration, flops_, bytes_});
   else
     ++r.dropped;
+}
+
+void at_end_of_spans(void (*wait)()) {
+  wait_at_end = wait;
 }
 
 void profile_start(size_t events) {

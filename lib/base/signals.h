@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Polite stopping: SIGTERM and SIGUSR1 (what batch systems send) and SIGINT set a flag that long
-// work looks at between steps; a second SIGINT ends the process at once.
+// Polite stopping: SIGTERM and SIGUSR1 (what batch systems send), SIGINT and, unless it is ignored,
+// SIGHUP (a lost terminal) set a flag that long work looks at between steps; a second SIGINT ends
+// the process at once.
 #pragma once
 
 namespace nibble {

@@ -9,21 +9,22 @@ namespace {
 
 constexpr size_t kWidth = 92, kColumn = 28;
 
+// Those that every tool has: 1 and 75 are told by the tools that know them.
 const std::vector<std::pair<int, std::string>>& common_exit_codes() {
   static const std::vector<std::pair<int, std::string>> codes = {
       {0, "done"},
-      {1, "the answer is no"},
       {64, "wrong usage"},
       {65, "bad data"},
       {66, "an input is missing"},
       {69, "no such device or feature"},
       {70, "a bug in nibble"},
-      {71, "out of memory"},
+      {71, "out of memory or threads"},
       {73, "an output cannot be created"},
-      {74, "reading or writing failed"},
-      {75, "stopped, and resumable"}};
+      {74, "reading or writing failed"}};
   return codes;
 }
+
+constexpr std::string_view kSignals = "ended by signal n; 141: the reader of a pipe has gone";
 
 // The common codes, with a tool's own words where it has them.
 std::vector<std::pair<int, std::string>> exit_codes(const ToolInfo& info) {
@@ -154,8 +155,8 @@ std::string help_text(const OptionTable& table, const ToolInfo& info) {
   }
   out += "\nExit codes:\n ";
   std::string codes;
-  for (const auto& [code, what] : exit_codes(info))
-    codes += cat(codes.empty() ? "" : ", ", code, " ", what);
+  for (const auto& [code, what] : exit_codes(info)) codes += cat(code, " ", what, ", ");
+  codes += cat("128+n ", kSignals);
   out += ' ';
   wrap(out, codes, 2, 2);
   return out;
@@ -188,6 +189,7 @@ std::string man_page(const OptionTable& table, const ToolInfo& info) {
   out += ".SH EXIT STATUS\n";
   for (const auto& [code, what] : exit_codes(info))
     out += cat(".TP\n.B ", code, "\n", roff(what), "\n");
+  out += cat(".TP\n.B 128+n\n", kSignals, "\n");
   return out;
 }
 

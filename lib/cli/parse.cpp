@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line into the option table, by CLI11. CLI11 only splits and matches; values are
 // checked by the table, so that the command line and the TOML file give the same messages.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 
+#include "base/cannot_read.h"
 #include "cli/table.h"
 
 namespace nibble {
@@ -101,6 +107,20 @@ std::vector<std::string> reversed_arguments(const OptionTable& table, int argc, 
   return arguments;
 }
 
+// Which of the files cannot be read, and why: CLI11 does not say.
+[[noreturn]] void unreadable_config(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    if (file.empty()) throw UsageError("--config: its value is empty; name a file or leave it out");
+    const int fd = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const int error = fd < 0 ? errno : EISDIR;
+    struct stat info = {};
+    const bool readable = fd >= 0 && ::fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode);
+    if (fd >= 0) ::close(fd);
+    if (!readable) throw_cannot_read("--config=" + file, error);
+  }
+  throw NoInputError("--config: cannot read it; check its permissions");
+}
+
 }  // namespace
 
 void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char** argv) {
@@ -114,7 +134,7 @@ void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char
   try {
     app.parse(reversed_arguments(table, argc, argv));
   } catch (const CLI::FileError&) {
-    throw NoInputError("--config: cannot read the file; check the path");
+    unreadable_config(app.get_config_ptr()->results());
   } catch (const CLI::ConfigError& error) {
     std::string text = error.what();
     constexpr std::string_view kUnknown = "INI was not able to parse ";

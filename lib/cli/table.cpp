@@ -109,6 +109,7 @@ void OptionTable::Entry::assign(const std::string& text) {
       fail(std::isfinite(high) ? cat(text, " is outside ", low, " to ", high)
                                : cat(text, " is below ", low));
   }
+  words.push_back(text);
   given = true;
 }
 

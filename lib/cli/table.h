@@ -20,6 +20,7 @@ struct OptionTable::Entry {
   double high = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices, foreign_names;
   std::string when_bare;
+  std::vector<std::string> words;  // what was given, one by one
   bool is_flag = false, is_negatable = false, is_positional = false, is_list = false;
   bool is_required = false, is_output = false, is_hidden = false, bare_allowed = false,
        given = false;

@@ -2,6 +2,7 @@
 #include "cli/tool.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,8 +14,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <system_error>
 
 #include "base/notice.h"
+#include "base/thread_team.h"
 #include "base/threads.h"
 #include "cli/clean_up.h"
 #include "cli/profile.h"
@@ -85,7 +88,7 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
     table.add("threads", "N", c.threads, "threads; 0: all that may be used").range(0, 4096);
     table.add("seed", "N", c.seed, "seed of everything random");
     table.add("profile", "FILE", c.profile,
-              "time every op: a trace for Perfetto here, a table on standard error");
+              "time ops and phases: a trace for Perfetto here, a table on standard error");
   }
   if (info.reports) table.flag("json", c.json, "report as JSON");
   table.add("config", "FILE", c.config, "a TOML file of options by their long names");
@@ -101,9 +104,9 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
 
 // A thread that waits for the others spins before it sleeps. The OpenMP runtime's own default, some
 // 20 ms, is ruinous where other programs want the cores: 8 times slower here. It reads its setting
-// before main, so a tool that computes on several threads starts itself once more with a short one.
-void shorten_spinning(char** argv, int threads) {
-  if (threads == 1 || (threads == 0 && available_threads() == 1)) return;
+// before main, so a tool that computes starts itself once more with a short one, before it reads
+// anything: the options may come from a pipe, and how many threads they ask for is not known yet.
+void shorten_spinning(char** argv) {
   // Whoever binds threads has the cores to himself, and what is bound already would stay so.
   for (const char* set : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND"})
     if (std::getenv(set)) return;
@@ -129,6 +132,7 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
     write_stdout(text);
     return 0;
   }
+  if (info.computes) shorten_spinning(argv);
   parse_command_line(table, info, argc, argv);
   if (info.computes) {
     // cuda never quietly means the CPU.
@@ -136,10 +140,15 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
       throw UnavailableError(cat("--device=", common.device, ": ", info.name,
                                  " computes on the CPU alone; leave it out"));
     parse_device(common.device);
-    shorten_spinning(argv, common.threads);
   }
   clean_up_on_signals();
   set_threads(common.threads);
+  try {
+    start_team();
+  } catch (const MemoryError&) {
+    if (info.computes) throw;
+    set_threads(1);  // little is to be done here, and nobody asked for more
+  }
   ToolContext context;
   context.name = info.name;
   context.command_line = info.name;
@@ -160,14 +169,7 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
     ~Listening() { on_notice(nullptr); }
   } const listening(context);
   if (common.profile.empty()) return run(context);
-  AtomicFile trace(common.profile);
-  profile_start();
-  const int code = run(context);
-  const Profile profile = profile_stop();
-  const MachineRates best = measure_machine();
-  write_trace(trace, profile, best, context.command_line);
-  context.warn(profile_table(profile, best));
-  return code;
+  return run_profiled(common.profile, context, run);
 }
 
 }  // namespace
@@ -175,6 +177,8 @@ int run_checked(int argc, char** argv, const ToolInfo& info,
 int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
                           const std::function<void(OptionTable&)>& declare,
                           const std::function<int(ToolContext&)>& run) {
+  // What ps and top call the process, which has started itself as "exe" or by a link's target.
+  ::prctl(PR_SET_NAME, info.name.c_str());
   occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file that grows beyond its limit
@@ -190,6 +194,10 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
     return fail(error.code(), error.what());
   } catch (const std::bad_alloc&) {
     return fail(Exit::kMemory, "out of memory; close other programs or ask for less");
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again)
+      return fail(Exit::kMemory, "cannot start another thread; allow more (ulimit -u, -v)");
+    return fail(Exit::kBug, cat(error.what(), "; this is a bug in nibble"));
   } catch (const std::exception& error) {
     return fail(Exit::kBug, cat(error.what(), "; this is a bug in nibble"));
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/rng.h"
 #include "data/members.h"
 
@@ -98,6 +99,7 @@ std::vector<MixCounts> mix(const std::vector<MixSource>& sources, MixStop stop, 
     shares.push_back(source.share);
     streams.push_back(std::make_unique<Stream>(source, seed, 1 + streams.size(), bad));
   }
+  const Span span("draw");
   Dealer dealer(shares, seed, 0);
   size_t open = 0, unfinished = 0;
   for (size_t i = 0; i < streams.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace nibble {
 namespace {
@@ -97,6 +98,7 @@ void Packer::take(TokenRow piece) {
 }
 
 void Packer::place_window() {
+  const Span span("pack");
   std::sort(window_.begin(), window_.end(), [](const Example& a, const Example& b) {
     const int64_t first = length_of(a.row), second = length_of(b.row);
     return first != second ? first > second : a.order < b.order;

@@ -36,6 +36,7 @@ RecordBatches::RecordBatches(std::vector<std::string> files, RecordForm form)
 }
 
 void RecordBatches::next(RecordBatch& batch) {
+  Span span("find records");
   std::vector<Record>& records = batch.records;
   std::string& text = batch.text;
   records.clear();
@@ -59,6 +60,7 @@ void RecordBatches::next(RecordBatch& batch) {
     batch.reader = reader_;
     if (!more && records.empty()) reader_.reset();
   }
+  span.add(0.0, static_cast<double>(text.size()));
   text.append(kRecordPadding, '\0');
   for (size_t i = 0; i < records.size(); ++i)
     records[i].text = std::string_view(text).substr(offsets[i], records[i].text.size());

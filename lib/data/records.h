@@ -18,6 +18,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/threads.h"
 #include "data/record_reader.h"
 
@@ -98,10 +99,12 @@ void share_out(int64_t n, const First& first, const Second& second, const Body& 
 /// with all threads, then use(record, result) for each in order. A DataError of `work` counts as a
 /// bad record, its text put after the record's place; any other exception ends it all. Results are
 /// reused: work must set all of a Result. begin_file(records) sees the first records of every file.
+/// `what` names the work in a profile; with Overlap::kYes reading and using count as part of it.
 template <class Result, class Work, class Use>
 void map_records(const std::vector<std::string>& files, BadRecords& bad, Work work, Use use,
                  const std::function<void(std::span<const Record>)>& begin_file = {},
-                 RecordForm form = RecordForm::kJson, Overlap overlap = Overlap::kNo) {
+                 RecordForm form = RecordForm::kJson, Overlap overlap = Overlap::kNo,
+                 const char* what = "parse") {
   struct Lot : detail::RecordBatch {
     std::vector<Result> results;
   };
@@ -145,12 +148,22 @@ void map_records(const std::vector<std::string>& files, BadRecords& bad, Work wo
     if (begin_file && now.begins) begin_file(now.records);
     now.results.resize(std::max(now.results.size(), count));
     now.faults.assign(count, {});
+    const auto bytes = static_cast<double>(now.text.size());
     if (overlap == Overlap::kNo) {
-      parallel_for(static_cast<int64_t>(count), 16, make);
-      settle(now);
+      {
+        Span span(what);
+        span.add(0.0, bytes);
+        parallel_for(static_cast<int64_t>(count), 16, make);
+      }
+      {
+        const Span span("use in order");
+        settle(now);
+      }
       batches.next(now);
       continue;
     }
+    Span span(what);
+    span.add(0.0, bytes);
     detail::share_out(
         static_cast<int64_t>(count), [&] { settle(before); }, read_on, make);
     std::swap(before, now);

@@ -6,13 +6,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 #include <vector>
 
+#include "base/cannot_read.h"
 #include "base/error.h"
+#include "base/profile.h"
+#include "io/same_file.h"
 #include "io/unfinished.h"
 
 namespace nibble {
@@ -43,11 +47,6 @@ std::string shown(const fs::path& path) {
   throw CannotCreateError(cat(shown(path), ": cannot create: ", errno_text(error), "; ", remedy));
 }
 
-[[noreturn]] void throw_cannot_read(const fs::path& path, int error) {
-  throw NoInputError(cat(path.string(), ": cannot read: ", errno_text(error),
-                         error == ENOENT ? "; check the path" : "; check its permissions"));
-}
-
 [[noreturn]] void throw_write_failed(const fs::path& path, int error) {
   throw IoError(cat(shown(path), ": cannot write: ", errno_text(error),
                     error == ENOSPC ? "; free some space and run again" : "; nothing was kept"));
@@ -59,6 +58,8 @@ std::string shown(const fs::path& path) {
 }
 
 void write_all(int fd, const char* data, size_t bytes, const fs::path& path) {
+  Span span("write");
+  span.add(0.0, static_cast<double>(bytes));
   while (bytes > 0) {
     const ssize_t n = ::write(fd, data, bytes);
     if (n < 0) {
@@ -95,6 +96,18 @@ fs::path behind_links(fs::path path) {
   return path;
 }
 
+// The one name that a path has, whatever its folder is called; the file need not be there.
+fs::path only_name(const fs::path& path) {
+  std::error_code error;
+  const fs::path folder = path.parent_path();
+  const fs::path real = fs::weakly_canonical(folder.empty() ? "." : folder, error);
+  return error ? path : real / path.filename();
+}
+
+[[noreturn]] void throw_named_twice(const fs::path& path) {
+  throw UsageError(cat(path.string(), ": named twice; give each output a file of its own"));
+}
+
 // Starts or waits for the way of a file to the disk; the error's number, or 0.
 template <class Sync>
 int with_descriptor(const fs::path& path, const Sync& sync) {
@@ -129,9 +142,14 @@ void sync_files(const fs::path& folder, const fs::path& shown_as) {
 // Temporaries that are not renamed yet: a signal that ends the process has to find them.
 class Unfinished {
  public:
-  void add(const fs::path& path) {
+  /// False where it is there already: two outputs would share a temporary, and one be lost.
+  bool add(const fs::path& path) {
+    const fs::path name = only_name(path);
     const std::lock_guard lock(mutex_);
-    paths_.insert(path);
+    if (std::ranges::any_of(paths_, [&](const auto& other) { return other.second == name; }))
+      return false;
+    paths_.emplace(path, name);
+    return true;
   }
   void drop(const fs::path& path) {
     const std::lock_guard lock(mutex_);
@@ -149,13 +167,13 @@ class Unfinished {
     const std::lock_guard lock(mutex_);
     std::error_code error;
     // A folder that is still being filled may need another try.
-    for (const fs::path& path : paths_)
+    for (const auto& [path, name] : paths_)
       for (int i = 0; i < 100 && fs::exists(path, error); ++i) fs::remove_all(path, error);
   }
 
  private:
   std::mutex mutex_;
-  std::set<fs::path> paths_;
+  std::map<fs::path, fs::path> paths_;  // and the only name of each
 };
 
 Unfinished& unfinished() {
@@ -172,7 +190,7 @@ fs::path without_trailing_slash(const fs::path& path) {
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   // Without O_NONBLOCK a FIFO would be waited for before it is refused.
   const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) throw_cannot_read(path, errno);
+  if (fd < 0) throw_cannot_read(path.string(), errno);
   struct stat info = {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
@@ -184,7 +202,10 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
     if (p == MAP_FAILED) {
       const int error = errno;
       ::close(fd);
-      throw IoError(cat(path.string(), ": cannot map: ", errno_text(error), "; is memory short?"));
+      const std::string fault =
+          cat(path.string(), ": cannot map ", size_, " bytes: ", errno_text(error), "; ");
+      if (error == ENOMEM) throw MemoryError(fault + "allow more address space (ulimit -v)");
+      throw IoError(fault + "copy it to another file system");
     }
     data_ = static_cast<const std::byte*>(p);
   }
@@ -231,7 +252,7 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   // A rename would replace what its owner has protected.
   if (exists && ::access(target_.c_str(), W_OK) != 0) throw_cannot_create(path, errno);
   const bool direct = exists && !S_ISREG(info.st_mode);
-  if (!direct) unfinished().add(temporary_ = temporary_name(target_));
+  if (!direct && !unfinished().add(temporary_ = temporary_name(target_))) throw_named_twice(path);
   fd_ = direct ? ::open(target_.c_str(), O_WRONLY | O_CLOEXEC)
                : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) {
@@ -259,6 +280,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::flush_buffer() {
+  if (buffer_.empty()) return;
   write_all(fd_, buffer_.data(), buffer_.size(), path_);
   buffer_.clear();
 }
@@ -294,6 +316,7 @@ void AtomicFile::write_at(size_t offset, const void* data, size_t bytes) {
 void AtomicFile::commit() {
   CHECK(fd_ >= 0);
   flush_buffer();
+  const Span span("sync");
   const bool syncs =
       !temporary_.empty() && !unfinished().hold(target_);  // else the folder's commit does it
   if (syncs && ::fsync(fd_) != 0) throw_write_failed(path_, errno);
@@ -323,10 +346,12 @@ AtomicFolder::AtomicFolder(const fs::path& path, bool replace)
       throw CannotCreateError(cat(path_.string(), ": exists and is no folder; choose another"));
     if (!replace_ && !fs::is_empty(target_, error)) throw_occupied(path_);
   }
+  if (!unfinished().add(temporary_)) throw_named_twice(path_);
   fs::remove_all(temporary_, error);
-  if (!fs::create_directory(temporary_, error))
+  if (!fs::create_directory(temporary_, error)) {
+    unfinished().drop(temporary_);
     throw_cannot_create(path_, error ? error.value() : EEXIST);
-  unfinished().add(temporary_);
+  }
 }
 
 AtomicFolder::~AtomicFolder() {
@@ -337,6 +362,7 @@ AtomicFolder::~AtomicFolder() {
 }
 
 void AtomicFolder::commit() {
+  const Span span("sync");
   sync_files(temporary_, path_);
   sync_folder(temporary_);
   std::error_code error;
@@ -364,6 +390,13 @@ void remove_unfinished() {
   unfinished().remove_all();
 }
 
+bool same_file(const fs::path& one, const fs::path& other) {
+  std::error_code error;
+  if (fs::exists(one, error) && !fs::is_regular_file(one, error)) return false;
+  return fs::equivalent(one, other, error) ||
+         only_name(behind_links(one)) == only_name(behind_links(other));
+}
+
 bool input_exists(const fs::path& path) {
   struct stat info = {};
   if (::stat(path.c_str(), &info) == 0) return true;
@@ -371,7 +404,7 @@ bool input_exists(const fs::path& path) {
   const bool missing = error == ENOENT || error == ENOTDIR;
   if (missing && ::lstat(path.c_str(), &info) == 0)
     throw NoInputError(cat(path.string(), ": a link to what does not exist; mend or remove it"));
-  if (!missing) throw_cannot_read(path, error);
+  if (!missing) throw_cannot_read(path.string(), error);
   return false;
 }
 

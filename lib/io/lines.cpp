@@ -11,7 +11,9 @@
 #include <optional>
 #include <vector>
 
+#include "base/cannot_read.h"
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace nibble {
 namespace {
@@ -72,9 +74,13 @@ struct LineReader::State {
   std::string place() const { return cat(name, ":", number); }
 
   size_t read_raw(char* data, size_t bytes) {
+    Span span("read");
     for (;;) {
       const ssize_t n = ::read(fd, data, bytes);
-      if (n >= 0) return static_cast<size_t>(n);
+      if (n >= 0) {
+        span.add(0.0, static_cast<double>(n));
+        return static_cast<size_t>(n);
+      }
       if (errno == EINTR) continue;
       if (errno == EISDIR) throw NoInputError(cat(name, ": is a folder; give a file"));
       throw IoError(cat(name, ": cannot read: ", errno_text(errno), "; check the device"));
@@ -135,11 +141,7 @@ struct LineReader::State {
     } else {
       name = path;
       fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-      if (fd < 0) {
-        const int error = errno;
-        throw NoInputError(cat(path, ": cannot read: ", errno_text(error),
-                               error == ENOENT ? "; check the path" : "; check its permissions"));
-      }
+      if (fd < 0) throw_cannot_read(path, errno);
       owns = true;
     }
     while (end < sizeof kZstdMagic && !ended) fill();
@@ -239,6 +241,8 @@ struct LineWriter::State {
 
   void put(const char* data, size_t bytes) {
     if (file) return file->write(data, bytes);
+    Span span("write");
+    span.add(0.0, static_cast<double>(bytes));
     while (bytes > 0) {
       const ssize_t n = ::write(STDOUT_FILENO, data, bytes);
       if (n < 0) {

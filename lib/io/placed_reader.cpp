@@ -6,15 +6,14 @@
 
 #include <cerrno>
 
+#include "base/cannot_read.h"
 #include "base/error.h"
 
 namespace nibble {
 
 PlacedReader::PlacedReader(const fs::path& path)
     : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (fd_ < 0)
-    throw NoInputError(
-        cat(path.string(), ": cannot read: ", errno_text(errno), "; check the path"));
+  if (fd_ < 0) throw_cannot_read(path.string(), errno);
 }
 
 PlacedReader::~PlacedReader() {

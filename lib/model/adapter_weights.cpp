@@ -147,6 +147,7 @@ void load_adapter_weights(const fs::path& folder, const Model& model) {
     const StoredTensor& t = stored(store, all[i]);
     const Tensor value = model.parameters.value(static_cast<int>(i));
     copy_as_f32(finite_tensor(t), value);
+    t.file->forget(t.offset, t.bytes.size());
   }
   model.parameters.refresh();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/profile.h"
 #include "base/rng.h"
 #include "base/threads.h"
 #include "kernels/elementwise.h"
@@ -44,6 +45,8 @@ void fill(const Tensor& out, int64_t first_block, const Values& values) {
   CHECK(out.dense());
   float* data = out.as<float>();
   const int64_t n = out.elements();
+  Span span("draw");
+  span.add(0.0, static_cast<double>(n) * sizeof(float));
   parallel_for(ceil_div<int64_t>(n, 4), kGrain / 4, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const auto four = values(static_cast<uint64_t>(first_block + block));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "base/profile.h"
 #include "model/draw.h"
 #include "model/import_sources.h"
 #include "model/model_writer.h"
@@ -83,6 +84,7 @@ ModelConfig write_initial_model(const fs::path& folder, Json config, const std::
   std::vector<TensorInfo> infos;
   const auto weights = model_weights(model);
   for (const WeightSpec& w : weights) infos.push_back(tensor_info(w.name, dtype, w.shape));
+  const Span span("make weights");
   TensorWriter writer(folder, infos, {{"format", "pt"}}, size_t{5'000'000'000});
   for (const WeightSpec& w : weights)
     write_weight(writer, initial_weight(w, deviation, model.pad, seed), dtype);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/init_tokenizer.h"
 
+#include "base/profile.h"
 #include "model/tokenizer_files.h"
 #include "text/copy_tokenizer.h"
 #include "text/sentencepiece_train.h"
@@ -56,6 +57,7 @@ void init_tokenizer(const fs::path& folder, Json& config, const InitTokenizer& o
     config.set("vocab_size", *size);
     return;
   }
+  std::optional<Span> span(o.corpus.empty() ? "copy tokenizer" : "train tokenizer");
   if (!o.corpus.empty()) {
     if (!size) throw UsageError("--corpus needs --vocab-size");
     const fs::path model = folder / "tokenizer.model";
@@ -68,6 +70,7 @@ void init_tokenizer(const fs::path& folder, Json& config, const InitTokenizer& o
   } else {
     copy_tokenizer(folder, o.source);
   }
+  span.reset();
   check_family(folder, config);
   const auto tokenizer = load_tokenizer(folder);
   if (!size) size = tokenizer->vocab_size();

@@ -65,6 +65,8 @@ class Attacher {
       group(b.down);
     }
     norm(model_.norm);
+    if (config_.targets.empty() && config_.targets_expression.empty())
+      throw UsageError("no targets are named; name linear layers, q_proj for instance");
     if (adapted_ == 0)
       throw UsageError(cat("the targets ", targets_text(),
                            " name no linear layer of the model; name some, q_proj for instance"));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/profile.h"
 #include "model/adapter.h"
 #include "model/float_rows.h"
 #include "model/merged_weights.h"
@@ -87,6 +88,8 @@ class Writer {
     for (const Output& o : outputs_)
       if (is_int8(o)) infos.push_back(weight_format_tensor(o.name()));
     TensorWriter writer(folder, infos, {{"format", "pt"}}, kMaxShardBytes);
+    Span span("merge weights");
+    for (const TensorInfo& info : infos) span.add(0.0, static_cast<double>(info.bytes));
     QuantizedTensor quantized;
     for (const Output& o : outputs_) {
       if (options_.progress) options_.progress(report.tensors++, outputs_.size(), o.name());

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/cannot_read.h"
 #include "base/error.h"
 
 namespace nibble {
@@ -43,7 +44,7 @@ bool Tail::reopen() {
   const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     if (errno == ENOENT) return false;
-    throw NoInputError(cat(path_, ": cannot read: ", errno_text(errno), "; check the path"));
+    throw_cannot_read(path_, errno);
   }
   struct stat status = {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/threads.h"
 #include "score/numpy_random.h"
 
@@ -18,6 +19,7 @@ constexpr int64_t kTrialsAtOnce = 64;
 // Calls draw(picks) for every trial in order, and score(trial, picks) by all threads.
 template <class Draw, class Score>
 void for_each_trial(int64_t trials, size_t width, Draw draw, Score score) {
+  const Span span("resample");
   std::vector<int32_t> picks;
   for (int64_t first = 0; first < trials; first += kTrialsAtOnce) {
     const int64_t count = std::min(kTrialsAtOnce, trials - first);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <mutex>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/threads.h"
 
 namespace nibble {
@@ -47,6 +49,7 @@ void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& read
   std::mutex lock;
   size_t faulty = examples.size();  // the first one
   std::string fault;
+  std::optional<Span> span("score");
   parallel_for(std::ssize(examples), 8, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) try {
         for (size_t k = 0; k < metrics_.size(); ++k) {
@@ -61,6 +64,7 @@ void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& read
         fault = e.what();
       }
   });
+  span.reset();
   std::vector<std::vector<double>> scores(metrics_.size());
   for (size_t i = 0; i < examples.size(); ++i) {
     if (i == faulty) throw DataError(cat(reader.place_of(examples[i]), ": ", fault));
@@ -84,11 +88,16 @@ void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& read
 
 void Scorer::run(ExampleReader& reader, bool keep_rows, const Each& each) {
   std::vector<ScoreExample> batch;
+  const auto next = [&](std::vector<ScoreExample>& to) {
+    const Span span("parse");
+    return reader.next(to);
+  };
   if (!needs().all_first) {
-    while (reader.next(batch)) measure(batch, reader, keep_rows, each);
+    while (next(batch)) measure(batch, reader, keep_rows, each);
   } else {
     std::vector<ScoreExample> all;
-    while (reader.next(batch)) std::ranges::move(batch, std::back_inserter(all));
+    while (next(batch)) std::ranges::move(batch, std::back_inserter(all));
+    const Span span("prepare scores");
     for (Measured& m : metrics_)
       if (m.metric->needs().all_first && !all.empty()) m.metric->prepare(all);
     for (size_t begin = 0; begin < all.size(); begin += kChunk)

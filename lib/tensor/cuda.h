@@ -18,7 +18,8 @@ namespace nibble::cuda {
 bool built();
 
 /// Throws UnavailableError, in a few words, where device `index` cannot be used: no driver, one too
-/// old, no such device, an architecture that this build has no code for.
+/// old, no such device, a compute capability below 8.0. That this build has no code for a later one
+/// is told by the first launch, as UnavailableError too.
 void check_device(int index);
 
 struct DeviceFacts {
@@ -55,6 +56,8 @@ inline constexpr size_t kStreamBytes = kCublasWorkspaceBytes + (size_t{8} << 10)
 /// A stream of its own, that does not wait for the legacy stream; `room` has kStreamBytes of the
 /// device's memory, 256-byte aligned, and must outlive it.
 Stream create_stream(int device, Sums sums, void* room);
+/// Whether attention on such a stream goes by Hopper's wgmma; else by mma.sync.
+bool on_wgmma(Stream stream);
 /// One for copies alone: without the memory that ops need (cuBLAS's workspace).
 Stream create_copy_stream(int device);
 void destroy_stream(Stream stream) noexcept;

@@ -109,6 +109,7 @@ void save_checkpoint(const fs::path& out, const TrainerState& state, const Json&
                             {"best_loss", state.best_loss},
                             {"best_step", state.best_step},
                             {"evaluations_since_best", state.evaluations_since_best},
+                            {"validation_due", state.validation_due},
                             {"threads", state.threads},
                             {"cpu", state.cpu}});
   json.set("recent_losses", Json::Array(state.recent_losses.begin(), state.recent_losses.end()));
@@ -132,6 +133,8 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
     s.best_loss = json.at("best_loss").as_number();
     s.best_step = json.at("best_step").as_integer();
     s.evaluations_since_best = json.at("evaluations_since_best").as_integer();
+    const Json* due = json.find("validation_due");  // older checkpoints do not say
+    s.validation_due = due && due->as_bool();
     for (const Json& loss : json.at("recent_losses").as_array())
       s.recent_losses.push_back(loss.as_number());
     if (s.step < 0 || s.micro_batches < s.step) throw DataError("its counts make no sense");

@@ -24,6 +24,7 @@ struct TrainerState {
   double best_loss = 0.0;     // of validation
   int64_t best_step = 0;      // 0: none yet
   int64_t evaluations_since_best = 0;
+  bool validation_due = false;        // the one of this step was not done to its end
   std::vector<double> recent_losses;  // of the last steps, newest last, for spotting spikes
   int64_t threads = 0;                // that made it, and the instruction set: others may differ in
   std::string cpu;                    // the last place

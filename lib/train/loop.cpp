@@ -96,13 +96,14 @@ void TrainingRun::State::refuse_bad_step(int64_t index, const StepResult& r,
                       "--learning-rate; ", checkpoint_name(at.step), " is the last good state"));
 }
 
-double TrainingRun::State::validation_loss() {
+std::optional<double> TrainingRun::State::validation_loss() {
   const Span span("validation");
   double sum = 0.0;
   int64_t trained = 0;
   std::vector<int64_t> rows;
   Batch batch;
   for (int64_t begin = 0; begin < valid_shard->rows(); begin += options.batch_size) {
+    if (stop_signal() != 0) return std::nullopt;
     rows.clear();
     for (int64_t i = begin; i < std::min(valid_shard->rows(), begin + options.batch_size); ++i)
       rows.push_back(i);
@@ -115,13 +116,21 @@ double TrainingRun::State::validation_loss() {
 }
 
 void TrainingRun::State::evaluate(const TrainReport& report) {
-  const double loss = validation_loss();
-  metrics->write(Json::object({{"step", at.step}, {"validation_loss", loss}}));
-  const bool better = at.best_step == 0 || loss < at.best_loss;
-  report.say(cat("step ", at.step, ": validation loss ", fixed(loss, 4),
+  const std::optional<double> loss = validation_loss();
+  if (!loss) {
+    at.validation_due = true;
+    stop(report);
+  }
+  if (at.validation_due) {  // so says the checkpoint of this step, which is to be written anew
+    at.validation_due = false;
+    saved_step = -1;
+  }
+  metrics->write(Json::object({{"step", at.step}, {"validation_loss", *loss}}));
+  const bool better = at.best_step == 0 || *loss < at.best_loss;
+  report.say(cat("step ", at.step, ": validation loss ", fixed(*loss, 4),
                  better ? ", the best so far" : ""));
   if (better) {
-    at.best_loss = loss;
+    at.best_loss = *loss;
     at.best_step = at.step;
     at.evaluations_since_best = 0;
     if (options.keep_best) save(report);
@@ -136,6 +145,12 @@ bool TrainingRun::State::evaluation_due(int64_t done) const {
   return done % every == 0 || done == total_steps;
 }
 
+void TrainingRun::State::stop(const TrainReport& report) {
+  save(report);
+  throw StoppedError(
+      cat("stopped by signal ", stop_signal(), " after step ", at.step, "; go on with --resume"));
+}
+
 void TrainingRun::State::run(const TrainReport& report) {
   const StreamScope scope(stream.get());
   const auto enough = [&] {
@@ -143,15 +158,12 @@ void TrainingRun::State::run(const TrainReport& report) {
     report.say(cat("no better for ", options.patience, " evaluations; stopping early"));
     return true;
   };
+  if (at.validation_due && valid_shard) evaluate(report);
   // A checkpoint may be of the step where patience ran out.
   while (at.step < total_steps && !enough()) {
     const auto begin = Clock::now();
     StepResult r = gradients(at.step);
-    if (r.stopped || stop_signal() != 0) {
-      save(report);
-      throw StoppedError(cat("stopped by signal ", stop_signal(), " after step ", at.step,
-                             "; go on with --resume"));
-    }
+    if (r.stopped || stop_signal() != 0) stop(report);
     if (!std::isfinite(r.loss)) r.gradient_norm = l2_norm(working().parameters.gradients());
     refuse_bad_step(at.step, r, report);
     const double rate = schedule.rate(at.step + 1);
@@ -169,7 +181,7 @@ void TrainingRun::State::run(const TrainReport& report) {
     if (at.recent_losses.size() > kHistory) at.recent_losses.erase(at.recent_losses.begin());
     const double wall = seconds_since(begin), speed = static_cast<double>(r.tokens) / wall;
     if (at.step == 1) metrics->write(run_record());
-    metrics->write(Json::object(
+    Json record = Json::object(
         {{"step", at.step},
          {"epoch", static_cast<double>(at.step) / static_cast<double>(order->steps_per_epoch())},
          {"loss", r.loss},
@@ -179,7 +191,9 @@ void TrainingRun::State::run(const TrainReport& report) {
          {"trained_tokens", r.trained},
          {"tokens_per_second", speed},
          {"peak_rss", peak_rss()},
-         {"planned_rss", plan.total()}}));
+         {"planned_rss", plan.total()}});
+    if (options.device.on_cuda()) record.set("graphs", step->graphs() > 0);
+    metrics->write(record);
     if (report.progress_due()) {
       const double average = static_cast<double>(tokens_here) / seconds_since(started);
       const double left =

@@ -32,9 +32,12 @@ struct TrainingRun::State {
   };
   StepResult gradients(int64_t step);
   void refuse_bad_step(int64_t step, const StepResult& result, const TrainReport& report);
-  double validation_loss();
-  /// Evaluates, remembers the best.
+  /// Nothing where a signal came before its end.
+  std::optional<double> validation_loss();
+  /// Evaluates, remembers the best; or stops, and the resumed run evaluates first.
   void evaluate(const TrainReport& report);
+  /// Saves and throws StoppedError.
+  [[noreturn]] void stop(const TrainReport& report);
   void save(const TrainReport& report);
   void save_model(const fs::path& folder) const;
   Json settings() const;

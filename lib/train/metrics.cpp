@@ -12,14 +12,19 @@ namespace nibble {
 namespace {
 
 // The records of a killed run up to a step; its last line may be broken.
-std::string kept_records(const fs::path& path, int64_t keep_through) {
+std::string kept_records(const fs::path& path, int64_t keep_through, MetricsFile::LastStep last) {
   std::string kept;
   std::error_code error;
   if (keep_through == 0 || !fs::is_regular_file(path, error)) return kept;
   LineReader reader(path.string());
   for (std::string_view line; reader.next(line);) {
     try {
-      if (parse_json(line, reader.place()).at("step").as_integer() > keep_through) continue;
+      const Json record = parse_json(line, reader.place());
+      const int64_t step = record.at("step").as_integer();
+      if (step > keep_through) continue;
+      if (step == keep_through && last == MetricsFile::LastStep::kWithoutValidation &&
+          record.find("validation_loss"))
+        continue;
     } catch (const DataError&) {
       continue;
     }
@@ -31,11 +36,11 @@ std::string kept_records(const fs::path& path, int64_t keep_through) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const fs::path& path, int64_t keep_through) : path_(path) {
+MetricsFile::MetricsFile(const fs::path& path, int64_t keep_through, LastStep last) : path_(path) {
   if (path.empty()) return;
   std::error_code error;
   if (!fs::exists(path, error) || fs::is_regular_file(path, error))
-    write_text_file(path, kept_records(path, keep_through));
+    write_text_file(path, kept_records(path, keep_through, last));
   fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (fd_ < 0)
     throw CannotCreateError(

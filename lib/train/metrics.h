@@ -10,9 +10,11 @@ namespace nibble {
 
 class MetricsFile {
  public:
+  /// What is kept of the last step: validation is the last that is recorded of one.
+  enum class LastStep : bool { kWhole, kWithoutValidation };
   /// Opens PATH for appending, keeping records whose "step" is at most `keep_through` (0: none).
   /// An empty path writes nowhere.
-  MetricsFile(const fs::path& path, int64_t keep_through);
+  MetricsFile(const fs::path& path, int64_t keep_through, LastStep last = LastStep::kWhole);
   ~MetricsFile();
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;

@@ -90,6 +90,7 @@ Json TrainingRun::State::run_record() const {
     const cuda::DeviceFacts facts = cuda::device_facts(options.device.index);
     run.set("device", facts.name);
     run.set("device_bytes", facts.memory - facts.free);
+    run.set("wgmma", cuda::on_wgmma(stream.get()));
   }
   if (!plan.host.empty()) {
     Json host = Json::object();
@@ -126,11 +127,12 @@ void TrainingRun::State::start(const TrainReport& report) {
   const fs::path out = options.out;
   held.emplace(out);
   std::error_code error;
-  const bool occupied = latest_checkpoint(out) || fs::exists(out / "adapter_config.json", error) ||
-                        fs::exists(out / "config.json", error);
-  if (occupied && !options.resume)
+  const bool ran = latest_checkpoint(out) || fs::exists(out / "adapter_config.json", error);
+  if (ran && !options.resume)
     throw CannotCreateError(
         cat(out.string(), ": holds an earlier run; --resume it or choose another --out"));
+  if (!ran && fs::exists(out / "config.json", error) && !options.resume)
+    throw CannotCreateError(cat(out.string(), ": holds a model; choose another --out"));
   agreed = settings();
   init_trained(model, options.lora, options.seed);
   if (!options.adapter.empty()) load_adapter_weights(options.adapter, model);
@@ -147,7 +149,9 @@ void TrainingRun::State::start(const TrainReport& report) {
   }
   prune_checkpoints(out, options.keep, options.keep_best ? at.best_step : 0);
   metrics.emplace(options.metrics.empty() ? out / "metrics.jsonl" : fs::path(options.metrics),
-                  at.step);
+                  at.step,
+                  at.validation_due ? MetricsFile::LastStep::kWithoutValidation
+                                    : MetricsFile::LastStep::kWhole);
   batches.resize(static_cast<size_t>(options.accumulate));
   started = std::chrono::steady_clock::now();
 }

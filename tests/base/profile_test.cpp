@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/profile.h"
 
+#include "base/profile_wait.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -68,6 +70,15 @@ TEST(Profile, CountsWhatIsSharedOutAsAWhole) {
   const Profile profile = profile_stop();
   ASSERT_EQ(profile.rows.size(), 1u);
   EXPECT_LE(row(profile, "whole").self, profile.seconds);
+}
+
+TEST(Profile, WaitsBeforeASpanEnds) {
+  at_end_of_spans([] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); });
+  profile_start();
+  { const Span span("given out"); }
+  const Profile profile = profile_stop();
+  at_end_of_spans(nullptr);
+  EXPECT_GE(row(profile, "given out").self, 0.02);
 }
 
 TEST(Profile, KeepsAsManyEventsAsAsked) {

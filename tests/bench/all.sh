@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that tests/bench measures on a CPU, as the Markdown tables of RESULTS.md: all.sh MODEL/ TEXT >TABLES
+# What compare.py and peak.py measure, as the Markdown tables of RESULTS.md: all.sh MODEL/ TEXT >TABLES
 # What it needs, $NIBBLE_DATA included, and what variables change, is in compare.py; $PYTHON runs that
 # (python3). Takes two hours or so where nothing else runs; TRIAL=1 shows in a quarter of one that all of it works.
 set -euo pipefail
@@ -18,7 +18,7 @@ compare "$@"
 printf '\n## Dense LoRA, compiled\n\n'
 compare "$@" train-lora
 printf '\n## One core\n\n'
-CORES=1 compare "$@" train train-long prompts decode perplexity quantize tokenize start
+CORES=1 compare "$@" train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start
 printf '\n## Scaling\n\n'
 compare "$@" scaling
 printf '\n## AVX2\n\n'
@@ -26,3 +26,5 @@ NIBBLE_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INST
   compare "$@" train prompts decode
 printf '\n## A larger model\n\n'
 compare "$@" large
+printf '\n## Peak memory\n\n'
+ROUNDS=1 "${PYTHON:-python3}" "$here/peak.py" "$1" "${LAYERS:-20}"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times reading a prompt (head on its last row only) and decoding after it, batch 1, greedy.
-//   generate_rate MODEL/ PROMPT-TOKENS NEW-TOKENS ROUNDS bf16|f32 [BATCH]
-// Prints one JSON object: the median rates of some rounds after one that is not counted.
+//   generate_rate [--device=cpu|cuda[:N]] MODEL/ PROMPT-TOKENS NEW-TOKENS ROUNDS bf16|f32 [BATCH]
+// Prints one JSON object: the median rates of some rounds after one that is not counted, and
+// whether CUDA graphs were at work.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -27,7 +28,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void bench(int argc, char** argv) {
+void bench(Device device, int argc, char** argv) {
   const int64_t prompt_tokens = std::atoll(argv[2]), new_tokens = std::atoll(argv[3]);
   const int rounds = std::atoi(argv[4]);
   const Dtype compute = std::string_view(argv[5]) == "f32" ? Dtype::kF32 : Dtype::kBf16;
@@ -39,6 +40,7 @@ void bench(int argc, char** argv) {
   options.context = prompt_tokens + new_tokens + 1;
   options.max_tokens = new_tokens;
   options.compute = compute;
+  options.device = device;
   options.sampling.temperature = 0.0;
   Generator generator(model, options);
   Rng rng(1);
@@ -64,6 +66,7 @@ void bench(int argc, char** argv) {
   }
   const Json report = Json::object({{"prompt_tokens_per_second", median(reading)},
                                     {"decoded_tokens_per_second", median(decoding)},
+                                    {"graphs", generator.graphs() > 0},
                                     {"peak_rss_mib", static_cast<int64_t>(peak_rss() >> 20)}});
   std::printf("%s\n", report.dump().c_str());
 }
@@ -71,9 +74,15 @@ void bench(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  constexpr std::string_view kDevice = "--device=";
+  std::string device = "cpu";
+  if (argc > 1 && std::string_view(argv[1]).starts_with(kDevice)) {
+    device = argv[1] + kDevice.size();
+    --argc, ++argv;
+  }
   if (argc != 6 && argc != 7) return 64;
   try {
-    bench(argc, argv);
+    bench(nibble::parse_device(device), argc, argv);
   } catch (const Error& error) {
     std::fprintf(stderr, "generate_rate: %s\n", error.what());
     return static_cast<int>(error.code());

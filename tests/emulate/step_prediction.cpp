@@ -60,17 +60,19 @@ void training(const char* model, const char* gpu, int64_t batch) {
 }
 
 // The settings that nibble-train would take, to stay within so many GiB, beside such a host.
-void least_memory(const char* model, const char* gpu, double gib) {
+void least_memory(const char* model, const char* gpu, double gib, const char* head) {
   Question q = question(model, 16, 2048);
+  if (head == std::string("nf4")) q.config.quantization->skip_modules.clear();
   const Rates rates = find_gpu(gpu_catalogue(""), gpu).rates();
   const Model shape = prepare(q);
   const auto limit = static_cast<uint64_t>(gib * (1 << 30));
   choose_memory(q, shape, {.device = limit, .host = uint64_t{32} << 30}, rates);
   const MemoryPlan p = plan(q, shape);
   printf(
-      "{\"row\":\"memory\",\"model\":\"%s\",\"gpu\":\"%s\",\"limit\":%llu,\"total\":%llu,"
+      "{\"row\":\"memory\",\"model\":\"%s\",\"gpu\":\"%s\",\"head\":\"%s\",\"limit\":%llu,"
+      "\"total\":%llu,"
       "\"host\":%llu,\"options\":\"%s\",\"tokens\":%.0f}\n",
-      model, gpu, static_cast<unsigned long long>(limit),
+      model, gpu, head, static_cast<unsigned long long>(limit),
       static_cast<unsigned long long>(p.total()), static_cast<unsigned long long>(p.host_total()),
       memory_options(q.train).c_str(),
       static_cast<double>(q.train.tokens()) / training_cost(shape, q.train).seconds(rates, 1));
@@ -110,7 +112,8 @@ int main() {
   for (const char* gpu : {"H200", "H100 SXM", "A100 80GB", "RTX 4090", "B200"})
     for (const char* model : {"Qwen3-8B", "Qwen3-0.6B"})
       for (const int64_t batch : {1, 8}) training(model, gpu, batch);
-  for (const double gib : {5.5, 4.5}) least_memory("Qwen3-8B", "H200", gib);
+  for (const double gib : {5.5, 4.5})
+    for (const char* head : {"bf16", "nf4"}) least_memory("Qwen3-8B", "H200", gib, head);
   longest_context("Llama-3.1-8B", "RTX 4090");
   for (const char* gpu : {"H200", "H100 SXM", "RTX 4090"}) decoding("Qwen3-8B", gpu);
 }

@@ -186,20 +186,19 @@ bool come(const WarpgroupMeeting::Wanted& wanted, const WarpgroupMeeting::Lane& 
 }  // namespace
 
 uint32_t shared_address(const void* p) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) {
+    const Inside at_work(*worker);
+    worker->fail("wgmma: a matrix begins at no multiple of 16 bytes");
+  }
   return static_cast<uint32_t>(static_cast<const char*>(p) - worker->dynamic) + kWindow;
 }
 
 void check_registers(Worker& w, const void* p, int bytes, bool write) {
-  const auto* address = static_cast<const char*>(p);
-  const auto touches = [&](const void* from, size_t size) {
-    const auto* start = static_cast<const char*>(from);
-    return address < start + size && address + bytes > start;
-  };
   for (const OwnProduct& product : w.thread->products) {
-    if (touches(product.d, product.sums.size() * sizeof(float)))
+    if (product.sums_meet(p, static_cast<size_t>(bytes)))
       w.fail(std::string(write ? "write" : "read") +
              " of sums of wgmma that has not been waited for (wgmma.wait_group)");
-    if (write && product.a != nullptr && touches(product.a, 16))
+    if (write && product.operand_meets(p, static_cast<size_t>(bytes)))
       w.fail("write of registers that wgmma, not waited for, reads (wgmma.wait_group)");
   }
 }
@@ -239,6 +238,15 @@ void wgmma_wait(int groups) {
   t.products.erase(t.products.begin(), t.products.begin() + static_cast<ptrdiff_t>(done));
   t.product_groups.erase(t.product_groups.begin(), t.product_groups.end() - groups);
   for (size_t& end : t.product_groups) end -= done;
+}
+
+void check_awaited(const void* registers, size_t bytes) {
+  Worker& w = *worker;
+  const Inside at_work(w);
+  for (const OwnProduct& product : w.thread->products) {
+    if (product.sums_meet(registers, bytes) || product.operand_meets(registers, bytes))
+      w.fail("wgmma.wait_group gives up registers of a product that is still at work");
+  }
 }
 
 // A moment of its own, so that it is before or after every write.

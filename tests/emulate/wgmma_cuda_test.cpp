@@ -20,6 +20,7 @@ class Wgmma : public testing::Test {
   }
   ~Wgmma() override {
     unsetenv("NIBBLE_EMULATE_FAULT");
+    unsetenv("NIBBLE_WGMMA");
     on_notice(nullptr);
   }
 
@@ -45,6 +46,20 @@ TEST_F(Wgmma, IsLeftAloneWhereItDiffers) {
   unsetenv("NIBBLE_EMULATE_FAULT");
   EXPECT_TRUE(cuda::wgmma_agrees(stream_));
   EXPECT_TRUE(cuda::queue(stream_).wgmma);
+}
+
+// Whoever wants none has none, also where nothing would speak against it, and no notice of it.
+TEST_F(Wgmma, IsLeftAloneWhereToldTo) {
+  setenv("NIBBLE_WGMMA", "0", 1);
+  emulate::take_launches();
+  const OwnedStream next(stream_.device);
+  EXPECT_FALSE(cuda::on_wgmma(next.get()));
+  EXPECT_TRUE(emulate::take_launches().empty());
+  EXPECT_TRUE(notices_.empty());
+  setenv("NIBBLE_WGMMA", "1", 1);
+  EXPECT_TRUE(cuda::on_wgmma(OwnedStream(stream_.device).get()));
+  setenv("NIBBLE_WGMMA", "no", 1);
+  EXPECT_THROW(OwnedStream(stream_.device), UsageError);
 }
 
 // What one stream found out holds for the next, which runs nothing; and it keeps no memory.

@@ -27,6 +27,7 @@ enum class Wrong {
   kWaitsForTheWrongGroup,
   kOtherShape,
   kOtherMatrix,
+  kNoWholeUnit,
   kNoSwizzling,
   kPastTheEnd,
   kWarpMissing,
@@ -58,7 +59,8 @@ __global__ void product(bool mended, int* data) {
   float sums[8][4] = {}, others[16][4] = {};
   uint32_t left[4] = {};
   const int behind = wrong(Wrong::kPastTheEnd) ? 1024 : 0;
-  const uint64_t at = swizzled_matrix(a, 0, 1024);
+  const uint64_t at =
+      swizzled_matrix(reinterpret_cast<char*>(a) + (wrong(Wrong::kNoWholeUnit) ? 2 : 0), 0, 1024);
   uint64_t from = matrix_after(swizzled_matrix(b, 0, 1024), behind);
   if (wrong(Wrong::kNoSwizzling)) from &= ~(uint64_t{3} << 62);
   if (wrong(Wrong::kOtherMatrix) && thread == 5) from = at;
@@ -116,7 +118,7 @@ const std::vector<Fault>& wgmma_faults() {
        run<Wrong::kProxyFenceTooEarly>},
       {"unwritten", "never written", run<Wrong::kUnwritten>},
       {"in_flight", "cp.async has not been waited for", run<Wrong::kInFlight>},
-      {"no_commit", "read of sums of wgmma that has not been waited for", run<Wrong::kNoCommit>},
+      {"no_commit", "gives up registers of a product that is still at work", run<Wrong::kNoCommit>},
       {"no_wait", "1 products of wgmma that nobody waited for", run<Wrong::kNoWait>},
       {"read_too_early", "read of sums of wgmma that has not been waited for",
        run<Wrong::kReadTooEarly>},
@@ -131,6 +133,7 @@ const std::vector<Fault>& wgmma_faults() {
       {"other_shape", "sums of a product of another shape that is at work",
        run<Wrong::kOtherShape>},
       {"other_matrix", "ask for different products", run<Wrong::kOtherMatrix>},
+      {"no_whole_unit", "begins at no multiple of 16 bytes", run<Wrong::kNoWholeUnit>},
       {"no_swizzling", "swizzling mode 0", run<Wrong::kNoSwizzling>},
       {"past_the_end", "dynamic shared + 16384 of 16384: out of bounds", run<Wrong::kPastTheEnd>},
       {"warp_missing", "", run<Wrong::kWarpMissing>},

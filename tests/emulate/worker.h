@@ -60,6 +60,20 @@ struct OwnProduct {
   float* d;
   std::vector<float> sums;  // what d will hold
   const uint32_t* a;        // null: none
+
+  bool sums_meet(const void* p, size_t bytes) const {
+    return overlap(d, sums.size() * sizeof(float), p, bytes);
+  }
+  bool operand_meets(const void* p, size_t bytes) const {
+    return a != nullptr && overlap(a, 4 * sizeof(uint32_t), p, bytes);
+  }
+
+ private:
+  static bool overlap(const void* p, size_t p_bytes, const void* q, size_t q_bytes) {
+    const auto* a = static_cast<const char*>(p);
+    const auto* b = static_cast<const char*>(q);
+    return a < b + q_bytes && b < a + p_bytes;
+  }
 };
 
 struct Thread {

@@ -20,7 +20,7 @@ def logits(model):
         return model(input_ids=ids).logits
 
 
-@pytest.mark.parametrize("skip", ["lm_head", "", "layers.1"])
+@pytest.mark.parametrize("skip", ["lm_head", "", "model.layers.1"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_equals_what_transformers_makes(family, scheme, skip, tmp_path):
@@ -29,7 +29,7 @@ def test_equals_what_transformers_makes(family, scheme, skip, tmp_path):
     tied = "tied" in family
     tiny_model(family, tmp_path / "dense", seed=3, dtype=torch.bfloat16)
     options, config = SCHEMES[scheme]
-    modules = {"lm_head": None, "": [], "layers.1": ["lm_head", "layers.1"]}[skip]
+    modules = {"lm_head": None, "": [], "model.layers.1": ["lm_head", "model.layers.1"]}[skip]
     theirs = load(
         tmp_path / "dense",
         quantization_config=bnb_config(**config, llm_int8_skip_modules=modules),

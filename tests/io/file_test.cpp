@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files and folders appear whole or not at all, and what was there stays until then.
 #include "io/file.h"
+#include "io/same_file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "io/lines.h"
 #include "io/placed_reader.h"
 #include "support/folder_test.h"
 
@@ -46,6 +49,25 @@ TEST_F(FileTest, AFileIsReplacedWhenItIsWhole) {
   struct stat info = {};
   ASSERT_EQ(::stat(file.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777u, 0640u);
+}
+
+TEST_F(FileTest, AFileIsWrittenByOneAtATime) {
+  fs::create_directory(path("folder"));
+  fs::create_directory_symlink("folder", path("link"));
+  const fs::path one = path("folder") / "x";
+  AtomicFile first(one);
+  first.write("first");
+  for (const fs::path& name : {one, path("folder") / "." / "x", path("link") / "x"}) {
+    EXPECT_TRUE(same_file(one, name)) << name;
+    EXPECT_THROW(AtomicFile second(name), UsageError) << name;
+    EXPECT_THROW(AtomicFolder folder(name), UsageError) << name;
+  }
+  EXPECT_FALSE(same_file(one, path("x")));
+  AtomicFile other(path("x"));
+  first.commit();
+  EXPECT_EQ(read_text_file(one), "first");
+  write_text_file(one, "second");
+  EXPECT_EQ(read_text_file(one), "second");
 }
 
 TEST_F(FileTest, LinksAreWrittenThrough) {
@@ -158,6 +180,42 @@ TEST_F(FileTest, MissingIsNotTheSameAsHidden) {
   EXPECT_EQ(
       thrown([&] { input_exists(path("link")); }),
       cat("66: ", path("link").string(), ": a link to what does not exist; mend or remove it"));
+}
+
+// A limit lowered for as long as it lives.
+class Limited {
+ public:
+  Limited(__rlimit_resource what, rlim_t limit) : what_(what) {
+    EXPECT_EQ(::getrlimit(what_, &old_), 0);
+    const struct rlimit low = {.rlim_cur = limit, .rlim_max = old_.rlim_max};
+    EXPECT_EQ(::setrlimit(what_, &low), 0);
+  }
+  ~Limited() { ::setrlimit(what_, &old_); }
+
+ private:
+  __rlimit_resource what_;
+  struct rlimit old_ = {};
+};
+
+TEST_F(FileTest, NoMoreOpenFilesIsSaidWithWhatHelps) {
+  write_text_file(path("x"), "text");
+  const std::string want = cat("66: ", path("x").string(),
+                               ": cannot read: Too many open files; "
+                               "allow more open files (ulimit -n)");
+  const Limited none(RLIMIT_NOFILE, 0);
+  EXPECT_EQ(thrown([&] { read_text_file(path("x")); }), want);
+  EXPECT_EQ(thrown([&] { LineReader reader(path("x").string()); }), want);
+  EXPECT_EQ(thrown([&] { PlacedReader reader(path("x")); }), want);
+}
+
+TEST_F(FileTest, NoMoreAddressSpaceIsMemory) {
+  write_text_file(path("x"), "");
+  fs::resize_file(path("x"), uintmax_t{1} << 32);
+  const Limited none(RLIMIT_AS, size_t{1} << 20);
+  EXPECT_EQ(thrown([&] { MappedFile file(path("x")); }),
+            cat("71: ", path("x").string(),
+                ": cannot map 4294967296 bytes: Cannot allocate memory; "
+                "allow more address space (ulimit -v)"));
 }
 
 }  // namespace

@@ -249,7 +249,8 @@ std::vector<Case> cases() {
       {{201}, 3, 1, 64, 70},
       {{137}, 1, 1, 256},
       {{64}, 1, 1, 64},
-      {{192}, 4, 2, 64},
+      {{192}, 2, 1, 64},
+      {{140}, 1, 1, 64, 127},
       {{20}, 2, 1, 200},
   };
   std::vector<Case> out;
@@ -258,6 +259,8 @@ std::vector<Case> cases() {
       c.dtype = dtype;
       out.push_back(c);
     }
+  // Many heads of a key/value head, and more tiles than there are buffers.
+  out.push_back({{260}, 4, 1, 128, 0, Dtype::kBf16});
   // Rows inside wider ones, which 16-byte accesses can read and which they cannot.
   for (const Case& dense : std::vector<Case>(out)) {
     if (dense.n() > 64) continue;
@@ -304,7 +307,7 @@ TEST_P(AttentionForwardOf, ManyKeys) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SeveralKeyTiles, AttentionForwardOf,
-                         testing::Values(Case{{601}, 2, 1, 64},
+                         testing::Values(Case{{601}, 2, 1, 24},
                                          Case{{290}, 1, 1, 256, 0, Dtype::kBf16},
                                          Case{{601}, 1, 1, 64, 530, Dtype::kBf16}));
 
@@ -318,7 +321,7 @@ std::vector<Case> trees() {
       out.push_back({{33, 129, 0, 2}, 1, 1, 31, window, dtype, {-1, 0, 0, 2}});
       out.push_back({{9, 60, 0, 3}, 1, 1, 16, window, dtype, {-1, 0, 0, 2}});
     }
-  out.push_back({{601, 40, 7}, 2, 1, 64, 0, Dtype::kF32, {-1, 0, 1}});
+  out.push_back({{601, 40, 7}, 2, 1, 24, 0, Dtype::kF32, {-1, 0, 1}});
   out.push_back({{70, 200, 9, 8}, 2, 1, 128, 0, Dtype::kBf16, {-1, -1, 0, 0}});  // a gap of tiles
   out.push_back({{33, 50, 9}, 1, 1, 256, 20, Dtype::kBf16, {-1, -1, 0}});
   // As many tiles as a word of the needed ones has bits.

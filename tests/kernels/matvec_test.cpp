@@ -70,10 +70,14 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
 TEST(QuantizedMatvec, MatricesOfAnyFormLieOneUnderAnother) {
   constexpr uint64_t kSeed = 13;
   constexpr int64_t kIn = 64;
+  // Nested ones alone, four and more in a row, and plain ones in a row.
   const Case cases[] = {
       {QuantType::kNf4, 9, kIn, 64, true},   {QuantType::kFp4, 3, kIn, 32, false},
       {QuantType::kInt8, 5, kIn, 0, false},  {QuantType::kNf4, 1, kIn, 64, true},
-      {QuantType::kNf4, 33, kIn, 32, false}, {QuantType::kNf4, 2, kIn, 64, true},
+      {QuantType::kNf4, 33, kIn, 32, false}, {QuantType::kFp4, 40, kIn, 64, false},
+      {QuantType::kNf4, 2, kIn, 64, true},   {QuantType::kNf4, 67, kIn, 32, true},
+      {QuantType::kFp4, 8, kIn, 64, true},   {QuantType::kNf4, 64, kIn, 64, true},
+      {QuantType::kNf4, 35, kIn, 64, true},
   };
   std::deque<RandomMatrix> all;  // which point into themselves
   std::vector<QuantizedMatrix> matrices;
@@ -112,28 +116,42 @@ TEST(QuantizedMatvec, ManyOutputsEqualSumsInDouble) {
   }
 }
 
-TEST(DenseMatvec, EqualsSumsInDouble) {
+void expect_dense(const std::string& target, int64_t m, const Shape& s, Dtype dtype, Dtype weights,
+                  int64_t x_gap, int64_t weight_gap) {
   constexpr uint64_t kSeed = 12;
+  OpCase op(cat("dense_matvec ", target, " ", dtype_name(dtype), " x ", dtype_name(weights), " (",
+                m, ",", s[0], ",", s[1], ") gaps ", x_gap, " ", weight_gap),
+            kSeed);
+  Buffer& x = op.input("x", dtype, {m, s[1]}, x_gap);
+  Buffer& w = op.input("weight", weights, s, weight_gap);
+  Buffer& out = op.output("out", dtype, {m, s[0]}, 1);
+  op.want(out, products(x, s[0], s[1],
+                        [&](int64_t o, int64_t i) { return Bounded(w.at(o * s[1] + i)); }));
+  op.check([&] { dense_matvec({.out = out.tensor(), .x = x.tensor(), .weight = w.tensor()}); });
+}
+
+constexpr Dtype kWeightTypes[] = {Dtype::kF32, Dtype::kBf16, Dtype::kF16};
+
+TEST(DenseMatvec, EqualsSumsInDouble) {
   const Shape shapes[] = {{1, 1}, {3, 7}, {2, 31}, {5, 64}, {33, 67}, {40, 576}, {523, 72}};
   on_every_target([&](const std::string& target) {
     for (const Shape& s : shapes)
       for (const int64_t m : kVectors)
-        for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16})
-          for (const Dtype weights : {Dtype::kF32, Dtype::kBf16, Dtype::kF16}) {
-            OpCase op(cat("dense_matvec ", target, " ", dtype_name(dtype), " x ",
-                          dtype_name(weights), " (", m, ",", s[0], ",", s[1], ")"),
-                      kSeed);
-            Buffer& x = op.input("x", dtype, {m, s[1]}, 2);
-            Buffer& w = op.input("weight", weights, s, 1);
-            Buffer& out = op.output("out", dtype, {m, s[0]}, 1);
-            op.want(out, products(x, s[0], s[1], [&](int64_t o, int64_t i) {
-                      return Bounded(w.at(o * s[1] + i));
-                    }));
-            op.check([&] {
-              dense_matvec({.out = out.tensor(), .x = x.tensor(), .weight = w.tensor()});
-            });
-          }
+        for (const Dtype dtype : kFloatTypes)
+          for (const Dtype weights : kWeightTypes) expect_dense(target, m, s, dtype, weights, 2, 1);
   });
+}
+
+// Of few outputs and of many; wider than the vectors' tile in shared memory.
+TEST(DenseMatvec, RowsOfWholeUnitsEqualSumsInDouble) {
+  for (const Shape& s : {Shape{5, 64}, Shape{40, 2120}, Shape{523, 72}, Shape{516, 1104}})
+    for (const int64_t m : {1, 2, 5, 8})
+      for (const Dtype dtype : kFloatTypes)
+        for (const Dtype weights : kWeightTypes) {
+          if (s[0] * s[1] > 80000 && (weights == Dtype::kF16 || m == 2 || m == 5)) continue;
+          expect_dense("this target", m, s, dtype, weights, 8, 8);
+          if (s[1] == 72) expect_dense("this target", m, s, dtype, weights, 1, 8);
+        }
 }
 
 /// Random (rows, columns) floats.

@@ -175,6 +175,16 @@ std::vector<Case> cases() {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SampleOp, testing::ValuesIn(cases()));
 
+// So long that each of the blocks that seek the largest looks at several of its elements at once,
+// and not all its threads at as many.
+TEST(SampleRow, TakesTheTokenOfTheReferenceOfALongRow) {
+  uint64_t seed = 300;
+  for (const auto& [v, dtype] : {std::pair{int64_t{48004}, Dtype::kF32}, {96008, Dtype::kBf16}})
+    for (const Knobs& k : {Knobs{.temperature = 0.0f},
+                           Knobs{.temperature = 0.8f, .top_k = 40, .top_p = 0.9, .penalty = 1.3f}})
+      expect_sampled(1, v, dtype, k, ++seed);
+}
+
 TEST(SampleRow, DrawsAmongEqualsAtEveryPlace) {
   constexpr int64_t kVocabulary = 70, kRows = 64;
   OpCase op("sample F32 (64,70) all equal", 3);

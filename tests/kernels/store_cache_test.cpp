@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/profile.h"
 #include "support/op_harness.h"
 
 namespace nibble {
@@ -39,6 +40,24 @@ TEST(StoreCacheOp, WritesOnePositionOfEachRow) {
                        .lengths = lengths.tensor()});
         });
       }
+}
+
+// The cache may be far larger than what is written, and than what memory does in the time.
+TEST(StoreCacheEntry, CountsThePositionsThatItWrites) {
+  OpCase op("store_cache", 13);
+  Buffer& lengths = op.input("lengths", Dtype::kI32, {2});
+  const StoreCache store = {.keys = op.output("keys", Dtype::kF32, {2, 4096, 16}).tensor(),
+                            .values = op.output("values", Dtype::kF32, {2, 4096, 16}).tensor(),
+                            .k = op.input("k", Dtype::kF32, {2, 16}).tensor(),
+                            .v = op.input("v", Dtype::kF32, {2, 16}).tensor(),
+                            .lengths = lengths.tensor()};
+  lengths.set_values({1, 4096});
+  profile_start();
+  store_cache(store);
+  const Profile profile = profile_stop();
+  ASSERT_EQ(profile.rows.size(), 1u);
+  // Keys and values of two sequences, read and written, and two lengths.
+  EXPECT_EQ(profile.rows[0].bytes, 2 * 2 * 2 * 16 * 4 + 2 * 4);
 }
 
 TEST(StoreCacheEntry, RefusesWrongArguments) {

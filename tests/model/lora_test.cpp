@@ -194,6 +194,8 @@ TEST_F(LoraTest, RefusesByName) {
   EXPECT_EQ(fault({.targets = {"query"}}),
             "64: the targets \"query\" name no linear layer of the model; name some, q_proj for "
             "instance");
+  EXPECT_EQ(fault({.targets = {}}),
+            "64: no targets are named; name linear layers, q_proj for instance");
   EXPECT_EQ(fault({.targets = {"q_proj", "lm_head"}}),
             "69: an adapter on the module \"lm_head\" is not supported; it can be trained in full "
             "(modules_to_save), or take it from the targets");

@@ -31,7 +31,8 @@ namespace nibble {
 
 using Shape = std::vector<int64_t>;
 
-/// What the ops under test run on; current_stream() is then a stream of it.
+/// What the ops under test run on; current_stream() is then a stream of it. A notice fails the test
+/// in which it comes; where the device cannot be used the program says so and ends with 77.
 Device test_device();
 /// For tests of what only the CPU half promises.
 #define SKIP_UNLESS_CPU() \

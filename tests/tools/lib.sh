@@ -33,6 +33,19 @@ need_data() {
   [ -n "${NIBBLE_DATA:-}" ] || { echo "NIBBLE_DATA is not set" >&2; exit 77; }
 }
 
+# on_cuda [emulated]: what has a CUDA half comes first in PATH, from $CUDA_TOOLS. With $EMULATED set
+# their device is the emulated one; else it is this machine's, and the case is skipped where there is
+# none, or where it is of the emulated device alone.
+on_cuda() {
+  [ -n "${CUDA_TOOLS:-}" ] || { echo "CUDA_TOOLS is not set" >&2; exit 77; }
+  PATH=$CUDA_TOOLS:$PATH
+  [ -z "${EMULATED:-}" ] || return 0
+  [ "${1-}" != emulated ] || { echo "of the emulated device alone" >&2; exit 77; }
+  local code=0
+  nibble-quantize -q --device=cuda no-such-model -o never 2>no-device || code=$?
+  [ $code != 69 ] || { cat no-device >&2; exit 77; }
+}
+
 # A model's folder without weights: a tokenizer of 264 tokens (bytes, five merges, three special
 # tokens) with chatml's template, and a context of 512.
 tiny_model=${BASH_ENV%/tools/lib.sh}/support/tiny-tokenizer

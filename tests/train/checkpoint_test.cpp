@@ -69,6 +69,7 @@ TrainerState some_state() {
           .best_loss = 0.1 + 0.2,
           .best_step = 2,
           .evaluations_since_best = 1,
+          .validation_due = true,
           .recent_losses = {3.0, 1.0 / 3.0, 1e-300},
           .threads = 7,
           .cpu = "AVX2"};
@@ -105,6 +106,7 @@ TEST_F(CheckpointTest, ComesBackToTheBitAndGoesOnAlike) {
     EXPECT_EQ(s.best_loss, want.best_loss);
     EXPECT_EQ(s.best_step, want.best_step);
     EXPECT_EQ(s.evaluations_since_best, want.evaluations_since_best);
+    EXPECT_EQ(s.validation_due, want.validation_due);
     EXPECT_EQ(s.recent_losses, want.recent_losses);
     EXPECT_EQ(s.threads, want.threads);
     EXPECT_EQ(s.cpu, want.cpu);
@@ -175,7 +177,8 @@ TEST_F(CheckpointTest, DamageIsNamed) {
   write_text_file(state, good.substr(0, good.size() / 2));
   EXPECT_TRUE(load_fault(run).starts_with("65: @/checkpoint-000003/trainer_state.json: "))
       << load_fault(run);
-  for (const char* name : {"step", "micro_batches", "tokens", "recent_losses", "settings"}) {
+  for (const char* name :
+       {"step", "micro_batches", "tokens", "recent_losses", "settings", "validation_due"}) {
     Json json = parse_json(good, "state");
     json.set(name, "x");
     write_text_file(state, json.dump());

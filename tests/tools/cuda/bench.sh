@@ -1,32 +1,63 @@
 # tests/bench/gpu from end to end on the emulated GPU, as out of a bundle: every part says what it
-# found, or why it found nothing; nothing that was not measured is given as a number.
-mkdir -p bundle/bin bundle/libexec
+# found, or why it found nothing; nothing that was not measured is given as a number; what fails is
+# said, and all else goes on.
+plain=$(dirname "$(command -v nibble-train)")
+on_cuda emulated
+mkdir -p bundle/bin bundle/libexec/tests/{tools,support,eval}
 root=$CASES/../../..
-for tool in "$(dirname "$(command -v nibble-train)")"/nibble*; do
+for tool in "$plain"/nibble*; do
   [ -x "$tool" ] && [ -f "$tool" ] && ln -s "$tool" bundle/bin
 done
-ln -sf "$EMULATED"/nibble-* bundle/bin
-ln -s nibble-train bundle/bin/nibble
-cp -r "$root"/tests/bench/{gpu,peft_step.py,bnb_expand.py} "$root/tests/support/tiny-tokenizer" bundle/libexec
-cases=$EMULATED/../tests/emulate
+ln -sf "$CUDA_TOOLS"/nibble-* bundle/bin
+ln -sf nibble-train bundle/bin/nibble
+cp -r "$root"/tests/bench/{gpu,peft_step.py,bnb_expand.py} bundle/libexec
+cp -r "$root"/tests/tools/{run,lib.sh,cuda} bundle/libexec/tests/tools
+cp -r "$root"/tests/support/tiny-tokenizer bundle/libexec/tests/support
+[ ! -x "$CUDA_TOOLS/generate_rate" ] || ln -s "$CUDA_TOOLS/generate_rate" bundle/libexec
+programs=$CUDA_TOOLS/../tests/emulate
 for program in kernels_cuda_test:kernels_test emulate_test:cublaslt_gpu_test; do
-  [ ! -x "$cases/${program%:*}" ] || ln -s "$cases/${program%:*}" "bundle/libexec/${program#*:}"
+  [ ! -x "$programs/${program%:*}" ] || ln -s "$programs/${program%:*}" "bundle/libexec/${program#*:}"
 done
+export GTEST_FILTER='*Swiglu.Forward*:CublasLt.*'
+gpu="bundle/libexec/gpu --shapes=tiny --length=64"
 # One device has no second.
-expect 69 bundle/libexec/gpu --device=cuda:1 --shapes=tiny >said 2>err
+expect 69 $gpu --device=cuda:1 >said 2>err
 one_line err
 expect 64 bundle/libexec/gpu --shapes=huge >said 2>err
 one_line err
-GTEST_FILTER='*Swiglu.Forward*:CublasLt.*' bundle/libexec/gpu --shapes=tiny --length=64,48 >table 2>parts || fail "$(cat table parts)"
-grep -Eq '^tiny +64 +[1-9][0-9]* +[1-9][0-9]* +-$' table || fail "no steps of 64: $(cat table)"
-grep -Eq '^tiny +48 +[1-9][0-9]* +[1-9][0-9]* +-$' table || fail "no steps of 48: $(cat table)"
-grep -Eq '^tiny +decoding, batch 1: ([1-9][0-9]* tok/s|too short to tell)$' table || fail "$(cat table)"
+$gpu --length=64,48 --cases=merge >table 2>parts || fail "$(cat table parts)"
+for length in 64 48; do
+  grep -Eq "^tiny +$length +[1-9][0-9]* +- +[1-9][0-9]* +- +yes +yes$" table || fail "no steps of $length: $(cat table)"
+done
+grep -Eq '^tiny +decoding, batch 1 at 64: [1-9][0-9]* tok/s \(predicted: -\), prompts [1-9][0-9]* tok/s, graphs: yes$' table ||
+  fail "$(cat table)"
 grep -Eq '^tiny +quantising: [0-9]+ MiB in [0-9.]+ s, byte for byte as on the CPU$' table || fail "$(cat table)"
-[ "$(grep -Ec '^tiny +(64|48) +- +-$' table)" = 2 ] || fail "other tools' rows: $(cat table)"
+grep -q '^tests of tools, merge: passed$' table || fail "$(cat table)"
+[ "$(grep -Ec '^tiny +(64|48) +- +- +- +-$' table)" = 2 ] || fail "other tools' rows: $(cat table)"
 grep -q '^SKIPPED: the rate of expansion' table || fail "$(cat table)"
-if [ -x "$cases/kernels_cuda_test" ]; then
-  [ "$(grep -c 'PASSED' table)" = 2 ] || fail "the tests did not run: $(cat table)"
+! grep -q FAILED table || fail "$(cat table)"
+if [ -x "$programs/kernels_cuda_test" ]; then
+  [ "$(grep -c 'PASSED' table)" = 3 ] || fail "the tests did not run: $(cat table)"
 fi
 # With no time, nothing is begun.
-GTEST_FILTER='*Swiglu.Forward*:CublasLt.*' bundle/libexec/gpu --shapes=tiny --minutes=0 >table 2>parts
-grep -q '^tiny: no time left$' table || fail "$(cat table)"
+$gpu --minutes=0 >table 2>parts || fail "$(cat table parts)"
+for what in "the ops' tests" tiny "tests of tools, train"; do
+  grep -qx "$what: no time left" table || fail "$what: $(cat table)"
+done
+! grep -q 'PASSED\|tok/s  *[0-9]' table || fail "$(cat table)"
+# A device whose wgmma is wrong is no device to measure, and is told as such.
+expect 1 env NIBBLE_EMULATE_FAULT=wgmma $gpu --parts=ops,rates >table 2>parts
+grep -q '^notice: attention on this GPU' table && grep -q "^FAILED: the ops' tests, exit code 1$" table || fail "$(cat table)"
+grep -Eq '^tiny +64 .* no +yes$' table || fail "$(cat table)"
+expect 1 env NIBBLE_EMULATE_FAULT=capture $gpu --parts=rates >table 2>parts
+grep -q '^FAILED: tiny 64: steps without CUDA graphs$' table &&
+  grep -q '^FAILED: tiny: decoding without CUDA graphs$' table || fail "$(cat table)"
+# A tool that fails takes its own rows away, and no others.
+rm bundle/bin/nibble-train bundle/libexec/generate_rate
+printf '#!/bin/sh\necho "nibble-train: no memory" >&2\nexit 71\n' >bundle/bin/nibble-train
+cp bundle/bin/nibble-train bundle/libexec/generate_rate
+chmod +x bundle/bin/nibble-train bundle/libexec/generate_rate
+expect 1 $gpu --parts=rates >table 2>parts
+grep -q '^FAILED: tiny 64: nibble-train, exit code 71: nibble-train: no memory$' table || fail "$(cat table)"
+grep -q '^FAILED: tiny: decoding: nibble-train: no memory$' table || fail "$(cat table)"
+grep -q '^tiny *quantising: .*byte for byte' table || fail "$(cat table)"

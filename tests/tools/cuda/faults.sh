@@ -1,5 +1,5 @@
 # Without a device that can be used: one line, the right exit code, and never the CPU in its place.
-PATH=$EMULATED:$PATH
+on_cuda emulated
 tiny_data
 on="-q --threads=1 --device=cuda --model=model --data=train.nbp --steps=2"
 fault() {  # fault CODE WORDS ENVIRONMENT...
@@ -17,6 +17,9 @@ fault 69 "the driver is for CUDA 11.0, this build needs 13.0" NIBBLE_EMULATE_FAU
 fault 69 "busy\|unavailable" NIBBLE_EMULATE_FAULT=busy
 fault 69 "compute capability" NIBBLE_EMULATE_FAULT=old-device
 fault 71 "the plan needs" NIBBLE_EMULATE_MEMORY=40000000
+# The fifth launch is the first that tries wgmma.
+fault 70 "NIBBLE_WGMMA=0 does without wgmma" NIBBLE_EMULATE_FAULT=launch:5
+fault 64 "neither 0 nor 1" NIBBLE_WGMMA=maybe
 expect 69 nibble-train $on --device=cuda:3 -o out 2>err
 grep -q "cuda:3" err
 # So do the other tools that compute.

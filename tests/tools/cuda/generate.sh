@@ -1,6 +1,6 @@
-# Completions and perplexity on the emulated GPU: the CPU's, greedy or drawn, in fp32, with an adapter,
+# Completions and perplexity on the GPU: the CPU's, greedy or drawn, in fp32, with an adapter,
 # in batches that fill up and empty, with CUDA graphs and without.
-PATH=$EMULATED:$PATH
+on_cuda
 tiny_data 40 64
 nibble-quantize -q model -o nf4
 nibble-train -q --threads=1 --model=nf4 --data=train.nbp --steps=8 --learning-rate=0.01 --compute=f32 \

@@ -1,6 +1,7 @@
-# nibble-merge on the emulated GPU. An adapter whose B is zero leaves of every base what the CPU
+# nibble-merge on the GPU. An adapter whose B is zero leaves of every base what the CPU
 # leaves of it, to the bit, also where a weight is made in several panels and quantised again.
 # tests/model/merge_test.cpp holds the numbers of others to the formula, on both.
+on_cuda
 nibble-init -q --tokenizer="$tiny_model" --layers=1 --hidden-size=512 --heads=4 --kv-heads=2 \
   --intermediate-size=2307 --dtype=bf16 -o bf16
 printf '%s\n' "A line to train on." | nibble-tokenize -q --text --model=bf16 |
@@ -13,7 +14,7 @@ for base in bf16 nf4 fp4 int8; do
     --targets=up_proj,down_proj,q_proj -o adapter
   for type in f32 keep; do
     nibble-merge -q --model=$base --adapter=adapter --type=$type -o cpu
-    "$EMULATED/nibble-merge" -q --model=$base --adapter=adapter --type=$type --device=cuda -o cuda
+    nibble-merge -q --model=$base --adapter=adapter --type=$type --device=cuda -o cuda
     diff -r cpu cuda || fail "$base to $type: other bytes"
     rm -r cpu cuda
   done

@@ -1,7 +1,7 @@
 # All that a tool wants of the device's memory it asks for at once, before it computes: a second
 # request would be refused here. What training asks for is what it planned, to the byte; where that
 # is not free, one line says what is needed and what there is, and nothing was done.
-PATH=$EMULATED:$PATH
+on_cuda emulated
 tiny_data 20 32
 nibble-quantize -q model --type=int8 --report --device=cuda -o int8 >/dev/null
 nibble-train -q --model=model --data=train.nbp --steps=1 --device=cuda -o adapter

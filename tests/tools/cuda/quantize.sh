@@ -1,13 +1,14 @@
-# nibble-quantize on the emulated GPU writes the bytes that the CPU writes: every type, with and
+# nibble-quantize on the GPU writes the bytes that the CPU writes: every type, with and
 # without nested scales, rows that are no whole blocks, pieces that end in the middle of a weight,
 # any number of threads; from floats of every type.
+on_cuda
 model() {  # model HIDDEN INTERMEDIATE [OPTION...]
   nibble-init -q --tokenizer="$tiny_model" --layers=1 --hidden-size="$1" --heads=4 --kv-heads=2 \
     --intermediate-size="$2" "${@:3}" -o "model$1"
 }
 alike() {  # alike THREADS ARGUMENT...: report and folder
   nibble-quantize -q "${@:2}" -o cpu >cpu.report
-  PATH=$EMULATED:$PATH nibble-quantize -q --threads="$1" --device=cuda "${@:2}" -o cuda >cuda.report
+  nibble-quantize -q --threads="$1" --device=cuda "${@:2}" -o cuda >cuda.report
   diff -r cpu cuda && cmp cpu.report cuda.report || fail "$*: other bytes"
   rm -r cpu cuda
 }
@@ -34,7 +35,7 @@ NIBBLE_EMULATE_MEMORY=80000000 alike 2 model1024
 # A weight that is no number is refused in the CPU's words, and nothing is left.
 printf '\0\0\300\177' |
   dd of=model64/model.safetensors bs=1 seek=$((128 << 10)) conv=notrunc status=none
-for tool in "$(command -v nibble-quantize)" "$EMULATED/nibble-quantize --device=cuda"; do
+for tool in nibble-quantize "nibble-quantize --device=cuda"; do
   expect 65 $tool -q model64 -o out 2>err
   one_line err
   [ ! -e out ] || fail "something was written"

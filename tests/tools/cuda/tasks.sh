@@ -1,6 +1,6 @@
-# Benchmark tasks on the emulated GPU: every example's log-likelihoods are the CPU's, with shared
+# Benchmark tasks on the GPU: every example's log-likelihoods are the CPU's, with shared
 # beginnings (choices of a question, shots before many), and completions are the same words.
-PATH=$EMULATED:$PATH
+on_cuda
 tiny_data 40 64
 fixtures=$CASES/../../eval/tasks
 # The log's first line tells settings; numbers are compared one by one, all else as it is.

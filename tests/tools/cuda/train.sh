@@ -1,6 +1,6 @@
-# nibble-train on the emulated GPU: the CPU's losses in fp32, the same bits for every way to save
+# nibble-train on the GPU: the CPU's losses in fp32, the same bits for every way to save
 # memory, without CUDA graphs and after a resume, and an adapter that the CPU's tools read.
-PATH=$EMULATED:$PATH
+on_cuda
 tiny_data 60 64
 nibble-quantize -q model -o nf4
 on="-q --threads=1 --model=nf4 --data=train.nbp --batch-size=2 --accumulate=2 --steps=4"
@@ -45,7 +45,8 @@ for run in 1 2; do
   grep -q "deterministic: products add up in one sequence" said || fail "said: $(cat said)"
 done
 cmp same1/adapter_model.safetensors same2/adapter_model.safetensors
-! cmp -s whole/adapter_model.safetensors same1/adapter_model.safetensors ||
+# The real library need not cut such small sums into parts.
+[ -z "${EMULATED:-}" ] || ! cmp -s whole/adapter_model.safetensors same1/adapter_model.safetensors ||
   fail "--deterministic changed no product"
 
 nibble-train $options --recompute=none --no-graphs -o plain

@@ -17,6 +17,7 @@ if "$TOOL" --help | grep -q "computes: cpu or cuda"; then
   said=$(why "$TOOL" "$@")
   [ "$said" = "$(why nibble-generate --model=model)" ] || fail "$said"
   [ ! -e out ] || fail "something was done"
+  grep -q "nvcc was found: .*$TOOL" "$CASES/../../../scripts/quickstart" || fail "quickstart does not tell of $TOOL"
   exit 0
 fi
 "$TOOL" --help | grep -q "computes: cpu alone" || exit 0

@@ -13,3 +13,12 @@ done
 grep -q '^\.TH' man
 expect 74 "$TOOL" --help >/dev/full 2>err
 one_line err
+# Exit codes: those of every tool, and of the others those alone that this one can give.
+codes=" $(sed -n '/^\.SH EXIT STATUS/,$s/^\.B //p' man | tr '\n' ' ')"
+case $TOOL in
+  nibble-fit | nibble-inspect) want=" 0 1 64 65 66 69 70 71 73 74 128+n " ;;
+  nibble-train) want=" 0 64 65 66 69 70 71 73 74 75 128+n " ;;
+  *) want=" 0 64 65 66 69 70 71 73 74 128+n " ;;
+esac
+[ "$codes" = "$want" ] || fail "exit codes:$codes"
+tr -s '\n ' ' ' <help | grep -qF "128+n ended by signal n" || fail "$(cat help)"

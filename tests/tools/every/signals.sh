@@ -1,14 +1,16 @@
-# A tool that is told to end while it writes leaves nothing unfinished, says nothing, and ends by
-# that signal; one that may not be interrupted (nohup) is not.
+# A tool that a signal ends while it writes leaves nothing unfinished, says nothing, and ends by that
+# signal; one that may not be interrupted (nohup) is not.
 . "$CASES/../commands.sh"
 prepare
+ulimit -c 0 # some would dump core
+signals="TERM INT HUP QUIT USR1 USR2 ALRM XCPU ABRT PWR"
 mkdir out
 mkfifo input.fifo
 while read -r kind name command; do
   [ "$kind" = lines ] || continue
-  for signal in TERM INT HUP; do
-    # A shell has what it starts in the background ignore INT.
-    env --default-signal=INT ${command//@/input.fifo} 2>err >stdout &
+  for signal in $signals; do
+    # A shell has what it starts in the background ignore INT and QUIT.
+    env --default-signal=INT,QUIT ${command//@/input.fifo} 2>err >stdout &
     pid=$!
     exec 3>input.fifo # it is reading
     head -c 2000 "$name" >&3
@@ -32,6 +34,33 @@ while read -r kind name command; do
   wait $pid
   rm -r out/x
 done < <(inputs)
+
+# What is a model's size is worst left. These read no pipe: they are met while they write a model
+# that takes a while, or tried again.
+case $TOOL in
+  nibble-quantize) command="nibble-quantize -q --threads=1 large -o out/x" ;;
+  nibble-merge) command="nibble-merge -q --threads=1 --model=large --adapter=beside -o out/x" ;;
+  *) command= ;;
+esac
+if [ -n "$command" ]; then
+  nibble-init -q --tokenizer="$tiny_model" --layers=6 --hidden-size=384 --heads=6 -o large
+  nibble-train -q --threads=1 --model=large --data=train.nbp --steps=1 --batch-size=1 --rank=1 -o beside
+  for signal in $signals; do
+    for try in 1 2 3 4 5; do
+      env --default-signal=INT,QUIT $command 2>err &
+      pid=$!
+      until compgen -G "out/x*" >/dev/null; do kill -0 $pid; done
+      kill -$signal $pid 2>/dev/null || true
+      code=0
+      wait $pid || code=$?
+      [ $code = 0 ] || break
+      rm -r out/x
+    done
+    [ $code = $((128 + $(kill -l $signal))) ] || fail "$command: exit code $code after SIG$signal: $(cat err)"
+    [ ! -s err ] || fail "$command: $(cat err)"
+    empty_folder out
+  done
+fi
 
 # A file that may not grow is a failed write.
 while read -r target command; do

@@ -23,6 +23,10 @@ one_line err
 expect 64 nibble-eval -q --model=model --perplexity=replaced.txt --log=replaced.txt 2>err
 grep -q "replaced.txt: is an input too" err
 cmp text.txt replaced.txt
+expect 64 nibble-eval -q --model=model --perplexity=text.txt -o both --log=./both 2>err
+one_line err
+grep -q "both: named twice" err
+[ ! -e both ]
 fault 69 "cuda" --model=model --perplexity=text.txt --device=cuda
 fault 66 "absent" --model=absent --perplexity=text.txt
 fault 66 "absent.txt" --model=model --perplexity=absent.txt

@@ -2,9 +2,10 @@
 tiny_data
 mkdir parent
 fault() {  # fault CODE TEXT ARGUMENT...
-  local want=$1 text=$2
+  local want=$1 text=$2 out=(-o parent/out.jsonl)
   shift 2
-  expect "$want" nibble-generate -q --threads=1 -o parent/out.jsonl "$@" >out 2>err
+  case " $* " in *" --prompt="* | *" --chat "*) out=() ;; esac # those take none
+  expect "$want" nibble-generate -q --threads=1 "${out[@]}" "$@" >out 2>err
   [ ! -s out ]
   one_line err
   grep -qF -- "$text" err || fail "wanted '$text', got: $(cat err)"
@@ -41,8 +42,14 @@ fault 65 "poisoned: the logits are not finite" --model=poisoned --temperature=1 
 nibble-init -q --vocab-size=60 --layers=1 --hidden-size=32 --heads=4 -o few
 cp model/tokenizer* few
 fault 65 "few: the tokenizer has 264 tokens, the model's vocabulary 60; is it the tokenizer of this model?" --model=few prompts.jsonl
+# What would be left unread or unwritten.
+fault 64 "prompts.jsonl: --prompt reads no file" --model=model --prompt=x prompts.jsonl
+fault 64 "prompts.jsonl: --chat reads no file" --model=model --chat prompts.jsonl
+fault 64 "--out=parent/done: --prompt writes to standard output" --model=model --prompt=x -o parent/done
+fault 64 "--prompt: --chat asks for prompts" --model=model --chat --prompt=x
+
 # A prompt of nothing, and options that stand after one.
-fault 65 "the prompt has no token" --model=model --raw --prompt= --max-tokens=2
+fault 65 "nibble-generate: --prompt: the prompt has no token; mend it" --model=model --raw --prompt= --max-tokens=2
 echo '{"prompt":""}' >nothing.jsonl
 fault 65 "nothing.jsonl:1: the prompt has no token" --model=model --raw nothing.jsonl
 
@@ -64,7 +71,8 @@ for line in 3 4 5 7; do
 done
 sed -n 6p mixed.jsonl >long.jsonl
 fault 65 "long.jsonl:1: the prompt has " --model=model long.jsonl
-fault 65 "the context is 8; shorten it or drop it" --model=model --context=8 long.jsonl
+fault 65 "the context is 8; mend it or use --skip-bad" --model=model --context=8 long.jsonl
+fault 65 "nibble-generate: --prompt: the prompt has " --model=model --context=2 --prompt=item
 fault 65 "the prompt has " --model=model --prompt="$(seq 3000 | tr '\n' ' ')"
 fault 65 "mixed.jsonl:7: " --model=model --max-tokens=2 --skip-bad=5 mixed.jsonl
 nibble-generate --threads=1 --model=model --max-tokens=2 --skip-bad --progress=never mixed.jsonl -o some.jsonl 2>err

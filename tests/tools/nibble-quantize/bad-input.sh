@@ -14,6 +14,9 @@ check() {  # check CODE TEXT ARGUMENT...
 target="-o parent/q"
 check 66 "none: " none $target
 check 64 "--block-size=100" model $target --block-size=100
+check 64 "--block-size: --type=int8 has a scale a row" model $target --type=int8 --block-size=128
+check 64 "--double-quant: --type=int8 has a scale a row" model $target --type=int8 --no-double-quant
+check 64 '--skip: "nonsense" names no layer of the model' model $target --skip=lm_head,nonsense
 check 64 "--type" model $target --type=int4
 check 64 "out" model
 nibble-quantize -q model -o quantised

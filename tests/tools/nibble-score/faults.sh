@@ -101,6 +101,9 @@ refused 66 'absent.txt' --metric=bleu --references=two.txt absent.txt
 refused 64 'standard input can be read once only' --metric=bleu --references=- -
 expect 64 nibble-score --metric=bleu --references=two.txt two.txt --each=two.txt 2>err
 one_line err
+expect 64 nibble-score --metric=length two.txt -o both --each=./both 2>err
+grep -qF 'both: named twice' err || fail "$(cat err)"
+[ ! -e both ]
 expect 64 nibble-score --references=two.txt two.txt 2>err
 one_line err
 expect 64 nibble-score --metric=bleu --refs=two.txt two.txt 2>err

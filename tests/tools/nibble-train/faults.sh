@@ -29,6 +29,8 @@ fault 64 "--schedule" $on --schedule=step
 fault 64 "--warmup=soon" $on --warmup=soon
 fault 64 "--keep-best needs --validation" $on --keep-best
 fault 64 "--patience needs --validation" $on --patience=2
+fault 64 "--eval-every needs --validation" $on --eval-every=2
+fault 64 "--targets: its value is empty; name some" $on --targets=
 fault 64 "--add-tokens goes with a new adapter" $on --add-tokens=text.txt --adapter=model
 fault 64 "--method=full trains no adapter" $on --method=full --adapter=model
 fault 64 "--rank: --adapter brings its own" $on --rank=4 --adapter=model
@@ -104,3 +106,6 @@ expect 73 nibble-train -q --threads=1 $on --steps=1 -o done 2>err
 one_line err
 grep -q "done: holds an earlier run; --resume it or choose another --out" err
 diff -r done kept
+expect 73 nibble-train -q --threads=1 $on --steps=1 -o model 2>err
+one_line err
+grep -q "model: holds a model; choose another --out" err || fail "$(cat err)"

@@ -14,7 +14,7 @@ cmp pair/adapter_model.safetensors pair-again/adapter_model.safetensors
 train -o other --seed=7
 ! cmp -s whole/adapter_model.safetensors other/adapter_model.safetensors || fail "seeds do not matter"
 
-for signal in TERM USR1; do
+for signal in TERM USR1 HUP; do
   nibble-train "${options[@]}" -o $signal >out 2>err &
   pid=$!
   until [ -s $signal/metrics.jsonl ]; do kill -0 $pid; done
@@ -38,6 +38,14 @@ for signal in TERM USR1; do
   train -o $signal --resume
   cmp whole/adapter_model.safetensors $signal/adapter_model.safetensors
 done
+
+# Not under nohup.
+(trap '' HUP; exec nibble-train "${options[@]}" -o nohup) &
+pid=$!
+until [ -s nohup/metrics.jsonl ]; do kill -0 $pid; done
+kill -HUP $pid
+wait $pid
+cmp whole/adapter_model.safetensors nohup/adapter_model.safetensors
 
 # A checkpoint is an adapter itself, and can be gone on from by name.
 train -o saved --save-every=50 --keep=9

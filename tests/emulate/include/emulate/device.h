@@ -77,6 +77,8 @@ void wgmma(float* d, int n, const uint32_t* a, uint64_t a_matrix, uint64_t b_mat
 void wgmma_fence();
 void wgmma_commit();
 void wgmma_wait(int groups);
+/// That no product still at work reads or writes these registers, which a wait has named.
+void check_awaited(const void* registers, size_t bytes);
 void fence_async_proxy();
 /// An address in the shared window, as descriptors have it.
 uint32_t shared_address(const void* p);
