@@ -17,9 +17,9 @@ namespace nibble::cuda {
 /// Whether this program has the CUDA halves of the ops.
 bool built();
 
-/// Throws UnavailableError, in a few words, where device `index` cannot be used: no driver, one too
-/// old, no such device, a compute capability below 8.0. That this build has no code for a later one
-/// is told by the first launch, as UnavailableError too.
+/// Throws UnavailableError, in a few words: no driver, one too old, no such device, a compute
+/// capability below 8.0. It asks no more: that others hold the device alone is told by what wants
+/// memory there first, that this build has no code for it by the first launch, as such errors too.
 void check_device(int index);
 
 struct DeviceFacts {
