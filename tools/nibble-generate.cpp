@@ -96,11 +96,8 @@ class Completer {
     return g;
   }
 
-  void check_length(const std::vector<int32_t>& ids) const {
-    const int64_t most =
-        options_.context > 0 ? options_.context : session_->model.config.max_position;
-    if (static_cast<int64_t>(ids.size()) >= most)
-      throw DataError(cat("the prompt has ", ids.size(), " tokens, the context is ", most));
+  std::optional<TooLong> is_too_long(const std::vector<int32_t>& ids) const {
+    return too_long(std::ssize(ids), options_.context, session_->model.config.max_position);
   }
 
   bool stopped(std::span<const int32_t> tokens) const {
@@ -171,7 +168,7 @@ void complete_files(const Options& o, const ToolContext& context, Completer& com
       try {
         Prompt prompt{.record = std::string(record.text)};
         prompt.ids = completer.prompter().from_record(record.text);
-        completer.check_length(prompt.ids);
+        if (const auto fault = completer.is_too_long(prompt.ids)) throw DataError(fault->fault);
         window.push_back(std::move(prompt));
       } catch (const DataError& error) {
         bad.add(cat(place_of(record), ": ", error.what()));
@@ -198,13 +195,15 @@ void refuse_what_is_unused(const Options& o, const OptionTable& table) {
 }
 
 std::vector<int32_t> ids_of_prompt(const Options& o, const Completer& completer) {
+  std::vector<int32_t> ids;
   try {
-    std::vector<int32_t> ids = completer.prompter().from_text(o.prompt);
-    completer.check_length(ids);
-    return ids;
+    ids = completer.prompter().from_text(o.prompt);
   } catch (const DataError& error) {
-    throw DataError(cat("--prompt: ", error.what(), "; mend it"));
+    throw DataError(cat("--prompt: ", error.what(), "; give another"));
   }
+  if (const auto fault = completer.is_too_long(ids))
+    throw DataError(cat("--prompt: ", fault->fault, "; ", fault->remedy));
+  return ids;
 }
 
 void run(const Options& o, ToolContext& context) {
@@ -212,7 +211,8 @@ void run(const Options& o, ToolContext& context) {
   Completer completer(o, context);
   const int64_t most = completer.session().model.config.max_position;
   if (o.context > most)
-    throw UsageError(cat("--context=", o.context, " is above the model's context, ", most));
+    throw UsageError(cat("--context=", o.context, " is above the model's context, ", most,
+                         "; use that or less"));
   const auto options = completer.generator_options(o.chat ? most : 0);
   if (o.chat)
     return chat(completer.session().model, completer.prompter(), options, completer.stops());

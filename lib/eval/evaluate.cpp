@@ -38,13 +38,14 @@ ScoredIds scored_ids(const Tokenizer& tokenizer, std::string_view prompt, std::s
 }
 
 // Cuts the beginning off where there are more than context + 1, the last being read by none.
-// Returns how many went.
-int64_t fit(ScoredIds& s, int64_t context) {
+// Returns how many went. `most` is the model's context.
+int64_t fit(ScoredIds& s, int64_t context, int64_t most) {
   const int64_t over = std::ssize(s.ids) - (context + 1);
   if (over <= 0) return 0;
   if (s.first - over < 1)
     throw DataError(cat("an answer of ", std::ssize(s.ids) - s.first,
-                        " tokens is longer than the context, ", context));
+                        " tokens is longer than the context, ", context,
+                        remedy_for_context(context, most)));
   s.ids.erase(s.ids.begin(), s.ids.begin() + over);
   s.first -= over;
   return over;
@@ -66,7 +67,7 @@ void read_question(const Session& session, const TaskRun& run, int64_t context, 
       ScoredIds s = scored_ids(*session.tokenizer, before + prompt,
                                run.task.delimiter + (in_prompts ? e.target : e.choices[i]));
       if (std::ssize(s.ids) == s.first) throw DataError("no token follows the prompt");
-      q.truncated = std::max(q.truncated, fit(s, context));
+      q.truncated = std::max(q.truncated, fit(s, context, session.model.config.max_position));
       q.group.sequences.push_back(std::move(s));
     } catch (const DataError& fault) {
       throw DataError(
@@ -145,6 +146,11 @@ std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view 
   const bool has_bos = tokenizer.bos && !ids.empty() && ids.front() == *tokenizer.bos;
   if (tokenizer.add_bos && tokenizer.bos && !has_bos) ids.insert(ids.begin(), *tokenizer.bos);
   return ids;
+}
+
+std::string remedy_for_context(int64_t context, int64_t most) {
+  return context < most ? "; give a longer one by --length"
+                        : "; take a model that has a longer one";
 }
 
 Json question_record(const TaskRun& run, const TaskExample& e, int64_t truncated) {

@@ -26,7 +26,8 @@ void evaluate_completions(const Session& session, const TaskRun& run, const Eval
   const int64_t room = o.context - run.task.max_tokens;
   if (room < 1)
     throw DataError(cat(run.task.place, ": completions of ", run.task.max_tokens,
-                        " tokens leave no room for a prompt in the context, ", o.context));
+                        " tokens leave no room for a prompt in the context, ", o.context,
+                        remedy_for_context(o.context, session.model.config.max_position)));
   parallel_for(std::ssize(questions), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Question& q = questions[static_cast<size_t>(i)];

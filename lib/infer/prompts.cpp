@@ -8,6 +8,17 @@
 
 namespace nibble {
 
+std::optional<TooLong> too_long(int64_t tokens, int64_t context, int64_t most) {
+  if (tokens >= most)
+    return TooLong{cat("the prompt has ", tokens, " tokens, the model's context is ", most),
+                   "shorten it"};
+  if (context > 0 && tokens >= context)
+    return TooLong{cat("the prompt has ", tokens, " tokens, --context=", context,
+                       " has no room for it and one more"),
+                   cat("use --context=", tokens + 1, " or more")};
+  return {};
+}
+
 Prompter::Prompter(const Tokenizer& tokenizer, const ModelConfig& config,
                    const std::string& template_name, bool raw, const std::string& place)
     : tokenizer_(tokenizer), stop_ids_(config.eos) {

@@ -15,6 +15,13 @@
 
 namespace nibble {
 
+/// Of a prompt that leaves no room for a token after it: what is wrong, and what mends it.
+struct TooLong {
+  std::string fault, remedy;
+};
+/// `context` is what was asked for, 0: the model's; `most` is the model's.
+std::optional<TooLong> too_long(int64_t tokens, int64_t context, int64_t most);
+
 class Prompter {
  public:
   /// `template_name` as --template takes it: a name or a file, or empty for the model's own, if it

@@ -43,7 +43,13 @@ fault 65 "2 examples of arc_easy are to stand before it, but there are 1" $arc -
 eval_ $arc --length=16 --log=short >out 2>err
 grep -q "arc_easy: prompts longer than the context, 16, that lost their beginning: 2" err
 grep -q '"truncated": ' short
-fault 65 "hub.jsonl:1: choice 0: an answer of 5 tokens is longer than the context, 4" $arc --length=4
+fault 65 "hub.jsonl:1: choice 0: an answer of 5 tokens is longer than the context, 4; give a longer one by --length" $arc --length=4
+fault 65 "(built in): completions of 50 tokens leave no room for a prompt in the context, 40; give a longer one by --length" \
+  --task=squad --data=$fixtures/squad/hub.jsonl --length=40
+cp -r model narrow
+sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 40/' model/config.json >narrow/config.json
+fault 65 "in the context, 40; take a model that has a longer one" --model=narrow \
+  --task=squad --data=$fixtures/squad/hub.jsonl
 
 # Scores by skill; a suite; groups.
 sed 's/"answerKey": "B"/"answerKey": "B", "skill": ["Physics", "Naming"]/; s/"answerKey": "1"/"answerKey": "1", "skill": "Biology"/' \

@@ -18,7 +18,7 @@ fault 64 "--stop" --model=model --stop-strings=x prompts.jsonl
 fault 64 "--top-p" --model=model --top-p=2 prompts.jsonl
 fault 64 "--repetition-penalty" --model=model --repetition-penalty=0 prompts.jsonl
 fault 64 '"none-such" is none of' --model=model --template=none-such prompts.jsonl
-fault 64 "--context=2049 is above the model's context, 2048" --model=model --context=2049 prompts.jsonl
+fault 64 "--context=2049 is above the model's context, 2048; use that or less" --model=model --context=2049 prompts.jsonl
 fault 69 "cuda" --model=model --device=cuda prompts.jsonl
 fault 66 "absent" --model=absent prompts.jsonl
 fault 66 "absent.jsonl" --model=model absent.jsonl
@@ -49,7 +49,7 @@ fault 64 "--out=parent/done: --prompt writes to standard output" --model=model -
 fault 64 "--prompt: --chat asks for prompts" --model=model --chat --prompt=x
 
 # A prompt of nothing, and options that stand after one.
-fault 65 "nibble-generate: --prompt: the prompt has no token; mend it" --model=model --raw --prompt= --max-tokens=2
+fault 65 "nibble-generate: --prompt: the prompt has no token; give another" --model=model --raw --prompt= --max-tokens=2
 echo '{"prompt":""}' >nothing.jsonl
 fault 65 "nothing.jsonl:1: the prompt has no token" --model=model --raw nothing.jsonl
 
@@ -71,9 +71,13 @@ for line in 3 4 5 7; do
 done
 sed -n 6p mixed.jsonl >long.jsonl
 fault 65 "long.jsonl:1: the prompt has " --model=model long.jsonl
-fault 65 "the context is 8; mend it or use --skip-bad" --model=model --context=8 long.jsonl
-fault 65 "nibble-generate: --prompt: the prompt has " --model=model --context=2 --prompt=item
-fault 65 "the prompt has " --model=model --prompt="$(seq 3000 | tr '\n' ' ')"
+fault 65 "the model's context is 2048; mend it or use --skip-bad" --model=model --context=8 long.jsonl
+fault 65 "nibble-generate: prompts.jsonl:1: the prompt has 24 tokens, --context=24 has no room for it and one more; mend it or use --skip-bad" \
+  --model=model --context=24 prompts.jsonl
+fault 65 "nibble-generate: --prompt: the prompt has 22 tokens, --context=2 has no room for it and one more; use --context=23 or more" \
+  --model=model --context=2 --prompt=item
+nibble-generate -q --threads=1 --model=model --context=23 --prompt=item >out
+fault 65 "the model's context is 2048; shorten it" --model=model --prompt="$(seq 3000 | tr '\n' ' ')"
 fault 65 "mixed.jsonl:7: " --model=model --max-tokens=2 --skip-bad=5 mixed.jsonl
 nibble-generate --threads=1 --model=model --max-tokens=2 --skip-bad --progress=never mixed.jsonl -o some.jsonl 2>err
 [ "$(wc -l <some.jsonl)" = 2 ]
