@@ -103,7 +103,8 @@ void read_benchmarks(const std::vector<std::string>& files, BadRecords& bad, Ngr
         for (const std::string& text : words)
           ngrams.add(text, static_cast<uint32_t>(places.size()));
         places.add(record);
-      });
+      },
+      {}, RecordForm::kJson, Overlap::kNo, {.use = "add n-grams"});
 }
 
 void check(const Options& o) {
@@ -149,14 +150,19 @@ void run(const Options& o, ToolContext& context) {
   const auto look = [&](const Record& record, Dedup::Traits& traits) {
     dedup.look(record.text, traits);
   };
+  const RecordPhases phases = {.work = o.near ? "parse, hash and sketch" : "parse and hash",
+                               .use = "compare"};
   if (!o.known.empty())
-    map_records<Dedup::Traits>(o.known, bad, look,
-                               [&](const Record& record, const Dedup::Traits& traits) {
-                                 dedup.keep(traits);
-                                 kept.add(record);
-                               });
+    map_records<Dedup::Traits>(
+        o.known, bad, look,
+        [&](const Record& record, const Dedup::Traits& traits) {
+          dedup.keep(traits);
+          kept.add(record);
+        },
+        {}, RecordForm::kJson, Overlap::kNo, phases);
   map_records<Dedup::Traits>(
-      o.files, bad, look, [&](const Record& record, const Dedup::Traits& traits) {
+      o.files, bad, look,
+      [&](const Record& record, const Dedup::Traits& traits) {
         ++read;
         if (progress.due()) progress.show(cat(read, " records"));
         const std::optional<Removal> removal = dedup.decide(traits);
@@ -175,7 +181,8 @@ void run(const Options& o, ToolContext& context) {
         if (removal->reason == Reason::kNotNovel)
           details.emplace_back("rouge_l", removal->similarity);
         removed.add(reason_name(removal->reason), record, details);
-      });
+      },
+      {}, RecordForm::kJson, Overlap::kNo, phases);
   removed.commit();
   out.commit();
 

@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
                     {"nibble-export smollm2-nf4/ -o dense/ --max-shard-size=100MB",
                      "a dense folder, sharded"},
                     {"nibble-export smollm2/ --adapter=adapter/ -o adapter.gguf",
-                     "an adapter for llama.cpp's --lora"}}},
+                     "an adapter for llama.cpp's --lora"}},
+       .converts = true},
       declare, run);
 }

@@ -126,7 +126,7 @@ void run(const Options& o, ToolContext& context) {
       return;
     }
   };
-  map_records<Verdict>(o.files, bad, judge, [&](const Record& record, const Verdict& verdict) {
+  const auto sort_out = [&](const Record& record, const Verdict& verdict) {
     ++read;
     if (progress.due()) progress.show(cat(read, " records"));
     if (verdict.condition.empty()) {
@@ -138,7 +138,9 @@ void run(const Options& o, ToolContext& context) {
     Json::Object details = {{"condition", verdict.condition}};
     if (verdict.length >= 0) details.emplace_back("length", verdict.length);
     removed.add("filtered", record, details);
-  });
+  };
+  map_records<Verdict>(o.files, bad, judge, sort_out, {}, RecordForm::kJson, Overlap::kNo,
+                       {.work = "parse and judge", .use = "sort out"});
   removed.commit();
   out.commit();
 

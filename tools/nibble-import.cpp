@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
        .examples = {{"nibble-import SmolLM2-135M-Instruct.Q4_1.gguf -o smollm2/",
                      "a quantised GGUF file, decoded to bf16"},
                     {"nibble-import stories260K.bin -o stories/ --tokenizer=tok512.bin",
-                     "a llama2.c checkpoint"}}},
+                     "a llama2.c checkpoint"}},
+       .converts = true},
       declare, run);
 }

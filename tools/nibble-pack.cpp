@@ -128,8 +128,10 @@ void run(const Options& o, ToolContext& context) {
         else
           packer.add(std::move(row));
         if (progress.due()) progress.show(cat(packer.counts().examples, " examples"));
-      });
+      },
+      {}, RecordForm::kJson, Overlap::kNo, {.use = "gather"});
   if (spool) {
+    const Span span("shuffle");
     std::vector<int64_t> order(static_cast<size_t>(spool->size()));
     std::iota(order.begin(), order.end(), 0);
     Rng rng(context.seed, static_cast<uint64_t>(RngStream::kShuffle));

@@ -97,7 +97,8 @@ void run(const Options& o, ToolContext& context) {
             stratum ? strata.side_of(keys.key, keys.stratum) : side_of(keys.key, shares);
         ++counts[static_cast<size_t>(side)];
         parts[static_cast<size_t>(side)]->line(record_line(record.text, scratch));
-      });
+      },
+      {}, RecordForm::kJson, Overlap::kNo, {.work = "parse and hash", .use = "share out"});
   for (auto& part : parts)
     if (part) part->commit();
 

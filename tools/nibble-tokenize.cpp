@@ -114,7 +114,7 @@ void run(const Options& o, ToolContext& context) {
   };
   const RecordForm form = o.text && !o.decode ? RecordForm::kLines : RecordForm::kJson;
   map_records<Made>(o.files, bad, work, use, {}, form, Overlap::kYes,
-                    o.decode ? "decode" : "encode");
+                    {.work = o.decode ? "decode" : "encode"});
   out.commit();
   progress.finish(cat(rows, " rows, ", tokens, " tokens, ", trained, " of them trained on"));
   if (bad.count() > 0) context.warn(cat(bad.count(), " bad records were skipped"));

@@ -87,9 +87,10 @@ void declare_common(OptionTable& table, const ToolInfo& info, Common& c) {
               info.on_gpu ? "what computes: cpu or cuda[:N]" : "what computes: cpu alone");
     table.add("threads", "N", c.threads, "threads; 0: all that may be used").range(0, 4096);
     table.add("seed", "N", c.seed, "seed of everything random");
+  }
+  if (info.computes || info.converts)
     table.add("profile", "FILE", c.profile,
               "time ops and phases: a trace for Perfetto here, a table on standard error");
-  }
   if (info.reports) table.flag("json", c.json, "report as JSON");
   table.add("config", "FILE", c.config, "a TOML file of options by their long names");
   table.add("progress", "WHEN", c.progress, "progress on standard error")

@@ -148,9 +148,10 @@ struct ToolInfo {
   std::string description;
   std::vector<std::pair<std::string, std::string>> examples;  // command, what it does
   std::vector<std::pair<int, std::string>> exit_codes;        // besides the common ones
-  bool computes = false;                                      // has --threads, --seed and --device
-  bool on_gpu = false;                                        // --device=cuda[:N] too
-  bool reports = false;                                       // has --json
+  bool computes = false;  // has --threads, --seed, --device and --profile
+  bool converts = false;  // has --profile alone of these
+  bool on_gpu = false;    // --device=cuda[:N] too
+  bool reports = false;   // has --json
 };
 
 /// What every tool is given.

@@ -78,7 +78,7 @@ void format_records(const FormatRules& rules, const std::vector<std::string>& fi
           counts.system_lost_at = place_of(record);
         use(record, result);
       },
-      begin_file, rules.records, Overlap::kNo, "render");
+      begin_file, rules.records, Overlap::kNo, {.work = "render"});
 }
 
 std::vector<std::string> describe(const FormatCounts& c) {

@@ -99,7 +99,7 @@ std::vector<MixCounts> mix(const std::vector<MixSource>& sources, MixStop stop, 
     shares.push_back(source.share);
     streams.push_back(std::make_unique<Stream>(source, seed, 1 + streams.size(), bad));
   }
-  const Span span("draw");
+  Span span("draw");
   Dealer dealer(shares, seed, 0);
   size_t open = 0, unfinished = 0;
   for (size_t i = 0; i < streams.size(); ++i) {
@@ -113,6 +113,7 @@ std::vector<MixCounts> mix(const std::vector<MixSource>& sources, MixStop stop, 
     const size_t i = dealer.next();
     Stream& stream = *streams[i];
     use(stream.line());
+    span.add(0.0, static_cast<double>(stream.line().size()));
     const bool by_quota = sources[i].quota.has_value();
     const bool ended = stream.advance(by_quota || stop == MixStop::kAllExhausted);
     if (by_quota ? stream.quota_met() : ended && stop == MixStop::kAllExhaustedWithoutReplacement) {

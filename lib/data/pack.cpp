@@ -98,7 +98,8 @@ void Packer::take(TokenRow piece) {
 }
 
 void Packer::place_window() {
-  const Span span("pack");
+  Span span("pack");
+  span.add(0.0, static_cast<double>(window_tokens_) * sizeof(int32_t));
   std::sort(window_.begin(), window_.end(), [](const Example& a, const Example& b) {
     const int64_t first = length_of(a.row), second = length_of(b.row);
     return first != second ? first > second : a.order < b.order;

@@ -95,16 +95,23 @@ void share_out(int64_t n, const First& first, const Second& second, const Body& 
 }
 }  // namespace detail
 
+/// What a profile calls the two halves of map_records: what all threads do, and what is done in
+/// order.
+struct RecordPhases {
+  const char* work = "parse";
+  const char* use = "use in order";
+};
+
 /// Calls work(record, result) for every record of the files (standard input where there are none)
 /// with all threads, then use(record, result) for each in order. A DataError of `work` counts as a
 /// bad record, its text put after the record's place; any other exception ends it all. Results are
 /// reused: work must set all of a Result. begin_file(records) sees the first records of every file.
-/// `what` names the work in a profile; with Overlap::kYes reading and using count as part of it.
+/// With Overlap::kYes a profile counts reading and using as part of the work.
 template <class Result, class Work, class Use>
 void map_records(const std::vector<std::string>& files, BadRecords& bad, Work work, Use use,
                  const std::function<void(std::span<const Record>)>& begin_file = {},
                  RecordForm form = RecordForm::kJson, Overlap overlap = Overlap::kNo,
-                 const char* what = "parse") {
+                 RecordPhases phases = {}) {
   struct Lot : detail::RecordBatch {
     std::vector<Result> results;
   };
@@ -151,18 +158,19 @@ void map_records(const std::vector<std::string>& files, BadRecords& bad, Work wo
     const auto bytes = static_cast<double>(now.text.size());
     if (overlap == Overlap::kNo) {
       {
-        Span span(what);
+        Span span(phases.work);
         span.add(0.0, bytes);
         parallel_for(static_cast<int64_t>(count), 16, make);
       }
       {
-        const Span span("use in order");
+        Span span(phases.use);
+        span.add(0.0, bytes);
         settle(now);
       }
       batches.next(now);
       continue;
     }
-    Span span(what);
+    Span span(phases.work);
     span.add(0.0, bytes);
     detail::share_out(
         static_cast<int64_t>(count), [&] { settle(before); }, read_on, make);

@@ -101,6 +101,7 @@ struct LineReader::State {
       ended = n == 0;
       return;
     }
+    Span span("decompress");
     ZSTD_outBuffer out{buffer.data() + end, kChunk, 0};
     while (out.pos == 0) {
       if (in.pos == in.size) {
@@ -118,6 +119,7 @@ struct LineReader::State {
                             "); compress the file again"));
     }
     end += out.pos;
+    span.add(0.0, static_cast<double>(out.pos));
   }
 
   void pass_long_line() {
@@ -262,6 +264,8 @@ struct LineWriter::State {
       buffer.clear();
       return;
     }
+    Span span("compress");
+    span.add(0.0, static_cast<double>(buffer.size()));
     ZSTD_inBuffer in{buffer.data(), buffer.size(), 0};
     size_t left = 1;
     while (in.pos < in.size || (last && left != 0)) {

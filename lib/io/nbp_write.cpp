@@ -2,8 +2,10 @@
 #include <zstd.h>
 
 #include <cstring>
+#include <optional>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "io/crc32c.h"
 #include "io/json.h"
 #include "io/nbp.h"
@@ -77,11 +79,14 @@ struct ShardWriter::State {
 
   void end_frame() {
     if (frame_rows == 0) return;
+    std::optional<Span> span("compress");
     std::string raw = sizes + ids + starts + masks + ratings;
+    span->add(0.0, static_cast<double>(raw.size()));
     packed.resize(ZSTD_compressBound(raw.size()));
     const size_t bytes =
         ZSTD_compress2(zstd.get(), packed.data(), packed.size(), raw.data(), raw.size());
     CHECK(!ZSTD_isError(bytes));
+    span.reset();
     file.write(packed.data(), bytes);
     nbp::append(index, static_cast<uint32_t>(bytes));
     nbp::append(index, static_cast<uint32_t>(raw.size()));

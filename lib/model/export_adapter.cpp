@@ -32,6 +32,7 @@ FloatRows parameter_rows(const Model& model, int index, float factor) {
   return {.name = quote(p.name, 160),
           .rows = p.shape[0],
           .row_elements = width,
+          .row_bytes = static_cast<size_t>(width) * sizeof(float),
           .read = [values, width, factor](int64_t row, float* out) {
             for (int64_t i = 0; i < width; ++i) out[i] = values[row * width + i] * factor;
           }};

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "model/export.h"
 #include "model/gguf_config.h"
 #include "model/gguf_names.h"
@@ -99,7 +101,9 @@ ExportReport export_gguf(const fs::path& model, const fs::path& out, const Expor
   const std::string architecture = gguf_architecture(config);
   const fs::path named = model.has_filename() ? model : model.parent_path();
   GgufMetadata metadata = model_metadata(config, named.filename().string(), type);
+  std::optional<Span> span("read vocabulary");
   write_gguf_vocab(read_tokenizer_files(model, config), metadata);
+  span.reset();
 
   const TensorStore store(model);
   QuantizedTables tables;

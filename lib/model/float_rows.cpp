@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/threads.h"
 
 namespace nibble {
@@ -46,6 +48,8 @@ void copy_rows(const FloatRows& from, GgmlType to, const ByteSink& sink) {
   std::vector<std::byte> out(static_cast<size_t>(std::min(chunk, from.rows)) * row_bytes);
   for (int64_t begin = 0; begin < from.rows; begin += chunk) {
     const int64_t count = std::min(chunk, from.rows - begin);
+    std::optional<Span> span("convert");
+    span->add(0.0, static_cast<double>(count) * static_cast<double>(from.row_bytes + row_bytes));
     parallel_for(count, grain, [&](int64_t first, int64_t last) {
       std::vector<float> row(static_cast<size_t>(from.row_elements));
       for (int64_t i = first; i < last; ++i) {
@@ -57,6 +61,7 @@ void copy_rows(const FloatRows& from, GgmlType to, const ByteSink& sink) {
                       from.row_elements);
       }
     });
+    span.reset();
     sink(out.data(), static_cast<size_t>(count) * row_bytes);
     if (from.release) from.release();  // what was read so far: a tensor may be larger than memory
   }
@@ -76,6 +81,7 @@ FloatRows stored_rows(std::string name, GgmlType type, const std::byte* data, in
   return {.name = std::move(name),
           .rows = rows,
           .row_elements = row_elements,
+          .row_bytes = row_bytes,
           .read = [=](int64_t row, float* out) {
             decode_blocks(type, data + static_cast<size_t>(row) * row_bytes, out, row_elements);
           }};
@@ -103,6 +109,7 @@ FloatRows single_elements(FloatRows from) {
   return {.name = std::move(from.name),
           .rows = from.row_elements,
           .row_elements = 1,
+          .row_bytes = sizeof(float),
           .read = [values = std::move(values)](int64_t row, float* out) {
             *out = values[static_cast<size_t>(row)];
           }};

@@ -20,6 +20,7 @@ struct FloatRows {
   std::string name;  // "file: tensor "x"", for messages
   int64_t rows = 0;
   int64_t row_elements = 0;
+  size_t row_bytes = 0;                               // of a row as it is stored
   std::function<void(int64_t row, float* out)> read;  // thread-safe
   std::function<void()> release;  // lets go of the file's pages, after the last row; may be empty
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "base/quote.h"
 #include "model/gguf_config.h"
 #include "model/gguf_names.h"
@@ -76,14 +78,18 @@ ImportReport import_gguf(const fs::path& source, const fs::path& folder,
   report.source = cat("GGUF version ", file.version());
   const std::string architecture = file.text("general.architecture", "");
   const Json config = config_from_gguf(file, main_dtype(file, options));
+  std::optional<Span> span("read vocabulary");
   const GgufVocab vocab = read_gguf_vocab(file, config.at("vocab_size").as_integer());
+  span.reset();
   report.config = write_config(config, vocab.bos, vocab.stops, vocab.pad, folder, source.string());
   const std::vector<WeightSpec> specs = model_weights(report.config);
   check_all_used(file, specs, report.config.tied_embeddings);
   std::vector<OutgoingTensor> tensors;
   for (const WeightSpec& spec : specs)
     tensors.push_back(outgoing(file, spec, report.config, architecture, options));
+  span.emplace("write tokenizer");
   write_tokenizer_files(vocab, folder);
+  span.reset();
   write_tensors(tensors, folder, options, report);
   return report;
 }

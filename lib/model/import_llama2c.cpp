@@ -119,7 +119,8 @@ class Layout {
     const std::string what = cat(file_.path().string(), ": ", spec.name);
     FloatRows from = mapped_rows(what, GgmlType::kF32, file_,
                                  file_.bytes().subspan(at, size(rows, columns)), rows, columns);
-    if (h_.version == 2 && !norm)
+    if (h_.version == 2 && !norm) {
+      from.row_bytes = size(rows, columns) / static_cast<size_t>(rows);
       from.read = [data, columns, group = h_.group, n = rows * columns](int64_t row, float* out) {
         for (int64_t i = 0; i < columns; ++i) {
           const int64_t e = row * columns + i;
@@ -128,6 +129,7 @@ class Layout {
           out[i] = static_cast<float>(static_cast<int8_t>(data[e])) * scale;
         }
       };
+    }
     // Like GGUF's, the rows of q and k are in Meta's order.
     if (rows_interleave("llama", spec.name))
       from = reordered_rows(std::move(from),

@@ -202,9 +202,11 @@ MergeReport merge_adapter(const fs::path& model_folder, const fs::path& adapter,
                           const fs::path& out, const MergeOptions& options) {
   AtomicFolder folder(out);
   Model model = load_model(model_folder);
+  std::optional<Span> span("load adapter");
   attach_adapter(model, adapter);
   const Arena arena = model.parameters.lay_out(Device{}, Dtype::kF32, false);
   load_adapter_weights(adapter, model);
+  span.reset();
 
   MergeReport report;
   for (const Projection* p : model.projections()) report.adapted += p->lora_a >= 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/stored_weight.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/quote.h"
 
@@ -33,6 +35,7 @@ FloatRows stored_weight(const TensorStore& store, const WeightSpec& spec, const 
     return {.name = place_of(t),
             .rows = m.out_features,
             .row_elements = m.in_features,
+            .row_bytes = t.bytes.size() / std::max<size_t>(1, static_cast<size_t>(m.out_features)),
             .read =
                 [m, to = config.dtype](int64_t row, float* out) {
                   dequantize({.out = view(out, {1, m.in_features}), .matrix = m, .first_row = row});

@@ -16,6 +16,12 @@ namespace {
 // Examples measured at a time where all are held, so that rows need not be.
 constexpr size_t kChunk = 8192;
 
+size_t bytes_of(const ScoreExample& e) {
+  size_t bytes = e.hypothesis.size() + e.record.size();
+  for (const std::string& reference : e.references) bytes += reference.size();
+  return bytes;
+}
+
 }  // namespace
 
 Scorer::Scorer(std::span<const std::string> specs) : batch_(specs.size()) {
@@ -50,6 +56,8 @@ void Scorer::measure(std::span<const ScoreExample> examples, ExampleReader& read
   size_t faulty = examples.size();  // the first one
   std::string fault;
   std::optional<Span> span("score");
+  if (span->recording())
+    for (const ScoreExample& e : examples) span->add(0.0, static_cast<double>(bytes_of(e)));
   parallel_for(std::ssize(examples), 8, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) try {
         for (size_t k = 0; k < metrics_.size(); ++k) {

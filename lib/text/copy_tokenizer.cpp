@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "base/profile.h"
+
 namespace nibble {
 namespace {
 
@@ -18,6 +20,7 @@ bool has_tokenizer(const fs::path& folder) {
 }
 
 void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
+  const Span span("copy files");
   for (const char* name : kFiles)
     if (input_exists(from / name)) write_text_file(to / name, MappedFile(from / name).text());
 }
