@@ -1,5 +1,5 @@
 # --profile on a GPU: ops with the time that the device takes, compared with no rates of this machine.
-PATH=$EMULATED:$PATH
+on_cuda
 tiny_data 40 64
 echo '{"prompt":"item 1 costs"}' >prompts.jsonl
 run() {
