@@ -3,7 +3,7 @@
 folder and LoRA on a dense one: peft_step.py MODEL/ BATCH LENGTH STEPS KIND [cpu|cuda]. KIND is bf16
 or f32, with -checkpointing (of every layer) or -compiled (torch.compile) behind it, or unsloth:
 bf16 as Unsloth trains, on a GPU. Prints what train_step prints, and on a GPU what torch
-reserved of its memory at most."""
+reserved of its memory at most, and of that allocated."""
 
 import json
 import statistics
@@ -78,7 +78,8 @@ def main(folder, batch, length, steps, kind, device="cpu"):
         peak = next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM"))
     print(json.dumps({
         "tokens_per_second": sorted(speeds), "median": statistics.median(speeds) if speeds else None,
-        "peak_device_mib": torch.cuda.max_memory_reserved() >> 20 if device != "cpu" else None,
+        "reserved_device_mib": torch.cuda.max_memory_reserved() >> 20 if device != "cpu" else None,
+        "allocated_device_mib": torch.cuda.max_memory_allocated() >> 20 if device != "cpu" else None,
         "loss": loss.item(), "adapter_dtype": str(trained[0].dtype), "peak_rss_mib": peak, "first_step_seconds": first,
     }))
 
