@@ -205,7 +205,8 @@ void run(const Options& options, ToolContext& context) {
   training.train({.say = [&](const std::string& text) { context.say(text); },
                   .progress_due = [&] { return progress.due(); },
                   .progress = [&](const std::string& text) { progress.show(text); }});
-  progress.finish(cat("wrote ", options.train.out, "; ", resources_used()));
+  progress.finish(
+      cat("wrote ", options.train.out, "; ", resources_used(context, training.device_peak())));
 }
 
 }  // namespace

@@ -68,6 +68,13 @@ DeviceFacts device_facts(int index) {
   return facts;
 }
 
+size_t memory_in_use(int index) {
+  use_device(index);
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return total - free;
+}
+
 void use_device(int index) {
   check(cudaSetDevice(index), "cudaSetDevice");
 }

@@ -30,6 +30,9 @@ void check_device(int) {
 DeviceFacts device_facts(int) {
   refuse();
 }
+size_t memory_in_use(int) {
+  refuse();
+}
 void use_device(int) {
   refuse();
 }

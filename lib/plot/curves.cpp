@@ -133,7 +133,8 @@ class Curves {
       if (runs_.size() <= kMostRaw) panel.lines.push_back(raw);
       raw = line(run, *curve, smoothed(curve->values, weight), colour);
       if (single()) raw.name = "smoothed";
-    } else if (metric.name == "peak_rss" && single() && runs_[run].planned_bytes() > 0) {
+    } else if (single() && metric.name == runs_[run].planned_metric() &&
+               runs_[run].planned_bytes() > 0) {
       raw.name = "measured";
     }
     panel.lines.push_back(std::move(raw));
@@ -150,7 +151,7 @@ class Curves {
       panel.lines.push_back(std::move(points));
     }
     const auto planned = static_cast<double>(runs_[0].planned_bytes());
-    if (metric.name == "peak_rss" && planned > 0) {
+    if (metric.name == runs_[0].planned_metric() && planned > 0) {
       const Line& measured = panel.lines.back();
       if (measured.x.empty()) return;
       panel.lines.push_back({.name = "planned: " + short_bytes(planned),

@@ -92,7 +92,7 @@ std::string options_part(const std::vector<RunMetrics>& runs) {
 
 std::string memory_part(const RunMetrics& run, size_t index, bool several) {
   const auto planned = static_cast<double>(run.planned_bytes());
-  const double measured = summary_of(run, metric_of("peak_rss"));
+  const double measured = summary_of(run, metric_of(run.planned_metric()));
   std::string out;
   if (several) out += cat("<h3>", escaped(run.name), "</h3>\n");
   if (planned == 0 && std::isnan(measured))
@@ -155,7 +155,8 @@ BarPanel memory_bars(const RunMetrics& run) {
         panel.rows.push_back({name, {bytes.as_number()}, short_bytes(bytes.as_number())});
   const auto planned = static_cast<double>(run.planned_bytes());
   panel.marks.emplace_back("planned in all", planned);
-  if (const double measured = summary_of(run, metric_of("peak_rss")); std::isfinite(measured))
+  if (const double measured = summary_of(run, metric_of(run.planned_metric()));
+      std::isfinite(measured))
     panel.marks.emplace_back("measured peak", measured);
   return panel;
 }

@@ -73,6 +73,11 @@ const std::vector<Metric>& known_metrics() {
        "memory",
        {.title = "peak", .unit = Unit::kBytes, .from_zero = true},
        S::kMost,
+       true},
+      {"peak_device",
+       "device memory",
+       {.title = "peak", .unit = Unit::kBytes, .from_zero = true},
+       S::kMost,
        true}};
   return known;
 }
@@ -96,8 +101,13 @@ std::string RunMetrics::option(std::string_view wanted) const {
   return value->is_string() ? value->as_string() : value->dump();
 }
 
+std::string RunMetrics::planned_metric() const {
+  return find("planned_device") ? "peak_device" : "peak_rss";
+}
+
 uint64_t RunMetrics::planned_bytes() const {
-  const Curve* told = find("planned_rss");
+  const Curve* device = find("planned_device");
+  const Curve* told = device ? device : find("planned_rss");
   const double bytes = told && !told->values.empty() ? told->values.back() : 0.0;
   return bytes > 0 && bytes < 0x1p56 ? static_cast<uint64_t>(bytes) : 0;
 }

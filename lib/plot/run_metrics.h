@@ -45,6 +45,8 @@ struct RunMetrics {
   const Curve* find(std::string_view metric) const;
   /// An option of the run, or nothing where it is not recorded.
   std::string option(std::string_view wanted) const;
+  /// Whose bytes were planned: the device's where one computed, else the process's.
+  std::string planned_metric() const;
   /// Bytes that were planned, 0 where it is not recorded.
   uint64_t planned_bytes() const;
   /// Whether the last of its steps is there.

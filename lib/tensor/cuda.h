@@ -29,6 +29,9 @@ struct DeviceFacts {
   size_t memory = 0, free = 0;  // bytes
 };
 DeviceFacts device_facts(int index);
+/// Bytes of the device's memory that are in use: this process's, context and graphs included, and
+/// those of whoever else is there.
+size_t memory_in_use(int index);
 
 /// What this thread does next concerns the device. StreamScope calls it.
 void use_device(int index);

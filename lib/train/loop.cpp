@@ -6,6 +6,7 @@
 #include "base/signals.h"
 #include "io/memory.h"
 #include "kernels/optimizer.h"
+#include "tensor/cuda.h"
 #include "train/loop_state.h"
 
 namespace nibble {
@@ -190,9 +191,16 @@ void TrainingRun::State::run(const TrainReport& report) {
          {"tokens", r.tokens},
          {"trained_tokens", r.trained},
          {"tokens_per_second", speed},
-         {"peak_rss", peak_rss()},
-         {"planned_rss", plan.total()}});
-    if (options.device.on_cuda()) record.set("graphs", step->graphs() > 0);
+         {"peak_rss", peak_rss()}});
+    if (options.device.on_cuda()) {
+      // What a step takes it keeps, so that its end tells of all of it.
+      device_peak = std::max<uint64_t>(device_peak, cuda::memory_in_use(options.device.index));
+      record.set("peak_device", device_peak);
+      record.set("planned_device", plan.total());
+      record.set("graphs", step->graphs() > 0);
+    } else {
+      record.set("planned_rss", plan.total());
+    }
     metrics->write(record);
     if (report.progress_due()) {
       const double average = static_cast<double>(tokens_here) / seconds_since(started);

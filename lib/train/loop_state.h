@@ -67,7 +67,8 @@ struct TrainingRun::State {
   StepOptions step_options;
   RopeTable rope;
   MemoryPlan plan;
-  Arena host_arena;  // the folder's model's trained values, where a twin computes
+  uint64_t device_peak = 0;  // bytes of the device's memory that were in use at most; 0: the CPU
+  Arena host_arena;          // the folder's model's trained values, where a twin computes
   std::optional<Optimizer> optimizer;
   std::optional<Step> step;
   std::optional<RunFolder> held;  // OUT

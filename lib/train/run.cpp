@@ -207,6 +207,10 @@ const ShardInfo& TrainingRun::data() const {
   return state_->train_shard.info();
 }
 
+uint64_t TrainingRun::device_peak() const {
+  return state_->device_peak;
+}
+
 void TrainingRun::train(const TrainReport& report) {
   state_->start(report);
   state_->run(report);

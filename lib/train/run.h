@@ -37,6 +37,8 @@ class TrainingRun {
   int64_t parameters() const;   // of the base model
   int64_t total_steps() const;
   const ShardInfo& data() const;
+  /// Bytes of the device's memory that were in use at most, by whomever; 0 on the CPU.
+  uint64_t device_peak() const;
 
   /// Trains to the end and writes OUT. Throws StoppedError (exit 75) after a checkpoint when a stop
   /// signal came, DataError when the loss is not finite or spikes.

@@ -247,6 +247,24 @@ TEST(Curves, OneRunAndSeveral) {
   }
 }
 
+TEST(Curves, WhatWasPlannedIsOfTheDeviceThatComputes) {
+  RunMetrics run = run_with("a", {}, 1);
+  run.curves.emplace_back("peak_rss", Curve{{1, 2, 3}, {5e6, 5e6, 5e6}});
+  run.curves.emplace_back("peak_device", Curve{{1, 2, 3}, {1e6, 2e6, 2e6}});
+  run.curves.emplace_back("planned_device", Curve{{1, 2, 3}, {3e6, 3e6, 3e6}});
+  const Figure figure = draw_curves(std::vector{run}, {});
+  ASSERT_EQ(figure.panels.size(), 3U);
+  EXPECT_EQ(std::get<LinePanel>(figure.panels[1]).lines.size(), 1U);
+  const auto& device = std::get<LinePanel>(figure.panels[2]);
+  EXPECT_EQ(device.title, "device memory");
+  ASSERT_EQ(device.lines.size(), 2U);
+  EXPECT_EQ(device.lines[1].y, (std::vector<double>{3e6, 3e6}));
+  const BarPanel bars = memory_bars(run);
+  ASSERT_EQ(bars.marks.size(), 2U);
+  EXPECT_EQ(bars.marks[0].second, 3e6);
+  EXPECT_EQ(bars.marks[1].second, 2e6);
+}
+
 TEST(Curves, AlongEpochsTokensAndTime) {
   RunMetrics run = run_with("a", {}, 1);
   run.curves.emplace_back("epoch", Curve{{1, 2, 3}, {0.5, 1, 1.5}});

@@ -15,7 +15,7 @@ as_planned() {
   local graphs
   [ -n "${EMULATED:-}" ] || return 0
   graphs=$(number "CUDA graphs (assumed)" "$1") || graphs=0
-  local more=$(($(number device_bytes "$1") + (450 << 20) + graphs - $(number planned_rss "$1")))
+  local more=$(($(number peak_device "$1") + (450 << 20) + graphs - $(number planned_device "$1")))
   [ $more -ge 0 ] && [ $more -le 32768 ] || fail "$1: $more bytes on the device beyond the plan"
 }
 nibble-train $on --recompute=none -o plain
@@ -33,7 +33,7 @@ nibble-train $on --recompute=layer --offload-activations --optimizer=paged-adamw
   --host-embedding -o all
 as_planned all
 cmp plain/adapter_model.safetensors all/adapter_model.safetensors
-nibble-train ${on#-q} --memory-limit="$(number planned_rss all)" -o chosen 2>said
+nibble-train ${on#-q} --memory-limit="$(number planned_device all)" -o chosen 2>said
 as_planned chosen
 grep -q "with --recompute=layer .*--stream-weights=.*--host-embedding" said || fail "$(grep planned said)"
 cmp plain/adapter_model.safetensors chosen/adapter_model.safetensors

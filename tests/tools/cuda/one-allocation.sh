@@ -38,7 +38,13 @@ for how in --model=model "--model=int8 --dropout=0.1" "--model=int8 --recompute=
   planned=$(sed -n '1s/.*"plan": {\([^}]*\)}.*/\1/p' out/metrics.jsonl |
     grep -o '"[^"]*": [0-9]*' | grep -v assumed | awk '{ n += $NF } END { print n }')
   rm -rf out
-  NIBBLE_EMULATE_MEMORY=$planned nibble-train $on $how -o out || fail "$how: more than $planned"
+  NIBBLE_EMULATE_MEMORY=$planned nibble-train ${on#-q} $how -o out 2>said || fail "$how: more than $planned"
+  # The metrics have what was on the device beside what was planned, the last line the former.
+  read -r peak total < <(sed -n '2s/.*"peak_device": *\([0-9]*\), *"planned_device": *\([0-9]*\).*/\1 \2/p' out/metrics.jsonl)
+  [ "$peak" -le "$planned" ] && [ "$peak" -gt $((planned - 256)) ] || fail "$how: $peak bytes, $planned planned"
+  [ "$total" -ge "$planned" ] && ! grep -q planned_rss out/metrics.jsonl || fail "$how: $(sed -n 2p out/metrics.jsonl)"
+  sed -n '$s/.*, peak memory [0-9.]* [MG]iB, \([0-9.]*\) MiB of cuda.s$/\1/p' said |
+    awk -v b="$peak" '{ d = $1 - b / 1048576 } END { exit !(NR == 1 && d * d < 0.3) }' || fail "$how: $(tail -1 said)"
   rm -rf out
   expect 71 env NIBBLE_EMULATE_MEMORY=$((planned - 256)) nibble-train $on $how -o out 2>err
   one_line err
