@@ -111,7 +111,8 @@ void save_checkpoint(const fs::path& out, const TrainerState& state, const Json&
                             {"evaluations_since_best", state.evaluations_since_best},
                             {"validation_due", state.validation_due},
                             {"threads", state.threads},
-                            {"cpu", state.cpu}});
+                            {"cpu", state.cpu},
+                            {"device", state.device}});
   json.set("recent_losses", Json::Array(state.recent_losses.begin(), state.recent_losses.end()));
   json.set("settings", settings);
   write_text_file(folder.working() / kStateFile, json.dump(2) + "\n");
@@ -140,8 +141,13 @@ TrainerState load_checkpoint(const fs::path& checkpoint, const Json& settings,
     if (s.step < 0 || s.micro_batches < s.step) throw DataError("its counts make no sense");
     s.threads = json.at("threads").as_integer();
     s.cpu = json.at("cpu").as_string();
-    for (const auto& [name, value] : settings.as_object())
-      refuse_other(name, json.at("settings").find(name), value);
+    if (const Json* device = json.find("device")) s.device = device->as_string();
+    for (const auto& [name, value] : settings.as_object()) {
+      const Json* then = json.at("settings").find(name);
+      // Older checkpoints do not say, nor do those of a CPU, where it decides nothing.
+      if (!then && name == "deterministic") continue;
+      refuse_other(name, then, value);
+    }
   } catch (const DataError& fault) {
     throw DataError(cat(path.string(), ": ", fault.what(),
                         "; resume with the options of the first run, or start anew"));

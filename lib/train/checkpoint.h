@@ -26,8 +26,10 @@ struct TrainerState {
   int64_t evaluations_since_best = 0;
   bool validation_due = false;        // the one of this step was not done to its end
   std::vector<double> recent_losses;  // of the last steps, newest last, for spotting spikes
-  int64_t threads = 0;                // that made it, and the instruction set: others may differ in
-  std::string cpu;                    // the last place
+  // What made it; another's numbers may differ in the last place.
+  int64_t threads = 0;
+  std::string cpu;     // the instruction set
+  std::string device;  // cpu or cuda; empty: an older checkpoint, which does not say
 };
 
 std::string checkpoint_name(int64_t step);

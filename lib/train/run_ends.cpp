@@ -13,6 +13,13 @@
 #include "train/loop_state.h"
 
 namespace nibble {
+namespace {
+
+std::string kind_of(Device device) {
+  return device.on_cuda() ? "cuda" : "cpu";
+}
+
+}  // namespace
 
 // What must be the same for a resumed run to be the run that was interrupted.
 Json TrainingRun::State::settings() const {
@@ -49,6 +56,8 @@ Json TrainingRun::State::settings() const {
        {"shuffle", o.shuffle},
        {"seed", o.seed},
        {"compute", torch_name(o.compute)}});
+  // On a CPU it decides no bits.
+  if (o.device.on_cuda()) s.set("deterministic", o.deterministic);
   if (o.method == "lora") {
     s.set("rank", o.lora.rank);
     s.set("alpha", o.lora.alpha);
@@ -118,6 +127,10 @@ void TrainingRun::State::go_on_from(const fs::path& checkpoint, const TrainRepor
   at = load_checkpoint(checkpoint, agreed, working().parameters, *optimizer);
   saved_step = at.step;
   report.say(cat("going on from ", checkpoint.string(), ", step ", at.step, " of ", total_steps));
+  const std::string device = kind_of(options.device);
+  if (!at.device.empty() && at.device != device)
+    report.say(cat("it was made on ", at.device, ", this run computes on ", device,
+                   ": last digits may differ"));
   if (at.threads != threads() || at.cpu != simd_target_name())
     report.say(cat("it was made by ", at.threads, " threads on ", at.cpu, ", this run has ",
                    threads(), " on ", simd_target_name(), ": last digits may differ"));
@@ -161,6 +174,7 @@ void TrainingRun::State::save(const TrainReport&) {
   const Span span("checkpoint");
   at.threads = threads();
   at.cpu = simd_target_name();
+  at.device = kind_of(options.device);
   save_checkpoint(options.out, at, agreed, working().parameters, *optimizer,
                   [&](const fs::path& to) { save_model(to); });
   saved_step = at.step;
@@ -171,7 +185,9 @@ void TrainingRun::State::finish(const TrainReport& report) {
   const fs::path out = options.out;
   if (options.keep_best && at.best_step > 0 && at.best_step != at.step) {
     const StreamScope scope(stream.get());
-    load_checkpoint(out / checkpoint_name(at.best_step), agreed, working().parameters, *optimizer);
+    // This run's own: nothing is to be agreed on, and what made it may have been another device.
+    load_checkpoint(out / checkpoint_name(at.best_step), Json::object(), working().parameters,
+                    *optimizer);
     report.say(cat("keeping step ", at.best_step, ", validation loss ", fixed(at.best_loss, 4)));
   }
   // Beside the checkpoints, and there only when it is whole; what makes it an adapter or a model

@@ -72,7 +72,8 @@ TrainerState some_state() {
           .validation_due = true,
           .recent_losses = {3.0, 1.0 / 3.0, 1e-300},
           .threads = 7,
-          .cpu = "AVX2"};
+          .cpu = "AVX2",
+          .device = "cuda"};
 }
 
 class CheckpointTest : public FolderTest {
@@ -110,6 +111,7 @@ TEST_F(CheckpointTest, ComesBackToTheBitAndGoesOnAlike) {
     EXPECT_EQ(s.recent_losses, want.recent_losses);
     EXPECT_EQ(s.threads, want.threads);
     EXPECT_EQ(s.cpu, want.cpu);
+    EXPECT_EQ(s.device, want.device);
     for (int64_t step = 4; step <= 6; ++step) {
       run.update(step);
       again.update(step);
@@ -138,6 +140,32 @@ TEST_F(CheckpointTest, SettingsThatDifferAreNamed) {
   EXPECT_EQ(load_fault(run, other),
             "65: @/checkpoint-000003/trainer_state.json: --dropout was not set and is 0.5 now: the "
             "result would differ; resume with the options of the first run, or start anew");
+}
+
+TEST_F(CheckpointTest, OlderOnesTellNoDeviceAndNotWhetherTheyAreDeterministic) {
+  Trained run(kOptimizers[0]);
+  const auto with = [](bool deterministic) {
+    Json all = settings();
+    all.set("deterministic", deterministic);
+    return all;
+  };
+  save(run, some_state());
+  EXPECT_EQ(load_fault(run, with(true)), "nothing thrown");
+  save_checkpoint(folder(), some_state(), with(false), run.parameters, *run.optimizer,
+                  [](const fs::path&) {});
+  EXPECT_EQ(load_fault(run, with(false)), "nothing thrown");
+  EXPECT_EQ(load_fault(run, settings()), "nothing thrown");
+  EXPECT_EQ(load_fault(run, with(true)),
+            "65: @/checkpoint-000003/trainer_state.json: --deterministic was false and is true "
+            "now: the result would differ; resume with the options of the first run, or start "
+            "anew");
+  const fs::path file = path("checkpoint-000003") / "trainer_state.json";
+  Json state = read_json_file(file);
+  state.erase("device");
+  write_text_file(file, state.dump());
+  EXPECT_EQ(
+      load_checkpoint(path("checkpoint-000003"), settings(), run.parameters, *run.optimizer).device,
+      "");
 }
 
 TEST_F(CheckpointTest, FilesThatDifferAreNamedWithoutTheirDigests) {

@@ -65,5 +65,34 @@ cp -r whole cut
 rm -r cut/checkpoint-000004 cut/adapter_*
 nibble-train $options --recompute=none -o cut --resume
 cmp whole/adapter_model.safetensors cut/adapter_model.safetensors
+
+# Sums made in another way are refused by name, where the checkpoint tells it; another device is said.
+refused() { # refused RUN TEXT OPTION...
+  expect 65 nibble-train $options --recompute=none -o "$1" --resume "${@:3}" 2>err
+  one_line err
+  grep -qF -- "$1/checkpoint-000002/trainer_state.json: --deterministic $2: the result would differ; " err ||
+    fail "wanted '$2', got: $(cat err)"
+}
+rm -r {cut,same1}/checkpoint-000004 {cut,same1}/adapter_*
+refused cut "was false and is true now" --deterministic
+refused same1 "was true and is false now"
+nibble-train $options --recompute=none -o same1 --resume --deterministic
+cmp same1/adapter_model.safetensors same2/adapter_model.safetensors
+cp -r cut older
+sed -i '/^ *"deterministic":/d; /^ *"device":/d' older/checkpoint-000002/trainer_state.json
+nibble-train ${options#-q} --recompute=none -o older --resume --deterministic 2>said
+! grep -q "may differ" said || fail "$(cat said)"
+moved=${options/--device=cuda/}
+nibble-train ${moved#-q} -o cut --resume 2>said
+grep -q "it was made on cuda, this run computes on cpu: last digits may differ" said || fail "$(cat said)"
+# By way of another device a run may go on in another way, and then keep a step of before.
+best="$on --device=cuda --validation=train.nbp --eval-every=1 --save-every=1 --keep=9 --keep-best"
+best+=" --learning-rate=1 --schedule=constant"
+nibble-train $best --deterministic -o best
+rm -r best/checkpoint-00000[34] best/adapter_*
+nibble-train ${best/--device=cuda/} -o best --resume
+rm -r best/checkpoint-000004 best/adapter_*
+nibble-train ${best#-q} -o best --resume 2>said
+grep -q "keeping step [12]," said || fail "$(cat said)"
 nibble-train $on --device=cuda --method=full --model=model -o full
 nibble-merge -q --model=model --adapter=whole -o merged

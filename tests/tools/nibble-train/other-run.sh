@@ -47,3 +47,16 @@ nibble-train "${options[@]}" -o out --resume --adapter=moved --validation=other.
 cmp whole out/adapter_model.safetensors
 nibble-train "${options[@]/-q/--progress=never}" --threads=2 -o plain --resume 2>said
 grep -q "it was made by 1 threads on .*, this run has 2 on .*: last digits may differ" said || fail "$(cat said)"
+
+# So is another device, where the checkpoint tells it; older ones do not. On a CPU --deterministic
+# changes nothing.
+rm -r plain/checkpoint-000004 plain/adapter*
+cp -r plain older
+sed -i '/^ *"device": "cpu",\?$/d' older/checkpoint-000002/trainer_state.json
+! cmp -s {plain,older}/checkpoint-000002/trainer_state.json || fail "no device in $(cat plain/*/trainer_state.json)"
+sed -i 's/"device": "cpu"/"device": "cuda"/' plain/checkpoint-000002/trainer_state.json
+nibble-train "${options[@]/-q/--progress=never}" -o plain --resume 2>said
+grep -q "it was made on cuda, this run computes on cpu: last digits may differ" said || fail "$(cat said)"
+nibble-train "${options[@]/-q/--progress=never}" -o older --resume --deterministic 2>said
+! grep -q "may differ" said || fail "$(cat said)"
+cmp {plain,older}/adapter_model.safetensors
