@@ -43,6 +43,15 @@ struct TestStream {
   StreamScope scope;
 };
 
+// Where a device was asked for that is not there, nothing is run before that is said.
+struct DeviceFirst : testing::Environment {
+  void SetUp() override {
+    if (std::getenv("NIBBLE_TEST_DEVICE")) test_device();
+  }
+};
+[[maybe_unused]] testing::Environment* const kDeviceFirst =
+    testing::AddGlobalTestEnvironment(new DeviceFirst);
+
 }  // namespace
 
 Device test_device() {
