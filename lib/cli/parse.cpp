@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line into the option table, by CLI11. CLI11 only splits and matches; values are
-// checked by the table, so that the command line and the TOML file give the same messages.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+// checked by the table, so that the command line and a file of options give the same messages.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 
-#include "base/cannot_read.h"
-#include "cli/table.h"
+#include "cli/config_file.h"
 
 namespace nibble {
 namespace {
@@ -29,31 +23,6 @@ size_t distance(const std::string& a, const std::string& b) {
     }
   }
   return row[b.size()];
-}
-
-[[noreturn]] void unknown_option(const OptionTable& table, const std::string& argument) {
-  if (!argument.starts_with("-") || argument == "-")
-    throw UsageError(cat("\"", argument, "\": an argument too many; see --help"));
-  std::string name = argument.substr(0, argument.find('='));
-  name.erase(0, name.find_first_not_of('-'));
-  std::string dashed = name;
-  std::replace(dashed.begin(), dashed.end(), '_', '-');
-  const OptionTable::Entry* nearest = nullptr;
-  size_t best = 3;
-  for (const auto& e : table.impl().entries) {
-    if (e->is_positional || e->is_hidden) continue;
-    for (const std::string& foreign : e->foreign_names)
-      if (foreign == dashed)
-        throw UsageError(cat("--", name, ": no such option; here it is --", e->name));
-    if (const size_t d = dashed == e->name ? 0 : distance(dashed, e->name); d < best) {
-      best = d;
-      nearest = e.get();
-    }
-  }
-  const std::string shown = argument.substr(0, argument.find('='));
-  if (nearest)
-    throw UsageError(cat(shown, ": no such option; did you mean --", nearest->name, "?"));
-  throw UsageError(cat(shown, ": no such option; see --help"));
 }
 
 void add_option(CLI::App& app, OptionTable::Entry& e) {
@@ -107,44 +76,52 @@ std::vector<std::string> reversed_arguments(const OptionTable& table, int argc, 
   return arguments;
 }
 
-// Which of the files cannot be read, and why: CLI11 does not say.
-[[noreturn]] void unreadable_config(const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    if (file.empty()) throw UsageError("--config: its value is empty; name a file or leave it out");
-    const int fd = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    const int error = fd < 0 ? errno : EISDIR;
-    struct stat info = {};
-    const bool readable = fd >= 0 && ::fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode);
-    if (fd >= 0) ::close(fd);
-    if (!readable) throw_cannot_read("--config=" + file, error);
-  }
-  throw NoInputError("--config: cannot read it; check its permissions");
-}
-
 }  // namespace
+
+void unknown_option(const OptionTable& table, const std::string& argument) {
+  if (!argument.starts_with("-") || argument == "-")
+    throw UsageError(cat("\"", argument, "\": an argument too many; see --help"));
+  std::string name = argument.substr(0, argument.find('='));
+  name.erase(0, name.find_first_not_of('-'));
+  std::string dashed = name;
+  std::replace(dashed.begin(), dashed.end(), '_', '-');
+  const OptionTable::Entry* nearest = nullptr;
+  size_t best = 3;
+  for (const auto& e : table.impl().entries) {
+    if (e->is_positional || e->is_hidden) continue;
+    for (const std::string& foreign : e->foreign_names)
+      if (foreign == dashed)
+        throw UsageError(cat("--", name, ": no such option; here it is --", e->name));
+    if (const size_t d = dashed == e->name ? 0 : distance(dashed, e->name); d < best) {
+      best = d;
+      nearest = e.get();
+    }
+  }
+  const std::string shown = argument.substr(0, argument.find('='));
+  if (nearest && "--" + nearest->name == shown)  // it stands after "--"
+    throw UsageError(cat("\"", argument, "\": an argument too many; see --help"));
+  if (nearest)
+    throw UsageError(cat(shown, ": no such option; did you mean --", nearest->name, "?"));
+  throw UsageError(cat(shown, ": no such option; see --help"));
+}
 
 void parse_command_line(OptionTable& table, const ToolInfo& info, int argc, char** argv) {
   CLI::App app(info.summary, info.name);
   app.set_help_flag();
   app.allow_extras();
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  for (const auto& e : table.impl().entries)
-    if (e->name != "config") add_option(app, *e);
-  app.set_config("--config", "", "options by their long names", false);
+  for (const auto& e : table.impl().entries) add_option(app, *e);
   try {
     app.parse(reversed_arguments(table, argc, argv));
-  } catch (const CLI::FileError&) {
-    unreadable_config(app.get_config_ptr()->results());
-  } catch (const CLI::ConfigError& error) {
-    std::string text = error.what();
-    constexpr std::string_view kUnknown = "INI was not able to parse ";
-    if (text.starts_with(kUnknown)) unknown_option(table, "--" + text.substr(kUnknown.size()));
-    throw UsageError(cat("--config: ", text, "; it takes the options' long names"));
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string text = error.what();  // "--out: 1 required  missing"
+    throw UsageError(cat(text.substr(0, text.find(':')), ": its value is missing; see --help"));
   } catch (const CLI::ParseError& error) {
     throw UsageError(cat(error.what(), "; see --help"));
   }
   for (const std::string& extra : app.remaining())
     if (extra != "--") unknown_option(table, extra);
+  if (const OptionTable::Entry* config = table.impl().find("config"); config && config->given)
+    read_config_file(table, config->words.back());
   for (const auto& e : table.impl().entries)
     if (e->is_required && !e->given) throw UsageError(cat(e->label(), " is required; see --help"));
 }
