@@ -59,7 +59,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("plot", "FILE", o.plot, "draw memory by item and what fits where: .svg, .png, else here")
       .optional_value("-");
   t.add("tokens", "N", o.tokens, "tokens of the data: predicts the run's time");
-  t.add("epochs", "N", o.epochs, "passes over the data").range(0, 1e6);
+  t.add("epochs", "N", o.epochs, "passes over the data").range(1e-6, 1e6);
   t.add("price", "X", o.price, "of an hour: predicts the run's cost").range(0, 1e9);
   t.add("trained-share", "X", o.trained_share, "of the parameters, for LoRA in the rules of thumb")
       .range(0, 1)

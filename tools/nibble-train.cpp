@@ -46,7 +46,9 @@ void declare(OptionTable& t, Options& o) {
         "new tokens, one a line; embeddings grow and are trained; nibble-tokenize and nibble-pack "
         "take them too");
   t.group("How long");
-  t.add("epochs", "N", r.epochs, "passes over the data").range(0, 1e6).also({"num-train-epochs"});
+  t.add("epochs", "N", r.epochs, "passes over the data")
+      .range(1e-6, 1e6)
+      .also({"num-train-epochs"});
   t.add("steps", "N", r.steps, "updates; overrides --epochs").range(1, 1e12).also({"max-steps"});
   t.add("batch-size", "N", r.batch_size, "rows of a micro-batch")
       .range(1, 65536)
@@ -75,7 +77,7 @@ void declare(OptionTable& t, Options& o) {
       .also({"optim"});
   t.add("beta1", "X", r.beta1, "AdamW's first moment").range(0, 0.999999).also({"adam-beta1"});
   t.add("beta2", "X", r.beta2, "AdamW's second moment").range(0, 0.999999).also({"adam-beta2"});
-  t.add("epsilon", "X", r.epsilon, "AdamW's epsilon").range(0, 1).also({"adam-epsilon"});
+  t.add("epsilon", "X", r.epsilon, "AdamW's epsilon").range(1e-30, 1).also({"adam-epsilon"});
   t.add("momentum", "X", r.momentum, "of sgd").range(0, 0.999999);
   t.negatable("shuffle", r.shuffle, "new order of rows every epoch");
   t.group("Memory");

@@ -54,7 +54,7 @@ const Form* find_form(const Fields& record) {
 
 const Form& detect_form(const Fields& record) {
   if (const Form* form = find_form(record)) return *form;
-  record.fail(cat("of no known form (it has ", record.names(), "); name its fields with --fields"));
+  record.fail(cat("of no known form (it has ", record.names(), ")"));
 }
 
 void read_conversation(const Form& form, const Fields& record, Conversation& conversation) {

@@ -6,6 +6,7 @@
 namespace nibble {
 
 void FormDetector::begin_file(std::span<const Record> records, const FieldNames& names) {
+  nameable_ = &names != &own_names();
   if (given_) return;
   form_ = nullptr;
   for (const Record& record : records) {
@@ -22,7 +23,11 @@ void FormDetector::begin_file(std::span<const Record> records, const FieldNames&
 }
 
 const Form& FormDetector::form_of(const Fields& record) const {
-  if (!form_) return detect_form(record);
+  if (!form_) {
+    if (const Form* form = find_form(record)) return *form;
+    record.fail(cat("of no known form (it has ", record.names(),
+                    nameable_ ? "; --fields says which is which)" : ")"));
+  }
   // What was asked for may be a part of what a record is: the messages of rated ones, say.
   if (given_ && given_->matches(record)) return *given_;
   const Form* own = find_form(record);

@@ -17,6 +17,7 @@ class FormDetector {
   explicit FormDetector(const Form* given) : given_(given), form_(given) {}
 
   /// Takes the first records of a file: the first of them that shows a form decides for the file.
+  /// `names` are those that people gave by --fields, or own_names() where they could give none.
   void begin_file(std::span<const Record> records, const FieldNames& names);
   /// The file's form; nullptr where none of its first records has one.
   const Form* form() const { return form_; }
@@ -29,6 +30,7 @@ class FormDetector {
   const Form* given_;
   const Form* form_;
   std::string place_;  // of the record that decided
+  bool nameable_ = false;
 };
 
 }  // namespace nibble

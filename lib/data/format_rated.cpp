@@ -58,8 +58,7 @@ constinit const Form kRatedForm = {
             conversation.desirable = good;
             return;
           }
-          record.fail(cat("rated, but of no known form besides (it has ", record.names(),
-                          "); name its fields with --fields"));
+          record.fail(cat("rated, but of no known form besides (it has ", record.names(), ")"));
         },
 };
 

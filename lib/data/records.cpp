@@ -2,6 +2,7 @@
 #include "data/records.h"
 
 #include "base/error.h"
+#include "io/json_fault.h"
 
 namespace nibble {
 namespace {
@@ -15,13 +16,13 @@ simdjson::dom::element parse_record(std::string_view text) {
   thread_local simdjson::dom::parser parser;
   simdjson::dom::element value;
   if (const auto error = parser.parse(text.data(), text.size(), false).get(value))
-    throw DataError(cat("malformed JSON: ", simdjson::error_message(error)));
+    throw DataError(cat("malformed JSON: ", json_fault(error)));
   return value;
 }
 
 void BadRecords::add(const std::string& text) {
   if (count_ >= allowed_) {
-    if (allowed_ == 0) throw DataError(text + "; mend it or use --skip-bad");
+    if (allowed_ == 0) throw DataError(text + (say_ ? "; mend it or use --skip-bad" : "; mend it"));
     throw DataError(cat(text, " (", count_, " bad records were passed over before it)"));
   }
   ++count_;

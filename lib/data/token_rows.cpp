@@ -22,8 +22,10 @@ void append_ids(const Fields& record, std::string_view field, int64_t vocab_size
     int64_t id = 0;
     if (item.get_int64().get(id)) record.fail(cat(field, "[", i, "] is not an integer"));
     if (id < 0 || id >= vocab_size)
-      record.fail(cat(field, "[", i, "] is ", id, ", not in the model's vocabulary of ", vocab_size,
-                      " tokens"));
+      record.fail(cat(field, "[", i, "] is ", id, ", ",
+                      vocab_size == INT32_MAX  // there is no model to ask
+                          ? "which no token has"
+                          : cat("not in the model's vocabulary of ", vocab_size, " tokens")));
     row.tokens.push_back(static_cast<int32_t>(id));
     ++i;
   }

@@ -127,7 +127,7 @@ Json measure_conversations(const Session& session, const ConversationOptions& wh
   rules.train_on = parse_train_on(what.train_on);
   const Tokenizer& tokenizer = *session.tokenizer;
   const TokenizeRules tokens = {.bos = tokenizer.add_bos, .eos = tokenizer.add_eos};
-  const FieldNames names;
+  const FieldNames& names = own_names();
   BadRecords bad(0, {});
   FormDetector form(nullptr);
   std::vector<TokenRow> rows;

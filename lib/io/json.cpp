@@ -8,6 +8,8 @@
 #include <cstring>
 #include <optional>
 
+#include "io/json_fault.h"
+
 namespace nibble {
 namespace {
 
@@ -305,8 +307,8 @@ Json parse_json(std::string_view text, const std::string& place) {
   if (error == simdjson::NUMBER_ERROR)
     error = parser.parse(simdjson::padded_string(with_wide_integers_real(text))).get(root);
   if (error)
-    throw DataError(cat(place, ": not JSON: ", simdjson::error_message(error),
-                        "; check that the file is complete"));
+    throw DataError(
+        cat(place, ": not JSON: ", json_fault(error), "; check that the file is complete"));
   return convert(root);
 }
 

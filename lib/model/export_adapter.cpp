@@ -16,6 +16,7 @@ namespace {
 // llama.cpp adds lora_b (lora_a x) times alpha / rank, one alpha for the whole file: where a
 // layer's own scale differs (rank-stabilised, patterns), its lora_b takes the rest.
 float rest_of_scale(const Projection& p, int64_t rank, double alpha) {
+  if (p.lora_scale == 0.0f) return 0.0f;  // alpha may be 0 too
   const double given = alpha / static_cast<double>(rank);
   return static_cast<float>(static_cast<double>(p.lora_scale) / given);
 }

@@ -58,6 +58,16 @@ void convert_to(const StoredTensor& t, int64_t first, std::span<const std::byte>
                               : convert_from<bf16>(t, first, in, to, out);
 }
 
+// Does what may find fault with values, and says in which file they are.
+template <class Work>
+void in_its_file(const FolderTensor& tensor, const Work& work) {
+  try {
+    work();
+  } catch (const DataError& fault) {
+    throw DataError(cat(tensor.stored->file->path().string(), ": ", fault.what()));
+  }
+}
+
 }  // namespace
 
 // A weight of which not all pieces are made and written.
@@ -150,7 +160,7 @@ void PieceWriter::make_on_device(const Piece& piece, size_t part) {
 void PieceWriter::take_from_device(const Piece& piece, size_t part, Made& made) {
   if (piece.tensor->dense) return;
   const QuantizedPart got = device_parts_->fetch(part);
-  building(*piece.tensor).parts.take(piece.first, got);
+  in_its_file(*piece.tensor, [&] { building(*piece.tensor).parts.take(piece.first, got); });
   made.codes = {got.codes, code_bytes(options_.type, got.rows.elements())};
 }
 
@@ -165,9 +175,9 @@ void PieceWriter::make(const Piece& piece, Made& made) {
       codes_ == PartQuantizer::Codes::kHandedOut
           ? made.room = free_room()
           : one.out.codes.data() + code_bytes(options_.type, piece.first * width);
-  one.parts.make(piece.first,
-                 make_tensor(const_cast<std::byte*>(in.data()), t.info.dtype, {piece.count, width}),
-                 codes);
+  const Tensor rows =
+      make_tensor(const_cast<std::byte*>(in.data()), t.info.dtype, {piece.count, width});
+  in_its_file(*piece.tensor, [&] { one.parts.make(piece.first, rows, codes); });
   made.codes = {codes, bytes};
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "data/fields.h"
+#include "io/json_fault.h"
 
 namespace nibble {
 namespace {
@@ -20,7 +21,7 @@ element record_of(const ScoreExample& example) {
   if (example.record.empty()) throw DataError("a line of text, where a record of JSON is needed");
   element record;
   if (const auto error = parser.parse(example.record).get(record))
-    throw DataError(cat("malformed JSON: ", simdjson::error_message(error)));
+    throw DataError(cat("malformed JSON: ", json_fault(error)));
   if (!record.is_object()) throw DataError("not a JSON object");
   return record;
 }

@@ -21,12 +21,12 @@ std::unique_ptr<Tokenizer> load_file(const fs::path& path, const TokenizerConfig
                                "of the model's Hugging Face folder"));
   try {
     const size_t first = bytes.find_first_not_of(" \t\r\n");
-    if (first != std::string::npos && bytes[first] == '{')
+    if (path.extension() == ".json" || (first != std::string::npos && bytes[first] == '{'))
       return std::make_unique<JsonTokenizer>(parse_json(bytes, place), config);
     return std::make_unique<SentencePieceTokenizer>(bytes, config);
   } catch (const DataError& e) {
     if (std::string_view(e.what()).starts_with(place)) throw;
-    throw DataError(cat(place, ": ", e.what()));
+    throw DataError(cat(place, ": ", e.what(), "; the file is damaged, fetch it again"));
   } catch (const UnavailableError& e) {
     throw UnavailableError(cat(place, ": ", e.what()));
   }

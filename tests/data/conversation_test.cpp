@@ -83,9 +83,8 @@ TEST(ConversationTest, FieldsByOtherNames) {
 TEST(ConversationTest, NamesFaults) {
   EXPECT_EQ(fault("7"), "expected an object, found a number");
   EXPECT_EQ(fault("[]"), "expected an object, found an array");
-  EXPECT_EQ(fault("{}"), "of no known form (it has no fields); name its fields with --fields");
-  EXPECT_EQ(fault(R"({"a":1,"b":2})"),
-            "of no known form (it has \"a\", \"b\"); name its fields with --fields");
+  EXPECT_EQ(fault("{}"), "of no known form (it has no fields)");
+  EXPECT_EQ(fault(R"({"a":1,"b":2})"), "of no known form (it has \"a\", \"b\")");
   EXPECT_EQ(fault(R"({"instruction":"a"})"), "no \"output\"");
   EXPECT_EQ(fault(R"({"instruction":"a","output":null})"), "\"output\" is null");
   EXPECT_EQ(fault(R"({"instruction":"a","output":["b"]})"), "\"output\" is an array, not text");
@@ -245,9 +244,7 @@ TEST(ConversationTest, Ratings) {
   EXPECT_EQ(read(R"({"text":"a","label":"spam"})"), (Lines{"plain", "assistant: a"}));
   EXPECT_EQ(fault(R"({"text":"a","kto_tag":1})"),
             "\"kto_tag\" is a number, neither true (desirable) nor false (undesirable)");
-  EXPECT_EQ(
-      fault(R"({"label":true})"),
-      "rated, but of no known form besides (it has \"label\"); name its fields with --fields");
+  EXPECT_EQ(fault(R"({"label":true})"), "rated, but of no known form besides (it has \"label\")");
   EXPECT_EQ(fault(R"({"prompt":"a","chosen":"b","rejected":"c","label":true})"),
             "a preference pair and rated besides");
   // Asked for by name, a record is read as its form is.

@@ -37,6 +37,11 @@ fault 65 "cut/model.safetensors" --model=cut --perplexity=text.txt
 : >empty.txt
 fault 65 "empty.txt: fewer than two tokens" --model=model --perplexity=empty.txt
 fault 65 "text.txt" --model=model --data=text.txt
+echo '{"q":"a"}' >form.jsonl
+fault 65 'form.jsonl:1: of no known form (it has "q"); mend it' --model=model --data=form.jsonl
+! grep -q -e --skip-bad -e --fields err || fail "no option of nibble-eval: $(cat err)"
+printf '{"prompt":"a","completion":"b"}\n{"prompt":"a' >form.jsonl
+fault 65 'form.jsonl:2: malformed JSON: A string is opened, but never closed; mend it' --model=model --data=form.jsonl
 size=$(stat -c %s train.nbp)
 cp train.nbp flipped.nbp
 printf '\252' | dd of=flipped.nbp bs=1 seek=$((size / 2)) conv=notrunc status=none

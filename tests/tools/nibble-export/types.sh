@@ -31,6 +31,12 @@ nibble-init -q --tokenizer=m --layers=2 --hidden-size=32 --heads=4 -o narrow
 nibble-tokenize -q --model=m --text corpus | nibble-pack -q --model=m --length=64 -o train.nbp
 nibble-train -q --threads=1 --model=narrow --data=train.nbp --steps=1 -o adapter
 check 65 "made for another model" m -o new/a.gguf --adapter=adapter
+# An alpha of 0 is nothing to divide by: the adapter adds nothing, there as here.
+sed -i 's/"lora_alpha": [0-9.]*/"lora_alpha": 0/' adapter/adapter_config.json
+nibble-export -q narrow --adapter=adapter -o new/nothing.gguf
+nibble-inspect --stats new/nothing.gguf >stats
+grep -q lora_b stats
+rm new/nothing.gguf
 check 73 "folder: exists and is not empty" m -o folder
 ln -s /dev/full full.gguf
 check 74 "full.gguf: cannot write" m -o full.gguf

@@ -15,4 +15,4 @@ nibble-format --template=chatml -q - <rows.json >dash.jsonl
 for copy in piped dash; do cmp lines.jsonl $copy.jsonl; done
 # What was packed is read back, and says the same.
 expect 65 nibble-format array.jsonl.zst -q 2>err
-grep -q 'array.jsonl.zst:1: of no known form (it has "segments")' err
+grep -q 'array.jsonl.zst:1: of no known form (it has "segments"; ' err

@@ -10,7 +10,7 @@ refused() { # CODE JSON TEXT [OPTION...]
 refused 65 '{"conversations":[{"from":"critic","value":"a"}]}' '(standard input):1: conversations[0]: from "critic"'
 refused 65 '{"messages":[]}' '"messages" is empty' --template=chatml
 refused 65 '{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}' 'message 2 (user) follows another of user; --any-order' --template=llama-2
-refused 65 '{"a":1}' 'of no known form (it has "a")'
+refused 65 '{"a":1}' 'of no known form (it has "a"; --fields says which is which); mend it or use --skip-bad'
 refused 69 '{"instruction":"a","output":"b"}' '--template='
 refused 64 '{}' '--from' --from=orca
 refused 64 '{}' '--train-on=some' --train-on=some

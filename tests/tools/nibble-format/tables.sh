@@ -32,4 +32,4 @@ grep -q 'bad.csv:4: cell 1 goes on after its closing quote; skipped$' err
 grep -q '2 bad records were skipped$' err
 printf 'a,b\n1,2\n' >none.csv
 expect 65 format none.csv 2>err
-grep -q 'none.csv:2: of no known form (it has "a", "b")' err
+grep -q 'none.csv:2: of no known form (it has "a", "b"; ' err

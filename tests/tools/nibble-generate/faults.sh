@@ -50,6 +50,9 @@ fault 64 "--prompt: --chat asks for prompts" --model=model --chat --prompt=x
 
 # A prompt of nothing, and options that stand after one.
 fault 65 "nibble-generate: --prompt: the prompt has no token; give another" --model=model --raw --prompt= --max-tokens=2
+# Records of no form: it has no option to name their fields.
+echo '{"q":"a"}' >nothing.jsonl
+fault 65 'nothing.jsonl:1: of no known form (it has "q"); mend it or use --skip-bad' --model=model nothing.jsonl
 echo '{"prompt":""}' >nothing.jsonl
 fault 65 "nothing.jsonl:1: the prompt has no token" --model=model --raw nothing.jsonl
 

@@ -14,10 +14,16 @@ bad 'x.jsonl:1: input_ids[0] is 264, not in the model' '{"input_ids":[264]}'
 bad 'x.jsonl:1: input_ids[0] is -1' '{"input_ids":[-1]}'
 bad 'x.jsonl:1: labels[0] is 5, neither its token (1) nor -100' '{"input_ids":[1],"labels":[5]}'
 bad 'x.jsonl:1: "labels" is null' '{"input_ids":[1],"labels":null}'
-bad 'x.jsonl:1: of no known form (it has "a")' '{"a":1}'
+bad 'x.jsonl:1: of no known form (it has "a"; --fields says which is which); mend it or use --skip-bad' '{"a":1}'
 bad 'x.jsonl:1: malformed JSON' 'a\0b'
 bad 'x.jsonl:2: of the form text, where the file is of the form prompt (x.jsonl:1)' '{"prompt":"p","completion":"c"}\n{"text":"t"}'
 bad 'x.jsonl:1: message 1: role "usr" is none of' '{"messages":[{"role":"usr","content":"q"}]}'
+for mode in --show --stats; do # without a model
+  echo '{"input_ids":[-1]}' >x.jsonl
+  expect 65 nibble-inspect $mode x.jsonl >out 2>err
+  one_line err
+  grep -q "x.jsonl:1: input_ids\[0\] is -1, which no token has; " err || fail "$(cat err)"
+done
 printf 'a,b\n1\n' >x.csv
 expect 65 nibble-inspect --stats x.csv --from=prompt 2>err
 one_line err

@@ -27,7 +27,7 @@ cp -r model poisoned
 # The last tensor's bytes: a NaN in the last weight of the file.
 size=$(stat -c %s poisoned/model.safetensors)
 printf '\377\377\377\177' | dd of=poisoned/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
-check 65 "is NaN" poisoned $target --skip=none
+check 65 'nibble-quantize: poisoned/model.safetensors: tensor "lm_head.weight": element (299,31) is NaN; ' poisoned $target --skip=none
 cp -r model cut
 truncate -s $((size - 100)) cut/model.safetensors
 check 65 "cut/model.safetensors" cut $target

@@ -17,6 +17,9 @@ refused() {
   empty_folder out
 }
 
+printf '{"prompt":"a","completion":"b"}\n{"prompt":"a' >cut.jsonl
+refused 65 'cut.jsonl:2: malformed JSON: A string is opened, but never closed' --metric=length cut.jsonl
+
 # Numbers of lines.
 refused 65 'two.txt: ends after 2 items, before three.txt does' --metric=bleu --references=two.txt three.txt
 refused 65 'two.txt: ends after 2 items, before three.txt does' --metric=bleu --references=three.txt two.txt

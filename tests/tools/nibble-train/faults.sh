@@ -27,6 +27,8 @@ fault 64 "--dropout" $on --dropout=1
 fault 64 "--optimizer" $on --optimizer=adagrad
 fault 64 "--schedule" $on --schedule=step
 fault 64 "--warmup=soon" $on --warmup=soon
+fault 64 "--epochs: 0 is outside 1e-06 to 1e+06" $on --epochs=0
+fault 64 "--epsilon: 0 is outside 1e-30 to 1" $on --epsilon=0
 fault 64 "--keep-best needs --validation" $on --keep-best
 fault 64 "--patience needs --validation" $on --patience=2
 fault 64 "--eval-every needs --validation" $on --eval-every=2
