@@ -6,19 +6,30 @@
 #include "kernels/args.h"
 #include "kernels/matmul_cpu.h"
 #include "kernels/onednn.h"
+#include "kernels/simd.h"
 
 namespace nibble {
 namespace {
 
-bool has_native(const Matmul& op) {
-  return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 && cpu_has_bf16_matmul() &&
-         cpu::native_supports(op);
+/// Our own loops are faster than oneDNN's where they multiply pairs of bf16, so it is left for AMX.
+/// It knows what it may use, and is only opened where there is something to use.
+bool onednn_is_best() {
+  static const bool best = [] {
+    return bf16_of_processor() == Bf16Dot::kNative &&
+           cpu::onednn().get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx;
+  }();
+  return best;
+}
+
+bool has_onednn(const Matmul& op) {
+  return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 && onednn_is_best() &&
+         cpu::onednn_supports(op);
 }
 
 // What oneDNN wants for a smaller product than the scratch was made for, nobody can say beforehand.
-bool runs_native(const Matmul& op) {
+bool runs_onednn(const Matmul& op) {
   const int64_t room = op.scratch ? op.scratch.elements() : 0;
-  return has_native(op) && cpu::native_scratch_elements(op) <= room;
+  return has_onednn(op) && cpu::onednn_scratch_elements(op) <= room;
 }
 
 bool is_empty(const Matmul& op) {
@@ -50,27 +61,20 @@ void matmul(const Matmul& op, Stream) {
   if (k == 0)
     return op.out.dtype == Dtype::kF32 ? scale<float>(op.out, op.beta)
                                        : scale<bf16>(op.out, op.beta);
-  runs_native(op) ? matmul_native(op) : matmul_widened(op);
+  runs_onednn(op) ? matmul_onednn(op) : matmul_tiled(op);
 }
 
 }  // namespace cpu
 
 bool cpu_has_bf16_matmul() {
-  static const bool has = [] {
-    // oneDNN, which knows what it may use, is only asked where there is something to use.
-    const Bf16Dot dot = bf16_of_processor();
-    if (dot != Bf16Dot::kNative) return dot == Bf16Dot::kEmulated;
-    const dnnl_cpu_isa_t isa = cpu::onednn().get_effective_cpu_isa();
-    return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
-  }();
-  return has;
+  return bf16_dot() != Bf16Dot::kNone || onednn_is_best();
 }
 
 int64_t matmul_scratch_elements(const Matmul& op) {
   CHECK(op.out.rank == 2 && op.a.rank == 2);
   if (is_empty(op) || op.out.device.on_cuda()) return 0;
-  const int64_t widened = cpu::widened_scratch_bound(op);
-  return has_native(op) ? std::max(widened, cpu::native_scratch_elements(op)) : widened;
+  const int64_t tiled = cpu::tiled_scratch_bound(op);
+  return has_onednn(op) ? std::max(tiled, cpu::onednn_scratch_elements(op)) : tiled;
 }
 
 void matmul(const Matmul& op, Stream stream) {
@@ -91,10 +95,9 @@ void matmul(const Matmul& op, Stream stream) {
     args.require(op.a.dtype == op.b.dtype, "a and b differ in type");
     args.require(op.a.dtype == Dtype::kBf16 || op.out.dtype == Dtype::kF32,
                  "out is bf16, a and b are not");
-  } else if (!is_empty(op) && !runs_native(op)) {
+  } else if (!is_empty(op) && !runs_onednn(op)) {
     args.check("scratch", op.scratch, {Dtype::kF32}, {op.scratch.dim(0)});
-    args.require(op.scratch.elements() >= cpu::widened_scratch_elements(op),
-                 "scratch is too small");
+    args.require(op.scratch.elements() >= cpu::tiled_scratch_elements(op), "scratch is too small");
   }
   args.work(2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
             tensor_bytes(op.out) + tensor_bytes(op.a) + tensor_bytes(op.b));

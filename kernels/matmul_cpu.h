@@ -13,16 +13,18 @@ struct MatmulSize {
 };
 MatmulSize matmul_size(const Matmul& op);
 
-/// A oneDNN primitive on bf16 operands as they are. The scratch is what the primitive asks for.
-/// native_supports: whether this machine has one at all, however slow.
-bool native_supports(const Matmul& op);
-int64_t native_scratch_elements(const Matmul& op);
-void matmul_native(const Matmul& op);
+/// A oneDNN primitive on bf16 operands as they are: on processors that multiply them in tiles
+/// (AMX), which our loops do not. The scratch is what the primitive asks for. onednn_supports:
+/// whether this machine has one at all, however slow.
+bool onednn_supports(const Matmul& op);
+int64_t onednn_scratch_elements(const Matmul& op);
+void matmul_onednn(const Matmul& op);
 
-/// In f32, whatever the operands are stored as. widened_scratch_bound: enough for this product and
+/// Summed in f32: of bf16 by pairs, where both operands are and bf16_dot() says how, else of
+/// floats, whatever the operands are stored as. tiled_scratch_bound: enough for this product and
 /// any that is no larger in M, N and K.
-int64_t widened_scratch_elements(const Matmul& op);
-int64_t widened_scratch_bound(const Matmul& op);
-void matmul_widened(const Matmul& op);
+int64_t tiled_scratch_elements(const Matmul& op);
+int64_t tiled_scratch_bound(const Matmul& op);
+void matmul_tiled(const Matmul& op);
 
 }  // namespace nibble::cpu

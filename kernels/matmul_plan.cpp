@@ -3,13 +3,14 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
 #include "base/threads.h"
 
 namespace nibble::cpu {
 namespace {
 
-constexpr int64_t kMaxDepth = 1024;          // of a block of k
+// In steps of k, as all depths here.
+constexpr int64_t kMaxDepth = 1024;          // of a block
+constexpr int64_t kMaxPairs = 512;           // the same: twelve rows stay in 32 KiB
 constexpr int64_t kMaxNarrowDepth = 192;     // where a row and a panel then stay in 48 KiB
 constexpr int64_t kMaxUnpackedDepth = 128;   // where rows of the right operand lie pages apart
 constexpr int64_t kBlockElements = 1 << 18;  // of a packed block
@@ -24,6 +25,15 @@ int64_t first_of_part(int64_t n, int64_t unit, int64_t i, int64_t parts) {
 }
 int64_t largest_part(int64_t n, int64_t unit, int64_t parts) {
   return std::min(n, ceil_div(ceil_div(n, unit), parts) * unit);
+}
+
+/// How pairs of both operands are multiplied, where both hold such.
+Bf16Dot dot_of(const Matmul& op) {
+  return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone;
+}
+
+int64_t deepest(Bf16Dot dot) {
+  return dot == Bf16Dot::kNone ? kMaxDepth : kMaxPairs;
 }
 
 /// The grid that makes the costliest part cheapest.
@@ -58,6 +68,9 @@ Plan make_plan(const Matmul& op) {
   const bool b_transposed = op.b_transpose == Transpose::kYes;
   Plan p{.out = op.out, .left = op.a, .right = op.b, .alpha = op.alpha, .beta = op.beta, .k = k};
   if (op.scratch) p.scratch = op.scratch.as<float>();
+  p.dot = dot_of(op);
+  const bool pairs = p.dot != Bf16Dot::kNone;
+  const int64_t steps = p.steps(k);
   // Packing a transposed right operand costs as much as a few dozen rows of products. The
   // transposed product has it on the left, where it is read as it lies. And a transposed left
   // operand is better on the right where few columns are wanted: it is not packed there.
@@ -69,24 +82,25 @@ Plan make_plan(const Matmul& op) {
   p.left_depth_major = p.out_turned ? !b_transposed : a_transposed;
   p.right_transposed = p.out_turned ? !a_transposed : b_transposed;
 
-  const int64_t max_depth = !p.right_transposed && p.m <= kUnpackedRows ? kMaxUnpackedDepth
-                            : p.n <= kMaxTileCols                       ? kMaxNarrowDepth
-                                                                        : kMaxDepth;
-  const int64_t depths = ceil_div(k, max_depth);
-  p.block_k = depths == 1 ? k : round_up<int64_t>(ceil_div(k, depths), 16);
+  const bool reads_right = !pairs && !p.right_transposed;  // as it lies, where that pays
+  const int64_t max_depth = reads_right && p.m <= kUnpackedRows ? kMaxUnpackedDepth
+                            : p.n <= kMaxTileCols               ? kMaxNarrowDepth
+                                                                : deepest(p.dot);
+  const int64_t depths = ceil_div(steps, max_depth);
+  const int64_t block_steps = depths == 1 ? steps : round_up<int64_t>(ceil_div(steps, depths), 16);
+  p.block_k = depths == 1 ? k : pairs ? 2 * block_steps : block_steps;
   p.sums_apart = depths > 1 && (op.out.dtype != Dtype::kF32 || p.out_turned);
   const int64_t most_cols =
-      std::max(kMaxTileCols, kBlockElements / p.block_k / kMaxTileCols * kMaxTileCols);
+      std::max(kMaxTileCols, kBlockElements / block_steps / kMaxTileCols * kMaxTileCols);
   choose_grid(p, most_cols);
   const int64_t part_m = largest_part(p.m, kMaxTileRows, p.part_rows);
   const int64_t part_n = largest_part(p.n, kMaxTileCols, p.part_cols);
-  p.packs_right = p.right_transposed || part_m > kUnpackedRows;
+  p.packs_right = !reads_right || part_m > kUnpackedRows;
   p.block_n = round_up(ceil_div(part_n, ceil_div(part_n, most_cols)), kMaxTileCols);
   p.block_m = p.sums_apart ? std::min(part_m, kBlockRows) : part_m;
-  p.right_elements = (p.packs_right ? p.block_n : kMaxTileCols) * p.block_k;
-  p.left_elements = p.left_depth_major
-                        ? std::min(kWideRows, round_up(part_m, kMaxTileRows)) * p.block_k
-                        : kMaxTileRows * (round_up(p.block_k, kPad) + kPad);
+  p.right_elements = (p.packs_right ? p.block_n : kMaxTileCols) * block_steps;
+  p.left_elements = p.left_depth_major ? kWideRows * block_steps
+                                       : kMaxTileRows * (round_up(block_steps, kPad) + kPad);
   p.sum_elements = p.sums_apart ? round_up(p.block_m, kMaxTileRows) * p.block_n : 0;
   return p;
 }
@@ -101,29 +115,33 @@ Block part_of(const Plan& p, int64_t part) {
   return b;
 }
 
-int64_t widened_scratch_elements(const Matmul& op) {
+int64_t tiled_scratch_elements(const Matmul& op) {
   const Plan plan = make_plan(op);
   return plan.parts() * plan.part_elements();
 }
 
 // A smaller product may be cut otherwise (turned round, in shallower blocks, not packed) and then
-// need more than a larger one, so each term is bounded over every way to cut it. block_k is at most
-// k and kMaxDepth, or above half of the least maximum where k is cut at all.
-int64_t widened_scratch_bound(const Matmul& op) {
+// need more than a larger one, so each term is bounded over every way to cut it. A block is at most
+// as deep as the whole and as the deepest, or above half of the least maximum where it is cut at
+// all.
+int64_t tiled_scratch_bound(const Matmul& op) {
   const auto [m, n, k] = matmul_size(op);
-  const int64_t depth = std::min(round_up(k, kPad), kMaxDepth);
+  const Bf16Dot dot = dot_of(op);
+  const int64_t steps = dot == Bf16Dot::kNone ? k : ceil_div<int64_t>(k, 2);
+  const int64_t max_depth = deepest(dot);
+  const int64_t depth = std::min(round_up(steps, kPad), max_depth);
   const int64_t side = round_up(std::max(m, n), kMaxTileCols);
   const int64_t left = std::max(kWideRows * depth, kMaxTileRows * (depth + kPad));
   const int64_t right = std::min(side * depth, std::max(kBlockElements, kMaxTileCols * depth));
   int64_t sums = 0;
-  const auto sum = [&](int64_t max_depth, int64_t rows, int64_t cols) {
-    if (k > max_depth)
+  const auto sum = [&](int64_t least, int64_t rows, int64_t cols) {
+    if (steps > least)
       sums = std::max(
           sums, std::min(round_up(std::max(m, n), kMaxTileRows), rows) * std::min(side, cols));
   };
   sum(kMaxUnpackedDepth, kUnpackedRows, 2 * kBlockElements / kMaxUnpackedDepth);
   sum(kMaxNarrowDepth, kBlockRows, kMaxTileCols);
-  sum(kMaxDepth, kBlockRows, 2 * kBlockElements / kMaxDepth);
+  sum(max_depth, kBlockRows, 2 * kBlockElements / max_depth);
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const auto parts = static_cast<int64_t>(
       std::clamp(work / static_cast<double>(kMinPart), 1.0, static_cast<double>(threads())));

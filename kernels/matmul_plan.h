@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the CPU cuts an f32 product: a grid of parts, one a thread, and blocks within a part that
-// stay in a core's cache (half of a 2 MiB second level for the packed right operand).
+// How the CPU cuts a product that it sums in f32: a grid of parts, one a thread, and blocks within
+// a part that stay in a core's cache. Operands are taken in steps of k: one element of each,
+// widened to f32, or a pair of bf16, of the same size.
 #pragma once
 
+#include "base/checked.h"
 #include "kernels/matmul_cpu.h"
+#include "kernels/simd.h"
 
 namespace nibble::cpu {
 
@@ -23,6 +26,7 @@ struct Plan {
   float alpha = 1.0f, beta = 0.0f;
   int64_t m = 0, n = 0, k = 0;
 
+  Bf16Dot dot = Bf16Dot::kNone;  // other than that: both operands are bf16, a step is a pair
   int64_t part_rows = 1, part_cols = 1;
   int64_t block_m = 0, block_n = 0, block_k = 0;
   bool packs_right = true;  // else it is read in place, all but a last narrow panel
@@ -31,6 +35,9 @@ struct Plan {
   int64_t left_elements = 0, right_elements = 0, sum_elements = 0;  // of a part's scratch
   float* scratch = nullptr;
 
+  int64_t steps(int64_t depth) const {
+    return dot == Bf16Dot::kNone ? depth : ceil_div<int64_t>(depth, 2);
+  }
   int64_t parts() const { return part_rows * part_cols; }
   int64_t part_elements() const { return left_elements + right_elements + sum_elements; }
 };

@@ -116,6 +116,7 @@ bool bf16_dot_is_fast() {
 Bf16Dot bf16_dot() {
   static const Bf16Dot chosen =
       bf16_dot_is_fast() || asked_for() == kForcedBf16 ? bf16_of_processor() : Bf16Dot::kNone;
+  if (!(hwy::SupportedTargets() & kAvx512)) return Bf16Dot::kNone;
   return dot_of_test ? *dot_of_test : chosen;
 }
 

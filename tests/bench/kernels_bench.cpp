@@ -102,9 +102,9 @@ void bench_matmul(benchmark::State& state, const Product& p, Storage storage) {
             .b_transpose = p.b_transpose};
   const bool onednn = storage == Storage::kOneDnn;
   Owned scratch(Dtype::kF32,
-                {1 + (onednn ? cpu::native_scratch_elements(op) : matmul_scratch_elements(op))});
+                {1 + (onednn ? cpu::onednn_scratch_elements(op) : matmul_scratch_elements(op))});
   op.scratch = scratch.tensor;
-  for (auto _ : state) onednn ? cpu::matmul_native(op) : matmul(op);
+  for (auto _ : state) onednn ? cpu::matmul_onednn(op) : matmul(op);
   report(state, 2.0 * static_cast<double>(p.m * p.n * p.k), 0);
 }
 

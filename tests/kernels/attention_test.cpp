@@ -174,11 +174,6 @@ std::vector<Bounded> exact(const std::vector<double>& values) {
   return {values.begin(), values.end()};
 }
 
-template <class Body>
-void on_every_dot(const Body& body) {
-  test_device().on_cuda() ? body() : on_every_bf16_dot(body);
-}
-
 void check_forward(const Case& c) {
   OpCase op(c.name("attention_forward"), 31);
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});

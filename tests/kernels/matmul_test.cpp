@@ -95,7 +95,10 @@ class MatmulShapes : public testing::TestWithParam<std::array<int64_t, 3>> {};
 
 TEST_P(MatmulShapes, EqualsReference) {
   const auto [m, n, k] = GetParam();
-  for (const Case& c : variants(m, n, k)) check(c);
+  const std::vector<Case> cases = variants(m, n, k);
+  on_every_dot([&] {
+    for (const Case& c : cases) check(c);
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Small, MatmulShapes,
@@ -130,8 +133,11 @@ TEST(Matmul, Blocks) {
       {13, 65, 300, f, h, h, yes, no},   {24, 65, 300, h, f, h, yes, no},
       {450, 16, 400, h, h, h, no, yes},  {450, 31, 400, f, h, f, no, no, 1.0f, 1.0f},
       {70, 600, 600, h, h, h, no, yes},  {70, 600, 600, f, h, f, no, no, 1.0f, 1.0f},
+      {37, 70, 1536, h, h, h, no, no},   {37, 70, 1536, f, h, h, yes, yes, 1.0f, 1.0f},
   };
-  for (const Case& c : cases) check(c);
+  on_every_dot([&] {
+    for (const Case& c : cases) check(c);
+  });
 }
 
 /// The grid of parts differs with the number of threads, the bits do not.
@@ -142,24 +148,27 @@ TEST(Matmul, AnyNumberOfThreads) {
   } restore;
   for (const Case& c :
        {Case{190, 515, 67, Dtype::kBf16, Dtype::kBf16, Dtype::kBf16},
+        Case{190, 70, 2100, Dtype::kBf16, Dtype::kBf16, Dtype::kBf16},
         Case{190, 16, 1100, Dtype::kBf16, Dtype::kF32, Dtype::kBf16},
         Case{16, 515, 1100, Dtype::kF32, Dtype::kBf16, Dtype::kBf16, Transpose::kYes}}) {
-    std::vector<double> first;
-    for (const int count : {1, 2, 3, 7}) {
-      set_threads(count);
-      Rng rng(22);
-      Buffer a("a", Role::kInput, c.a, stored(c.at, c.m, c.k));
-      Buffer b("b", Role::kInput, c.b, {c.k, c.n});
-      Buffer out("out", Role::kOutput, c.out, {c.m, c.n});
-      a.fill_uniform(rng, -1, 1);
-      b.fill_uniform(rng, -1, 1);
-      Matmul op{.out = out.tensor(), .a = a.tensor(), .b = b.tensor(), .a_transpose = c.at};
-      Buffer scratch("scratch", Role::kScratch, Dtype::kF32, {matmul_scratch_elements(op) + 1});
-      op.scratch = scratch.tensor();
-      matmul(op);
-      if (first.empty()) first = out.values();
-      EXPECT_TRUE(out.values() == first) << c.name("matmul cpu") << " on " << count << " threads";
-    }
+    on_every_dot([&] {
+      std::vector<double> first;
+      for (const int count : {1, 2, 3, 7}) {
+        set_threads(count);
+        Rng rng(22);
+        Buffer a("a", Role::kInput, c.a, stored(c.at, c.m, c.k));
+        Buffer b("b", Role::kInput, c.b, {c.k, c.n});
+        Buffer out("out", Role::kOutput, c.out, {c.m, c.n});
+        a.fill_uniform(rng, -1, 1);
+        b.fill_uniform(rng, -1, 1);
+        Matmul op{.out = out.tensor(), .a = a.tensor(), .b = b.tensor(), .a_transpose = c.at};
+        Buffer scratch("scratch", Role::kScratch, Dtype::kF32, {matmul_scratch_elements(op) + 1});
+        op.scratch = scratch.tensor();
+        matmul(op);
+        if (first.empty()) first = out.values();
+        EXPECT_TRUE(out.values() == first) << c.name("matmul cpu") << " on " << count << " threads";
+      }
+    });
   }
 }
 
@@ -187,13 +196,13 @@ TEST(Matmul, ScratchServesSmallerProducts) {
     for (Dtype* type : {&c.out, &c.a, &c.b}) *type = kFloatTypes[rng.below(2)];
     c.at = kTransposes[rng.below(2)];
     c.bt = kTransposes[rng.below(2)];
-    const int64_t room = scratch(c, cpu::widened_scratch_bound);
-    EXPECT_GE(room, scratch(c, cpu::widened_scratch_elements)) << c.name("matmul");
+    const int64_t room = scratch(c, cpu::tiled_scratch_bound);
+    EXPECT_GE(room, scratch(c, cpu::tiled_scratch_elements)) << c.name("matmul");
     Case smaller = c;
     smaller.m = size(c.m);
     smaller.n = size(c.n);
     smaller.k = size(c.k);
-    EXPECT_GE(room, scratch(smaller, cpu::widened_scratch_elements))
+    EXPECT_GE(room, scratch(smaller, cpu::tiled_scratch_elements))
         << smaller.name("matmul") << " in scratch for " << c.name("matmul");
   }
 }
@@ -216,8 +225,8 @@ TEST(Matmul, EmptyDimensions) {
   check({.m = 3, .n = 2, .k = 0, .out = Dtype::kBf16, .beta = 0.5f});
 }
 
-/// What processors with bf16 products run; elsewhere oneDNN emulates it, slowly but alike.
-TEST(MatmulNative, EqualsReference) {
+/// What processors with AMX run; elsewhere oneDNN emulates it, slowly but alike.
+TEST(MatmulOneDnn, EqualsReference) {
   SKIP_UNLESS_CPU();
   constexpr Dtype kHalf = Dtype::kBf16;
   int run = 0;
@@ -234,14 +243,14 @@ TEST(MatmulNative, EqualsReference) {
             const Case c{m, n, k, out, kHalf, kHalf, at, bt, alpha, beta};
             bool supported = true;
             check(
-                c, "matmul native",
+                c, "matmul oneDNN",
                 [&](const Matmul& op) {
-                  supported = cpu::native_supports(op);
-                  return supported ? cpu::native_scratch_elements(op)
-                                   : cpu::widened_scratch_elements(op);
+                  supported = cpu::onednn_supports(op);
+                  return supported ? cpu::onednn_scratch_elements(op)
+                                   : cpu::tiled_scratch_elements(op);
                 },
                 [&](const Matmul& op) {
-                  supported ? cpu::matmul_native(op) : cpu::matmul_widened(op);
+                  supported ? cpu::matmul_onednn(op) : cpu::matmul_tiled(op);
                 });
             run += supported;
           }
@@ -268,7 +277,7 @@ TEST(MatmulEntry, RefusesWrongArguments) {
   refused([&](auto& bad) { bad.a.dtype = Dtype::kF16; });
   refused([&](auto& bad) { bad.a.data = nullptr; });
   refused([&](auto& bad) { bad.scratch = {}; });
-  refused([&](auto& bad) { bad.scratch.shape[0] = cpu::widened_scratch_elements(bad) - 1; });
+  refused([&](auto& bad) { bad.scratch.shape[0] = cpu::tiled_scratch_elements(bad) - 1; });
   refused([&](auto& bad) { bad.out.row_stride = 4; });
 }
 

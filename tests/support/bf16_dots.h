@@ -12,7 +12,7 @@ namespace nibble {
 /// Whether loops over bf16 multiply that, and not f32.
 inline bool loops_multiply_bf16() {
   choose_simd_target();
-  return (hwy::SupportedTargets() & HWY_AVX3) && bf16_dot() != Bf16Dot::kNone;
+  return bf16_dot() != Bf16Dot::kNone;
 }
 
 /// What was chosen comes back when this goes.

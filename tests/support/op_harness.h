@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "support/bf16_dots.h"
 #include "support/bounded.h"
 #include "tensor/memory.h"
 
@@ -37,6 +38,12 @@ Device test_device();
 /// For tests of what only the CPU half promises.
 #define SKIP_UNLESS_CPU() \
   if (test_device().on_cuda()) GTEST_SKIP() << "a promise of the CPU half"
+
+/// on_every_bf16_dot() of the CPU half; a device's halves, once.
+template <class Body>
+void on_every_dot(const Body& body) {
+  test_device().on_cuda() ? body() : on_every_bf16_dot(body);
+}
 
 /// Where not null: takes bytes of the device's memory away from kernels, and gives them back.
 extern void (*take_away)(const void* p, size_t bytes, bool away);

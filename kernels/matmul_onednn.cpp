@@ -120,16 +120,16 @@ std::shared_ptr<const Primitive> find(const Matmul& op) {
 
 }  // namespace
 
-bool native_supports(const Matmul& op) {
+bool onednn_supports(const Matmul& op) {
   return find(op) != nullptr;
 }
 
-int64_t native_scratch_elements(const Matmul& op) {
+int64_t onednn_scratch_elements(const Matmul& op) {
   const size_t bytes = onednn().memory_desc_get_size(&find(op)->scratch);
   return static_cast<int64_t>(ceil_div(bytes, sizeof(float)));
 }
 
-void matmul_native(const Matmul& op) {
+void matmul_onednn(const Matmul& op) {
   const OneDnn& dnn = onednn();
   const auto p = find(op);
   Owned<dnnl_stream_t, &OneDnn::stream_destroy> stream;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products in f32. The result is cut into a grid of parts, one a thread; a thread packs blocks of
-// the right operand, widened, into its share of the scratch, reads the left one row by row,
-// widening where needed, and rounds what it has made once. Threads share nothing, nothing is
-// allocated.
+// Products summed in f32. The result is cut into a grid of parts, one a thread; a thread packs
+// blocks of the right operand into its share of the scratch, widened to floats or as pairs of bf16,
+// reads the left one row by row, packed likewise where needed, and rounds what it has made once.
+// Threads share nothing, nothing is allocated.
 #include <algorithm>
 
 #include "base/checked.h"
@@ -11,10 +11,10 @@
 #include "kernels/matmul_plan.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/matmul_widened.cpp"
+#define HWY_TARGET_INCLUDE "kernels/matmul_tiled.cpp"
 #include <hwy/foreach_target.h>
 
-#include "kernels/gemm-inl.h"
+#include "kernels/bf16_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nibble {
@@ -36,15 +36,19 @@ void pack_right(const Plan& p, const Block& b, float* to) {
                  kTileCols, kTileCols);
   }
 }
+void pack_right(const Plan& p, const Block& b, float* to) {
+  with_float(p.right.dtype, [&](auto element) { pack_right<decltype(element)>(p, b, to); });
+}
 
 /// Rows on the left, ready for tile_product.
+template <class Element>
 struct Left {
-  const float* data;
+  const Element* data;
   int64_t stride;
 };
 
 template <class T>
-Left pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
+Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
   if (p.left_depth_major) {
     const int64_t width = round_up(rows, kTileRows);
     widen_rows(at<const T>(p.left, k, m), p.left.row_stride, depth, rows, to, width, width);
@@ -58,13 +62,62 @@ Left pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth,
   for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, depth, 0.0f);
   return {to, stride};
 }
+Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
+  Left<float> left{};
+  with_float(p.left.dtype,
+             [&](auto element) { left = pack_left<decltype(element)>(p, m, rows, k, depth, to); });
+  return left;
+}
 
-/// out = alpha * x + beta * out, rounded once.
-template <class T, class P>
+#if HWY_TARGET == HWY_AVX3
+// Rows so far apart, or by a multiple of it, share so few sets of the first cache that they are
+// better copied.
+constexpr size_t kAliasedBytes = 1024;
+
+template <Bf16Dot kDot>
+void pack_right(const Plan& p, const Block& b, Bf16Pair<kDot>* to) {
+  for (int64_t j = 0; j < b.cols; j += kTileCols, to += p.steps(b.depth) * kTileCols) {
+    const int64_t width = std::min(kTileCols, b.cols - j), stride = p.right.row_stride;
+    if (p.right_transposed)
+      pair_columns_transposed(at<const bf16>(p.right, b.n + j, b.k), stride, width, b.depth, to,
+                              kTileCols, kTileCols);
+    else
+      pair_rows(at<const bf16>(p.right, b.k, b.n + j), stride, b.depth, width, to, kTileCols,
+                kTileCols);
+  }
+}
+
+template <Bf16Dot kDot>
+Left<Bf16Pair<kDot>> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth,
+                               Bf16Pair<kDot>* to) {
+  const int64_t steps = p.steps(depth);
+  if (p.left_depth_major) {
+    const int64_t width = round_up(rows, kLanes);  // no less than tiles take
+    pair_rows(at<const bf16>(p.left, k, m), p.left.row_stride, depth, rows, to, width, width);
+    return {to, width};
+  }
+  const bf16* from = at<const bf16>(p.left, m, k);
+  if (rows % kFewTileRows == 0 && depth % 2 == 0 && p.left.row_stride % 2 == 0 &&
+      p.left.row_stride * sizeof(bf16) % kAliasedBytes != 0 &&
+      reinterpret_cast<uintptr_t>(from) % alignof(Bf16Pair<kDot>) == 0)
+    return {reinterpret_cast<const Bf16Pair<kDot>*>(from), p.left.row_stride / 2};
+  const int64_t stride = round_up(steps, cpu::kPad) + cpu::kPad;
+  pair_columns(from, p.left.row_stride, rows, depth, to, stride);
+  for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, steps, Bf16Pair<kDot>{});
+  return {to, stride};
+}
+#endif
+
+/// out = alpha * x + beta * out, rounded once, as operands of Element are.
+template <class Element, class T, class P>
 HWY_INLINE void finish(Vec x, float alpha, float beta, T* out, P part) {
   Vec y = hn::Mul(set(alpha), x);
   if (beta != 0.0f) y = hn::MulAdd(set(beta), load(out, part), y);
-  store(y, out, part);
+  if constexpr (std::is_same_v<T, bf16> && !std::is_same_v<Element, float> &&
+                std::is_same_v<P, Whole>)
+    hn::StoreU(Factor<Element>::narrow(y), Half(), reinterpret_cast<uint16_t*>(out));
+  else
+    store(y, out, part);
 }
 
 template <class T>
@@ -82,46 +135,46 @@ void finish_tile(const Plan& p, const float* c, int64_t ldc, const Block& b, flo
   for (int64_t r = 0; r < b.rows; ++r) {
     T* out = at<T>(p.out, b.m + r, b.n);
     for_vectors(b.cols, [&](int64_t i, auto part) {
-      finish(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
+      finish<float>(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
     });
   }
 }
 
 /// A whole tile, straight from the registers to out.
-template <Order kOrder, class B, class T>
-HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const float* a, int64_t lda,
+template <Order kOrder, class T, class A, class B>
+HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const A* a, int64_t lda,
                               const B* b, int64_t ldb, float beta) {
   T* out = at<T>(p.out, block.m, block.n);
   const int64_t stride = p.out.row_stride;
   const float alpha = p.alpha;
-  tile_sums<kTileRows, 2, kOrder>(block.depth, a, lda, b, ldb, [&](int r, int v, Vec x) {
-    finish(x, alpha, beta, out + r * stride + v * kLanes, Whole{});
+  tile_sums<kTileRows, 2, kOrder>(p.steps(block.depth), a, lda, b, ldb, [&](int r, int v, Vec x) {
+    finish<A>(x, alpha, beta, out + r * stride + v * kLanes, Whole{});
   });
 }
 
-template <Order kOrder, class B>
-void multiply_tile(const Plan& p, const Block& block, const float* a, int64_t lda, const B* b,
+template <Order kOrder, class A, class B>
+void multiply_tile(const Plan& p, const Block& block, const A* a, int64_t lda, const B* b,
                    int64_t ldb, float* sums) {
+  const int64_t steps = p.steps(block.depth);
   if (sums) {
     const Sum sum = block.k > 0 ? Sum::kAdd : Sum::kSet;
-    return tile_product<kOrder>(block.rows, block.cols, block.depth, a, lda, b, ldb, sums,
-                                p.block_n, sum);
+    return tile_product<kOrder>(block.rows, block.cols, steps, a, lda, b, ldb, sums, p.block_n,
+                                sum);
   }
   const float beta = block.k > 0 ? 1.0f : p.beta;
   const bool whole = block.rows == kTileRows && block.cols == kTileCols && !p.out_turned;
   with_float(p.out.dtype, [&](auto element) {
     using T = decltype(element);
-    if (whole) return tile_to_out<kOrder, B, T>(p, block, a, lda, b, ldb, beta);
+    if (whole) return tile_to_out<kOrder, T>(p, block, a, lda, b, ldb, beta);
     HWY_ALIGN float tile[kTallTileRows * kTileCols];
-    tile_product<kOrder>(block.rows, block.cols, block.depth, a, lda, b, ldb, tile, kTileCols,
-                         Sum::kSet);
+    tile_product<kOrder>(block.rows, block.cols, steps, a, lda, b, ldb, tile, kTileCols, Sum::kSet);
     finish_tile<T>(p, tile, kTileCols, block, beta);
   });
 }
 
 /// All tiles of a block; `right` holds its packed panels, or the last narrow one alone.
-template <Order kOrder>
-void multiply_block(const Plan& p, const Block& b, float* right, float* left, float* sums) {
+template <Order kOrder, class Element>
+void multiply_block(const Plan& p, const Block& b, Element* right, Element* left, float* sums) {
   const int64_t step = kOrder == Order::kDepthMajor ? cpu::kWideRows : kTileRows;
   const int64_t whole = b.cols / kTileCols * kTileCols;  // columns
   // All rows of a right operand that is not packed are in one tall tile, if they can be.
@@ -130,21 +183,17 @@ void multiply_block(const Plan& p, const Block& b, float* right, float* left, fl
   const int64_t tile_cols = tall ? kLanes : kTileCols;
   for (int64_t i0 = 0, some; i0 < b.rows; i0 += some) {
     some = kOrder == Order::kDepthMajor ? std::min(step, b.rows - i0) : next_rows(b.rows - i0);
-    Left a{};
-    with_float(p.left.dtype, [&](auto element) {
-      using T = decltype(element);
-      a = pack_left<T>(p, b.m + i0, some, b.k, b.depth, left);
-    });
+    const Left<Element> a = pack_left(p, b.m + i0, some, b.k, b.depth, left);
     for (int64_t i = i0, rows; i < i0 + some; i += rows) {
       rows = tall ? some : next_rows(i0 + some - i);
       for (int64_t j = 0; j < b.cols; j += tile_cols) {
         const Block tile{b.m + i, rows, b.n + j, std::min(tile_cols, b.cols - j), b.k, b.depth};
         float* to = sums ? sums + i * p.block_n + j : nullptr;
-        const float* from = a.data + (i - i0);
+        const Element* from = a.data + (i - i0);
         if (p.packs_right || j >= whole) {
-          const float* panel = right + (p.packs_right ? j * b.depth : j - whole);
+          const Element* panel = right + (p.packs_right ? j * p.steps(b.depth) : j - whole);
           multiply_tile<kOrder>(p, tile, from, a.stride, panel, kTileCols, to);
-        } else {
+        } else if constexpr (std::is_same_v<Element, float>) {
           with_float(p.right.dtype, [&](auto element) {
             using T = decltype(element);
             multiply_tile<kOrder>(p, tile, from, a.stride, at<const T>(p.right, b.k, b.n + j),
@@ -156,11 +205,15 @@ void multiply_block(const Plan& p, const Block& b, float* right, float* left, fl
   }
 }
 
-void multiply_part(const Plan& p, int64_t part) {
+/// A part of the product, with packed operands of Element, which is as large as a float.
+template <class Element>
+void multiply_part_of(const Plan& p, int64_t part) {
+  static_assert(sizeof(Element) == sizeof(float));
   const Block all = cpu::part_of(p, part);
-  float* const right = p.scratch + part * p.part_elements();
-  float* const left = right + p.right_elements;
-  float* const sums = p.sums_apart ? left + p.left_elements : nullptr;
+  float* const scratch = p.scratch + part * p.part_elements();
+  const auto right = reinterpret_cast<Element*>(scratch);
+  Element* const left = right + p.right_elements;
+  float* const sums = p.sums_apart ? scratch + p.right_elements + p.left_elements : nullptr;
   Block b;
   for (b.n = all.n; b.n < all.n + all.cols; b.n += b.cols) {
     b.cols = std::min(p.block_n, all.n + all.cols - b.n);
@@ -173,8 +226,7 @@ void multiply_part(const Plan& p, int64_t part) {
           packed.n += b.cols / kTileCols * kTileCols;
           packed.cols = b.cols % kTileCols;
         }
-        with_float(p.right.dtype,
-                   [&](auto element) { pack_right<decltype(element)>(p, packed, right); });
+        pack_right(p, packed, right);
         p.left_depth_major ? multiply_block<Order::kDepthMajor>(p, b, right, left, sums)
                            : multiply_block<Order::kRowMajor>(p, b, right, left, sums);
       }
@@ -184,6 +236,14 @@ void multiply_part(const Plan& p, int64_t part) {
         });
     }
   }
+}
+
+void multiply_part(const Plan& p, int64_t part) {
+#if HWY_TARGET == HWY_AVX3
+  if (p.dot == Bf16Dot::kNative) return multiply_part_of<Bf16Pair<Bf16Dot::kNative>>(p, part);
+  if (p.dot == Bf16Dot::kEmulated) return multiply_part_of<Bf16Pair<Bf16Dot::kEmulated>>(p, part);
+#endif
+  multiply_part_of<float>(p, part);
 }
 
 }  // namespace
@@ -197,7 +257,7 @@ namespace {
 HWY_EXPORT(multiply_part);
 }
 
-void cpu::matmul_widened(const Matmul& op) {
+void cpu::matmul_tiled(const Matmul& op) {
   const Plan plan = make_plan(op);
   // One pointer captured: std::function keeps that without allocating.
   parallel_for(plan.parts(), 1, [&plan](int64_t begin, int64_t end) {
