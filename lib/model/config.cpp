@@ -52,6 +52,13 @@ class Reader {
     const Json* v = find(name);
     return v ? get(name, [&] { return v->as_string(); }) : otherwise;
   }
+  std::vector<std::string> texts(std::string_view name) const {
+    return get(name, [&] {
+      std::vector<std::string> out;
+      for (const Json& text : find(name)->as_array()) out.push_back(text.as_string());
+      return out;
+    });
+  }
   std::vector<int32_t> ids(std::string_view name) const {
     std::vector<int32_t> out;
     const Json* v = find(name);
@@ -158,10 +165,7 @@ QuantizationConfig read_quantization(const Json& document, const std::string& pl
     q.fail("neither load_in_4bit nor load_in_8bit is set");
   }
   out.block = q.size("bnb_4bit_blocksize", 64);
-  if (const Json* skip = q.find("llm_int8_skip_modules")) {
-    out.skip_modules.clear();
-    for (const Json& name : skip->as_array()) out.skip_modules.push_back(name.as_string());
-  }
+  if (q.find("llm_int8_skip_modules")) out.skip_modules = q.texts("llm_int8_skip_modules");
   if (const auto dtype = dtype_from_torch_name(q.text("bnb_4bit_compute_dtype", "bfloat16")))
     out.compute_dtype = *dtype;
   return out;

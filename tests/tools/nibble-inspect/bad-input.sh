@@ -22,6 +22,12 @@ check 65 "x.nbp" x.nbp
 : >x.jsonl
 check 64 "--show=a: of training data the first examples are shown" --show=a x.jsonl
 nibble-init -q --tokenizer="$tiny_model" --layers=1 --hidden-size=32 --heads=2 -o model
+nibble-quantize -q model -o nf4
+sed '/"llm_int8_skip_modules"/,/\]/c "llm_int8_skip_modules": LIST,' nf4/config.json >config.json
+for list in true '{}' '[7]'; do
+  sed "s/LIST/$list/" config.json >nf4/config.json
+  check 65 'nf4/config.json: quantization_config: "llm_int8_skip_modules": expected a' nf4
+done
 check 65 'holds nothing named "3"; run nibble-inspect without --show for the names' --show model
 expect 1 nibble-inspect --verify x.safetensors >out
 grep -q "^fault: x.safetensors" out
