@@ -39,17 +39,21 @@ std::string shown(const fs::path& path) {
 }
 
 [[noreturn]] void throw_cannot_create(const fs::path& path, int error) {
-  const std::string remedy = error == EACCES || error == EPERM || error == EROFS
-                                 ? "choose a path that you may write"
-                             : error == ENOENT ? "create its folder first"
-                             : error == ENOSPC ? "free some space"
-                                               : "choose another path";
+  const std::string remedy =
+      error == EACCES || error == EPERM || error == EROFS ? "choose a path that you may write"
+      : error == ENOENT                                   ? "create its folder first"
+      : error == ENOSPC || error == EDQUOT                ? "free some space"
+      : error == EMFILE || error == ENFILE                ? "allow more open files (ulimit -n)"
+                                                          : "choose another path";
   throw CannotCreateError(cat(shown(path), ": cannot create: ", errno_text(error), "; ", remedy));
 }
 
 [[noreturn]] void throw_write_failed(const fs::path& path, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT;
   throw IoError(cat(shown(path), ": cannot write: ", errno_text(error),
-                    error == ENOSPC ? "; free some space and run again" : "; nothing was kept"));
+                    full             ? "; free some space and run again"
+                    : error == EFBIG ? "; allow larger files (ulimit -f) and run again"
+                                     : "; nothing was kept"));
 }
 
 [[noreturn]] void throw_occupied(const fs::path& path) {
