@@ -24,8 +24,8 @@ alike 2 model96 --block-size=32
 alike 2 model96 --type=int8
 # 2.2 million weights in rows of 8615: two pieces, the second with a short block at its end.
 model 256 8615 --dtype=bf16
-alike 2 model256 --skip=up_proj,self_attn,gate_proj
-alike 2 model256 --type=int8 --skip=up_proj,self_attn,gate_proj
+alike 2 model256 --skip=up_proj,gate_proj
+alike 2 model256 --type=int8 --skip=up_proj,gate_proj
 
 # The device's memory need not hold the model.
 model 1024 5632
