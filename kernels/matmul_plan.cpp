@@ -9,8 +9,7 @@ namespace nibble::cpu {
 namespace {
 
 // In steps of k, as all depths here.
-constexpr int64_t kMaxDepth = 1024;          // of a block
-constexpr int64_t kMaxPairs = 512;           // the same: twelve rows stay in 32 KiB
+constexpr int64_t kMaxDepth = 512;           // of a block: twelve rows stay in 32 KiB
 constexpr int64_t kMaxNarrowDepth = 192;     // where a row and a panel then stay in 48 KiB
 constexpr int64_t kMaxUnpackedDepth = 128;   // where rows of the right operand lie pages apart
 constexpr int64_t kBlockElements = 1 << 18;  // of a packed block
@@ -30,10 +29,6 @@ int64_t largest_part(int64_t n, int64_t unit, int64_t parts) {
 /// How pairs of both operands are multiplied, where both hold such.
 Bf16Dot dot_of(const Matmul& op) {
   return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone;
-}
-
-int64_t deepest(Bf16Dot dot) {
-  return dot == Bf16Dot::kNone ? kMaxDepth : kMaxPairs;
 }
 
 /// The grid that makes the costliest part cheapest.
@@ -85,7 +80,7 @@ Plan make_plan(const Matmul& op) {
   const bool reads_right = !pairs && !p.right_transposed;  // as it lies, where that pays
   const int64_t max_depth = reads_right && p.m <= kUnpackedRows ? kMaxUnpackedDepth
                             : p.n <= kMaxTileCols               ? kMaxNarrowDepth
-                                                                : deepest(p.dot);
+                                                                : kMaxDepth;
   const int64_t depths = ceil_div(steps, max_depth);
   const int64_t block_steps = depths == 1 ? steps : round_up<int64_t>(ceil_div(steps, depths), 16);
   p.block_k = depths == 1 ? k : pairs ? 2 * block_steps : block_steps;
@@ -122,14 +117,12 @@ int64_t tiled_scratch_elements(const Matmul& op) {
 
 // A smaller product may be cut otherwise (turned round, in shallower blocks, not packed) and then
 // need more than a larger one, so each term is bounded over every way to cut it. A block is at most
-// as deep as the whole and as the deepest, or above half of the least maximum where it is cut at
+// as deep as the whole and as kMaxDepth, or above half of the least maximum where it is cut at
 // all.
 int64_t tiled_scratch_bound(const Matmul& op) {
   const auto [m, n, k] = matmul_size(op);
-  const Bf16Dot dot = dot_of(op);
-  const int64_t steps = dot == Bf16Dot::kNone ? k : ceil_div<int64_t>(k, 2);
-  const int64_t max_depth = deepest(dot);
-  const int64_t depth = std::min(round_up(steps, kPad), max_depth);
+  const int64_t steps = dot_of(op) == Bf16Dot::kNone ? k : ceil_div<int64_t>(k, 2);
+  const int64_t depth = std::min(round_up(steps, kPad), kMaxDepth);
   const int64_t side = round_up(std::max(m, n), kMaxTileCols);
   const int64_t left = std::max(kWideRows * depth, kMaxTileRows * (depth + kPad));
   const int64_t right = std::min(side * depth, std::max(kBlockElements, kMaxTileCols * depth));
@@ -141,7 +134,7 @@ int64_t tiled_scratch_bound(const Matmul& op) {
   };
   sum(kMaxUnpackedDepth, kUnpackedRows, 2 * kBlockElements / kMaxUnpackedDepth);
   sum(kMaxNarrowDepth, kBlockRows, kMaxTileCols);
-  sum(max_depth, kBlockRows, 2 * kBlockElements / max_depth);
+  sum(kMaxDepth, kBlockRows, 2 * kBlockElements / kMaxDepth);
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const auto parts = static_cast<int64_t>(
       std::clamp(work / static_cast<double>(kMinPart), 1.0, static_cast<double>(threads())));

@@ -47,6 +47,10 @@ struct Left {
   int64_t stride;
 };
 
+// Rows that lie a multiple of this apart share so few sets of the first cache that a tile of them
+// is better copied.
+constexpr size_t kAliasedBytes = 4096;
+
 template <class T>
 Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
   if (p.left_depth_major) {
@@ -56,7 +60,8 @@ Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t
   }
   const T* from = at<const T>(p.left, m, k);
   if constexpr (std::is_same_v<T, float>)
-    if (rows % kFewTileRows == 0) return {from, p.left.row_stride};
+    if (rows % kFewTileRows == 0 && p.left.row_stride * sizeof(T) % kAliasedBytes != 0)
+      return {from, p.left.row_stride};
   const int64_t stride = round_up(depth, cpu::kPad) + cpu::kPad;
   widen_rows(from, p.left.row_stride, rows, depth, to, stride, depth);
   for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, depth, 0.0f);
@@ -70,10 +75,6 @@ Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t
 }
 
 #if HWY_TARGET == HWY_AVX3
-// Rows so far apart, or by a multiple of it, share so few sets of the first cache that they are
-// better copied.
-constexpr size_t kAliasedBytes = 1024;
-
 template <Bf16Dot kDot>
 void pack_right(const Plan& p, const Block& b, Bf16Pair<kDot>* to) {
   for (int64_t j = 0; j < b.cols; j += kTileCols, to += p.steps(b.depth) * kTileCols) {
