@@ -297,15 +297,17 @@ def scaling(work, *names):
 
 def large(work):
     """A whole step of a model of TinyLlama-1.1B's shape, random weights, 1 x 1024, beside the time that
-    oneDNN's f32 products take for its frozen weights alone."""
+    oneDNN's products, of bf16 where the processor multiplies it, take for its frozen weights alone."""
     dense = large_model(work)
     model = work.made("large-nf4", BIN / "nibble-quantize", dense, "-q", "-o")
     layer = ("qkv", "output", "gate_up", "down")
     products = {name: LARGE_LAYERS for part in layer for name in (part, f"{part}_dx")} | {"head": 1, "head_dx": 1}
+    bf16 = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text() and "NIBBLE_CPU" not in os.environ
     rates = {"nibble": {}, "oneDNN": {}}
     steps = []
     for _ in range(ROUNDS):
-        for side, storage in (("nibble", "step"), ("oneDNN", "onednn")):
+        for side, storage in (("nibble", "bf16" if bf16 else "step"),
+                              ("oneDNN", "onednn_bf16" if bf16 else "onednn")):
             for name, rate in kernels(f"matmul/{storage}/tiny").items():
                 rates[side].setdefault(name.split("tiny_")[1].split("/")[0], []).append(rate / 1e9)
         steps.append(bench("train_step", model, 1, 1024, 1, "none", "bf16"))

@@ -85,14 +85,14 @@ constexpr Product kProducts[] = {
 };
 
 // How a product's operands are stored: all alike, as in a step over frozen weights that were
-// expanded, or in f32 and multiplied by oneDNN, the yardstick.
-enum class Storage { kBf16, kF32, kStep, kOneDnn };
+// expanded where the processor has no bf16, or all alike and multiplied by oneDNN, the yardstick.
+enum class Storage { kBf16, kF32, kStep, kOneDnn, kOneDnnBf16 };
 
 void bench_matmul(benchmark::State& state, const Product& p, Storage storage) {
-  const bool narrow = storage == Storage::kBf16 || storage == Storage::kStep;
-  const Dtype dtype = narrow ? Dtype::kBf16 : Dtype::kF32;
+  const bool f32 = storage == Storage::kF32 || storage == Storage::kOneDnn;
+  const Dtype dtype = f32 ? Dtype::kF32 : Dtype::kBf16;
   Owned a(dtype, {p.a_transpose == kYes ? p.k : p.m, p.a_transpose == kYes ? p.m : p.k});
-  Owned b(storage == Storage::kBf16 ? Dtype::kBf16 : Dtype::kF32,
+  Owned b(storage == Storage::kStep ? Dtype::kF32 : dtype,
           {p.b_transpose == kYes ? p.n : p.k, p.b_transpose == kYes ? p.k : p.n});
   Owned out(dtype, {p.m, p.n});
   Matmul op{.out = out.tensor,
@@ -100,7 +100,7 @@ void bench_matmul(benchmark::State& state, const Product& p, Storage storage) {
             .b = b.tensor,
             .a_transpose = p.a_transpose,
             .b_transpose = p.b_transpose};
-  const bool onednn = storage == Storage::kOneDnn;
+  const bool onednn = storage == Storage::kOneDnn || storage == Storage::kOneDnnBf16;
   Owned scratch(Dtype::kF32,
                 {1 + (onednn ? cpu::onednn_scratch_elements(op) : matmul_scratch_elements(op))});
   op.scratch = scratch.tensor;
@@ -223,7 +223,8 @@ void register_all() {
   for (const auto& [type, storage] : {std::pair{"bf16", Storage::kBf16},
                                       {"f32", Storage::kF32},
                                       {"step", Storage::kStep},
-                                      {"onednn", Storage::kOneDnn}})
+                                      {"onednn", Storage::kOneDnn},
+                                      {"onednn_bf16", Storage::kOneDnnBf16}})
     for (const Product& p : kProducts)
       RegisterBenchmark(cat("matmul/", type, "/", p.name).c_str(), bench_matmul, p, storage)
           ->UseRealTime();
