@@ -28,11 +28,15 @@ inline constexpr std::string_view kHowToName =
     case cudaErrorSystemNotReady:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCompatNotSupportedOnDevice:
-    case cudaErrorNoKernelImageForDevice:
     case cudaErrorUnsupportedPtxVersion:
     case cudaErrorInsufficientDriver:
     case cudaErrorInitializationError:
       throw UnavailableError(cat(text, "; try --device=cpu, or look at nvidia-smi"));
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorNoKernelImageForDevice:
+      throw UnavailableError(cat(text,
+                                 "; this build has no code for the device: build with its "
+                                 "CMAKE_CUDA_ARCHITECTURES, or try --device=cpu"));
     case cudaErrorECCUncorrectable:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorContained:

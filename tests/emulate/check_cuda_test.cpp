@@ -16,7 +16,9 @@ struct Case {
 constexpr Case kCases[] = {
     {cudaErrorMemoryAllocation, Exit::kMemory, "--memory-limit"},
     {cudaErrorNoDevice, Exit::kUnavailable, "--device=cpu"},
-    {cudaErrorNoKernelImageForDevice, Exit::kUnavailable, "--device=cpu"},
+    {cudaErrorInvalidDevice, Exit::kUnavailable, "nvidia-smi"},
+    {cudaErrorInvalidDeviceFunction, Exit::kUnavailable, "CMAKE_CUDA_ARCHITECTURES"},
+    {cudaErrorNoKernelImageForDevice, Exit::kUnavailable, "CMAKE_CUDA_ARCHITECTURES"},
     {cudaErrorLaunchFailure, Exit::kBug, kHowToName},
     {cudaErrorIllegalAddress, Exit::kBug, kHowToName},
     {cudaErrorMisalignedAddress, Exit::kBug, kHowToName},
