@@ -85,8 +85,10 @@ Plan make_plan(const Matmul& op) {
   const int64_t block_steps = depths == 1 ? steps : round_up<int64_t>(ceil_div(steps, depths), 16);
   p.block_k = depths == 1 ? k : pairs ? 2 * block_steps : block_steps;
   p.sums_apart = depths > 1 && (op.out.dtype != Dtype::kF32 || p.out_turned);
+  // Blocks of many rows that are summed in scratch are no wider than the deepest: sums take room.
+  const int64_t steps_at_once = p.sums_apart && max_depth == kMaxDepth ? kMaxDepth : block_steps;
   const int64_t most_cols =
-      std::max(kMaxTileCols, kBlockElements / block_steps / kMaxTileCols * kMaxTileCols);
+      std::max(kMaxTileCols, kBlockElements / steps_at_once / kMaxTileCols * kMaxTileCols);
   choose_grid(p, most_cols);
   const int64_t part_m = largest_part(p.m, kMaxTileRows, p.part_rows);
   const int64_t part_n = largest_part(p.n, kMaxTileCols, p.part_cols);
@@ -134,7 +136,7 @@ int64_t tiled_scratch_bound(const Matmul& op) {
   };
   sum(kMaxUnpackedDepth, kUnpackedRows, 2 * kBlockElements / kMaxUnpackedDepth);
   sum(kMaxNarrowDepth, kBlockRows, kMaxTileCols);
-  sum(kMaxDepth, kBlockRows, 2 * kBlockElements / kMaxDepth);
+  sum(kMaxDepth, kBlockRows, kBlockElements / kMaxDepth);
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const auto parts = static_cast<int64_t>(
       std::clamp(work / static_cast<double>(kMinPart), 1.0, static_cast<double>(threads())));

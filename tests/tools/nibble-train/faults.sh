@@ -42,7 +42,7 @@ fault 64 "replaced.nbp: is an input too" --model=model --data=replaced.nbp --met
 cmp train.nbp replaced.nbp
 fault 69 "cuda" $on --device=cuda
 fault 71 "--memory-limit allows 1 MiB; with any --recompute, --optimizer and --batch-size it needs" $on --memory-limit=1MiB
-fault 71 "; it fits with --" $on --batch-size=32 --memory-limit=20MiB --recompute=none
+fault 71 "; it fits with --" $on --batch-size=32 --memory-limit=17MiB --recompute=none
 
 # Models and adapters.
 fault 66 "absent" --model=absent --data=train.nbp
