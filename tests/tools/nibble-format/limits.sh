@@ -1,8 +1,8 @@
 # Limits that a shell has set: one line that says which, and nothing half written.
 awk 'BEGIN { for (i = 0; i < 400; ++i) print "{\"prompt\":\"item " i "\",\"completion\":\"" i "\"}" }' >records.jsonl
 mkdir out
-limited() { # limited LIMIT CODE TEXT
-  expect "$2" bash -c "ulimit $1; nibble-format -q records.jsonl -o out/x" 2>err
+limited() { # limited LIMIT CODE TEXT; files that were open before do not count
+  expect "$2" bash -c "exec 3>&- 4>&- 5>&- 6>&-; ulimit $1; nibble-format -q records.jsonl -o out/x" 2>err
   one_line err
   grep -qF -- "nibble-format: out/x: $3" err || fail "$(cat err)"
   empty_folder out
