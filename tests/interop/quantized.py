@@ -39,8 +39,11 @@ def load(folder, **options):
 
 
 def compute_in(model, dtype):
-    """Has a quantised model compute in that type, whatever its folder says."""
+    """Has a quantised model compute in that type, whatever its folder says, and where the processor
+    multiplies bf16, too, which bitsandbytes then does whatever type is asked for."""
     for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
         if hasattr(module, "compute_dtype"):
             module.compute_dtype = dtype
     for parameter in model.parameters():

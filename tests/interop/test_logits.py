@@ -126,11 +126,10 @@ def test_smollm2_quantised(scheme, smollm2, texts, tmp_path):
     assert worst <= 1e-3
     if config["quant"] == "int8":
         return
-    model = load(folder)
-    theirs = model_logits(model, texts)
+    theirs = model_logits(load(folder), texts)
     ours = nibble_logits(folder, texts, "bf16", tmp_path)
     assert_rounds_no_worse(ours, theirs, exact, f"SmolLM2 {scheme} in bf16")
-    compute_in(model, torch.float32)
+    model = compute_in(load(folder), torch.float32)
     worst = (nibble_logits(folder, texts, "f32", tmp_path) - model_logits(model, texts)).abs().max()
     print(f"SmolLM2 {scheme} in fp32: largest difference from bitsandbytes' {worst:.1e}")
     assert worst <= 1e-3
