@@ -33,17 +33,20 @@ def bnb_config(quant, nested, **more):
 
 
 def load(folder, **options):
-    return transformers.AutoModelForCausalLM.from_pretrained(
+    """As every processor computes it: where there are products of bf16, bitsandbytes would multiply
+    these whatever type is asked for, and refuse some shapes."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(
         folder, device_map="cpu", dtype="auto", **options
     ).eval()
-
-
-def compute_in(model, dtype):
-    """Has a quantised model compute in that type, whatever its folder says, and where the processor
-    multiplies bf16, too, which bitsandbytes then does whatever type is asked for."""
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def compute_in(model, dtype):
+    """Has a quantised model compute in that type, whatever its folder says."""
+    for module in model.modules():
         if hasattr(module, "compute_dtype"):
             module.compute_dtype = dtype
     for parameter in model.parameters():
