@@ -23,52 +23,6 @@ namespace HWY_NAMESPACE {
 
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
-/// How many elements of an operand stand for `depth` of what is summed over.
-template <class Element>
-constexpr int64_t elements(int64_t depth) {
-  return ceil_div(depth, Factor<Element>::kDepth);
-}
-
-/// `count` rows of `depth` as a left operand, `ldt` elements apart.
-template <class T>
-void take_rows(const T* from, int64_t ldf, int64_t count, int64_t depth, float* to, int64_t ldt) {
-  widen_rows(from, ldf, count, depth, to, ldt, ldt);
-}
-
-/// The transpose of `count` rows of `depth`, as panels of kTileCols columns for tile_product.
-template <class T>
-void pack_transposed(const T* from, int64_t ldf, int64_t count, int64_t depth, float* to) {
-  for (int64_t j = 0; j < count; j += kTileCols, to += depth * kTileCols)
-    widen_transposed(from + j * ldf, ldf, std::min(kTileCols, count - j), depth, to, kTileCols,
-                     kTileCols);
-}
-
-/// `count` rows of `cols` as a right operand that is summed over rows, columns in whole tiles.
-template <class T>
-void pack_rows(const T* from, int64_t ldf, int64_t count, int64_t cols, float* to, int64_t ldt) {
-  widen_rows(from, ldf, count, cols, to, ldt, ldt);
-}
-
-#if HWY_TARGET == HWY_AVX3
-template <Bf16Dot kDot>
-void take_rows(const bf16* from, int64_t ldf, int64_t count, int64_t depth, Bf16Pair<kDot>* to,
-               int64_t ldt) {
-  pair_columns(from, ldf, count, depth, to, ldt);
-}
-template <Bf16Dot kDot>
-void pack_transposed(const bf16* from, int64_t ldf, int64_t count, int64_t depth,
-                     Bf16Pair<kDot>* to) {
-  for (int64_t j = 0; j < count; j += kTileCols, to += ceil_div<int64_t>(depth, 2) * kTileCols)
-    pair_columns_transposed(from + j * ldf, ldf, std::min(kTileCols, count - j), depth, to,
-                            kTileCols, kTileCols);
-}
-template <Bf16Dot kDot>
-void pack_rows(const bf16* from, int64_t ldf, int64_t count, int64_t cols, Bf16Pair<kDot>* to,
-               int64_t ldt) {
-  pair_rows(from, ldf, count, cols, to, ldt, ldt);
-}
-#endif
-
 /// Vector `i` of a row of a left operand that begins at `row`, which may hold the floats that
 /// vectors from i on came from.
 template <class Element>

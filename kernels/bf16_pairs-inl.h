@@ -135,6 +135,25 @@ void pair_columns_transposed(const bf16* from, int64_t ldf, int64_t rows, int64_
     std::fill(words + k * ldt + rows, words + k * ldt + width, 0u);
 }
 
+// As operands, like floats (gemm-inl.h).
+template <Bf16Dot kDot>
+void take_rows(const bf16* from, int64_t ldf, int64_t count, int64_t depth, Bf16Pair<kDot>* to,
+               int64_t ldt) {
+  pair_columns(from, ldf, count, depth, to, ldt);
+}
+template <Bf16Dot kDot>
+void pack_transposed(const bf16* from, int64_t ldf, int64_t count, int64_t depth,
+                     Bf16Pair<kDot>* to) {
+  for (int64_t j = 0; j < count; j += kTileCols, to += ceil_div<int64_t>(depth, 2) * kTileCols)
+    pair_columns_transposed(from + j * ldf, ldf, std::min(kTileCols, count - j), depth, to,
+                            kTileCols, kTileCols);
+}
+template <Bf16Dot kDot>
+void pack_rows(const bf16* from, int64_t ldf, int64_t count, int64_t cols, Bf16Pair<kDot>* to,
+               int64_t ldt) {
+  pair_rows(from, ldf, count, cols, to, ldt, ldt);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace nibble
 HWY_AFTER_NAMESPACE();

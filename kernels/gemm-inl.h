@@ -203,6 +203,32 @@ HWY_INLINE void widen_transposed(const T* from, int64_t ldf, int64_t rows, int64
     for (int64_t k = 0; k < depth; ++k) std::fill(to + k * ldt + rows, to + k * ldt + width, 0.0f);
 }
 
+/// How many elements of an operand stand for `depth` of what is summed over.
+template <class Element>
+constexpr int64_t elements(int64_t depth) {
+  return ceil_div(depth, Factor<Element>::kDepth);
+}
+
+/// `count` rows of `depth` as a left operand, `ldt` elements apart.
+template <class T>
+void take_rows(const T* from, int64_t ldf, int64_t count, int64_t depth, float* to, int64_t ldt) {
+  widen_rows(from, ldf, count, depth, to, ldt, ldt);
+}
+
+/// The transpose of `count` rows of `depth`, as panels of kTileCols columns for tile_product.
+template <class T>
+void pack_transposed(const T* from, int64_t ldf, int64_t count, int64_t depth, float* to) {
+  for (int64_t j = 0; j < count; j += kTileCols, to += depth * kTileCols)
+    widen_transposed(from + j * ldf, ldf, std::min(kTileCols, count - j), depth, to, kTileCols,
+                     kTileCols);
+}
+
+/// `count` rows of `cols` as a right operand that is summed over rows, columns in whole tiles.
+template <class T>
+void pack_rows(const T* from, int64_t ldf, int64_t count, int64_t cols, float* to, int64_t ldt) {
+  widen_rows(from, ldf, count, cols, to, ldt, ldt);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace nibble
 HWY_AFTER_NAMESPACE();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/threads.h"
 
 namespace nibble::cpu {
@@ -29,6 +30,11 @@ int64_t largest_part(int64_t n, int64_t unit, int64_t parts) {
 /// How pairs of both operands are multiplied, where both hold such.
 Bf16Dot dot_of(const Matmul& op) {
   return op.a.dtype == Dtype::kBf16 && op.b.dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone;
+}
+
+/// Of k.
+int64_t steps_of(Bf16Dot dot, int64_t depth) {
+  return dot == Bf16Dot::kNone ? depth : ceil_div<int64_t>(depth, 2);
 }
 
 /// The grid that makes the costliest part cheapest.
@@ -65,7 +71,7 @@ Plan make_plan(const Matmul& op) {
   if (op.scratch) p.scratch = op.scratch.as<float>();
   p.dot = dot_of(op);
   const bool pairs = p.dot != Bf16Dot::kNone;
-  const int64_t steps = p.steps(k);
+  const int64_t steps = steps_of(p.dot, k);
   // Packing a transposed right operand costs as much as a few dozen rows of products. The
   // transposed product has it on the left, where it is read as it lies. And a transposed left
   // operand is better on the right where few columns are wanted: it is not packed there.
@@ -123,7 +129,7 @@ int64_t tiled_scratch_elements(const Matmul& op) {
 // all.
 int64_t tiled_scratch_bound(const Matmul& op) {
   const auto [m, n, k] = matmul_size(op);
-  const int64_t steps = dot_of(op) == Bf16Dot::kNone ? k : ceil_div<int64_t>(k, 2);
+  const int64_t steps = steps_of(dot_of(op), k);
   const int64_t depth = std::min(round_up(steps, kPad), kMaxDepth);
   const int64_t side = round_up(std::max(m, n), kMaxTileCols);
   const int64_t left = std::max(kWideRows * depth, kMaxTileRows * (depth + kPad));

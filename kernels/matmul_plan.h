@@ -4,7 +4,6 @@
 // widened to f32, or a pair of bf16, of the same size.
 #pragma once
 
-#include "base/checked.h"
 #include "kernels/matmul_cpu.h"
 #include "kernels/simd.h"
 
@@ -35,9 +34,6 @@ struct Plan {
   int64_t left_elements = 0, right_elements = 0, sum_elements = 0;  // of a part's scratch
   float* scratch = nullptr;
 
-  int64_t steps(int64_t depth) const {
-    return dot == Bf16Dot::kNone ? depth : ceil_div<int64_t>(depth, 2);
-  }
   int64_t parts() const { return part_rows * part_cols; }
   int64_t part_elements() const { return left_elements + right_elements + sum_elements; }
 };

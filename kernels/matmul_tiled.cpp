@@ -23,21 +23,27 @@ namespace {
 
 using cpu::Plan, cpu::Block, cpu::at;
 
-/// The right operand of a block, as panels of kTileCols columns.
-template <class T>
-void pack_right(const Plan& p, const Block& b, float* to) {
-  for (int64_t j = 0; j < b.cols; j += kTileCols, to += b.depth * kTileCols) {
-    const int64_t width = std::min(kTileCols, b.cols - j);
-    if (p.right_transposed)
-      widen_transposed(at<const T>(p.right, b.n + j, b.k), p.right.row_stride, width, b.depth, to,
-                       kTileCols, kTileCols);
-    else
-      widen_rows(at<const T>(p.right, b.k, b.n + j), p.right.row_stride, b.depth, width, to,
-                 kTileCols, kTileCols);
-  }
+/// call(T{}) with T the type of what is stored, where it is packed as Element.
+template <class Element, class Call>
+HWY_INLINE void with_stored(Dtype dtype, const Call& call) {
+  if constexpr (std::is_same_v<Element, float>)
+    with_float(dtype, call);
+  else
+    call(bf16{});
 }
-void pack_right(const Plan& p, const Block& b, float* to) {
-  with_float(p.right.dtype, [&](auto element) { pack_right<decltype(element)>(p, b, to); });
+
+/// The right operand of a block, as panels of kTileCols columns.
+template <class Element>
+void pack_right(const Plan& p, const Block& b, Element* to) {
+  with_stored<Element>(p.right.dtype, [&](auto stored) {
+    using T = decltype(stored);
+    const int64_t stride = p.right.row_stride;
+    if (p.right_transposed)
+      return pack_transposed(at<const T>(p.right, b.n, b.k), stride, b.cols, b.depth, to);
+    for (int64_t j = 0; j < b.cols; j += kTileCols)
+      pack_rows(at<const T>(p.right, b.k, b.n + j), stride, b.depth,
+                std::min(kTileCols, b.cols - j), to + j * elements<Element>(b.depth), kTileCols);
+  });
 }
 
 /// Rows on the left, ready for tile_product.
@@ -51,74 +57,45 @@ struct Left {
 // is better copied.
 constexpr size_t kAliasedBytes = 4096;
 
-template <class T>
-Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
-  if (p.left_depth_major) {
-    const int64_t width = round_up(rows, kTileRows);
-    widen_rows(at<const T>(p.left, k, m), p.left.row_stride, depth, rows, to, width, width);
-    return {to, width};
-  }
-  const T* from = at<const T>(p.left, m, k);
-  if constexpr (std::is_same_v<T, float>)
-    if (rows % kFewTileRows == 0 && p.left.row_stride * sizeof(T) % kAliasedBytes != 0)
-      return {from, p.left.row_stride};
-  const int64_t stride = round_up(depth, cpu::kPad) + cpu::kPad;
-  widen_rows(from, p.left.row_stride, rows, depth, to, stride, depth);
-  for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, depth, 0.0f);
-  return {to, stride};
+/// Whether rows that lie `ld` apart can be read as they are.
+template <class Element, class T>
+bool lies_ready(const T* from, int64_t ld, int64_t depth) {
+  constexpr int64_t kDepth = Factor<Element>::kDepth;
+  return sizeof(T) * kDepth == sizeof(Element) && depth % kDepth == 0 && ld % kDepth == 0 &&
+         static_cast<size_t>(ld) * sizeof(T) % kAliasedBytes != 0 &&
+         reinterpret_cast<uintptr_t>(from) % alignof(Element) == 0;
 }
-Left<float> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth, float* to) {
-  Left<float> left{};
-  with_float(p.left.dtype,
-             [&](auto element) { left = pack_left<decltype(element)>(p, m, rows, k, depth, to); });
+
+template <class Element>
+Left<Element> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth,
+                        Element* to) {
+  const int64_t ld = p.left.row_stride;
+  Left<Element> left{};
+  with_stored<Element>(p.left.dtype, [&](auto stored) {
+    using T = decltype(stored);
+    if (p.left_depth_major) {
+      left = {to, round_up(rows, std::max(kLanes, kTileRows))};  // no less than tiles take
+      return pack_rows(at<const T>(p.left, k, m), ld, depth, rows, to, left.stride);
+    }
+    const T* from = at<const T>(p.left, m, k);
+    if (rows % kFewTileRows == 0 && lies_ready<Element>(from, ld, depth)) {
+      left = {reinterpret_cast<const Element*>(from), ld / Factor<Element>::kDepth};
+      return;
+    }
+    const int64_t steps = elements<Element>(depth);
+    left = {to, round_up(steps, cpu::kPad) + cpu::kPad};
+    take_rows(from, ld, rows, depth, to, left.stride);
+    for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * left.stride, steps, Element{});
+  });
   return left;
 }
 
-#if HWY_TARGET == HWY_AVX3
-template <Bf16Dot kDot>
-void pack_right(const Plan& p, const Block& b, Bf16Pair<kDot>* to) {
-  for (int64_t j = 0; j < b.cols; j += kTileCols, to += p.steps(b.depth) * kTileCols) {
-    const int64_t width = std::min(kTileCols, b.cols - j), stride = p.right.row_stride;
-    if (p.right_transposed)
-      pair_columns_transposed(at<const bf16>(p.right, b.n + j, b.k), stride, width, b.depth, to,
-                              kTileCols, kTileCols);
-    else
-      pair_rows(at<const bf16>(p.right, b.k, b.n + j), stride, b.depth, width, to, kTileCols,
-                kTileCols);
-  }
-}
-
-template <Bf16Dot kDot>
-Left<Bf16Pair<kDot>> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64_t depth,
-                               Bf16Pair<kDot>* to) {
-  const int64_t steps = p.steps(depth);
-  if (p.left_depth_major) {
-    const int64_t width = round_up(rows, kLanes);  // no less than tiles take
-    pair_rows(at<const bf16>(p.left, k, m), p.left.row_stride, depth, rows, to, width, width);
-    return {to, width};
-  }
-  const bf16* from = at<const bf16>(p.left, m, k);
-  if (rows % kFewTileRows == 0 && depth % 2 == 0 && p.left.row_stride % 2 == 0 &&
-      p.left.row_stride * sizeof(bf16) % kAliasedBytes != 0 &&
-      reinterpret_cast<uintptr_t>(from) % alignof(Bf16Pair<kDot>) == 0)
-    return {reinterpret_cast<const Bf16Pair<kDot>*>(from), p.left.row_stride / 2};
-  const int64_t stride = round_up(steps, cpu::kPad) + cpu::kPad;
-  pair_columns(from, p.left.row_stride, rows, depth, to, stride);
-  for (int64_t r = rows; r < kTileRows; ++r) std::fill_n(to + r * stride, steps, Bf16Pair<kDot>{});
-  return {to, stride};
-}
-#endif
-
-/// out = alpha * x + beta * out, rounded once, as operands of Element are.
-template <class Element, class T, class P>
+/// out = alpha * x + beta * out, rounded once.
+template <class T, class P>
 HWY_INLINE void finish(Vec x, float alpha, float beta, T* out, P part) {
   Vec y = hn::Mul(set(alpha), x);
   if (beta != 0.0f) y = hn::MulAdd(set(beta), load(out, part), y);
-  if constexpr (std::is_same_v<T, bf16> && !std::is_same_v<Element, float> &&
-                std::is_same_v<P, Whole>)
-    hn::StoreU(Factor<Element>::narrow(y), Half(), reinterpret_cast<uint16_t*>(out));
-  else
-    store(y, out, part);
+  store(y, out, part);
 }
 
 template <class T>
@@ -136,7 +113,7 @@ void finish_tile(const Plan& p, const float* c, int64_t ldc, const Block& b, flo
   for (int64_t r = 0; r < b.rows; ++r) {
     T* out = at<T>(p.out, b.m + r, b.n);
     for_vectors(b.cols, [&](int64_t i, auto part) {
-      finish<float>(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
+      finish(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
     });
   }
 }
@@ -148,15 +125,15 @@ HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const A* a, int
   T* out = at<T>(p.out, block.m, block.n);
   const int64_t stride = p.out.row_stride;
   const float alpha = p.alpha;
-  tile_sums<kTileRows, 2, kOrder>(p.steps(block.depth), a, lda, b, ldb, [&](int r, int v, Vec x) {
-    finish<A>(x, alpha, beta, out + r * stride + v * kLanes, Whole{});
-  });
+  tile_sums<kTileRows, 2, kOrder>(
+      elements<A>(block.depth), a, lda, b, ldb,
+      [&](int r, int v, Vec x) { finish(x, alpha, beta, out + r * stride + v * kLanes, Whole{}); });
 }
 
 template <Order kOrder, class A, class B>
 void multiply_tile(const Plan& p, const Block& block, const A* a, int64_t lda, const B* b,
                    int64_t ldb, float* sums) {
-  const int64_t steps = p.steps(block.depth);
+  const int64_t steps = elements<A>(block.depth);
   if (sums) {
     const Sum sum = block.k > 0 ? Sum::kAdd : Sum::kSet;
     return tile_product<kOrder>(block.rows, block.cols, steps, a, lda, b, ldb, sums, p.block_n,
@@ -192,7 +169,8 @@ void multiply_block(const Plan& p, const Block& b, Element* right, Element* left
         float* to = sums ? sums + i * p.block_n + j : nullptr;
         const Element* from = a.data + (i - i0);
         if (p.packs_right || j >= whole) {
-          const Element* panel = right + (p.packs_right ? j * p.steps(b.depth) : j - whole);
+          const Element* panel =
+              right + (p.packs_right ? j * elements<Element>(b.depth) : j - whole);
           multiply_tile<kOrder>(p, tile, from, a.stride, panel, kTileCols, to);
         } else if constexpr (std::is_same_v<Element, float>) {
           with_float(p.right.dtype, [&](auto element) {

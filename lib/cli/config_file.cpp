@@ -2,7 +2,6 @@
 #include "cli/config_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <toml++/toml.h>
