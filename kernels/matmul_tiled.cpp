@@ -90,12 +90,17 @@ Left<Element> pack_left(const Plan& p, int64_t m, int64_t rows, int64_t k, int64
   return left;
 }
 
-/// out = alpha * x + beta * out, rounded once.
-template <class T, class P>
+/// out = alpha * x + beta * out, rounded once, as operands of Element are: in thin products that
+/// takes as long as all else.
+template <class Element, class T, class P>
 HWY_INLINE void finish(Vec x, float alpha, float beta, T* out, P part) {
   Vec y = hn::Mul(set(alpha), x);
   if (beta != 0.0f) y = hn::MulAdd(set(beta), load(out, part), y);
-  store(y, out, part);
+  if constexpr (std::is_same_v<T, bf16> && !std::is_same_v<Element, float> &&
+                std::is_same_v<P, Whole>)
+    hn::StoreU(Factor<Element>::narrow(y), Half(), reinterpret_cast<uint16_t*>(out));
+  else
+    store(y, out, part);
 }
 
 template <class T>
@@ -113,7 +118,7 @@ void finish_tile(const Plan& p, const float* c, int64_t ldc, const Block& b, flo
   for (int64_t r = 0; r < b.rows; ++r) {
     T* out = at<T>(p.out, b.m + r, b.n);
     for_vectors(b.cols, [&](int64_t i, auto part) {
-      finish(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
+      finish<float>(load(c + r * ldc + i, part), p.alpha, beta, out + i, part);
     });
   }
 }
@@ -126,8 +131,9 @@ HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const A* a, int
   const int64_t stride = p.out.row_stride;
   const float alpha = p.alpha;
   tile_sums<kTileRows, 2, kOrder>(
-      elements<A>(block.depth), a, lda, b, ldb,
-      [&](int r, int v, Vec x) { finish(x, alpha, beta, out + r * stride + v * kLanes, Whole{}); });
+      elements<A>(block.depth), a, lda, b, ldb, [&](int r, int v, Vec x) {
+        finish<A>(x, alpha, beta, out + r * stride + v * kLanes, Whole{});
+      });
 }
 
 template <Order kOrder, class A, class B>
