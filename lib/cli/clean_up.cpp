@@ -56,7 +56,7 @@ void wait_for_signal() {
     char byte = 0;
     while (::read(wake[0], &byte, 1) != 1)
       if (errno != EINTR) return;
-    remove_unfinished();
+    unfinished().remove_all();
     removed.store(true);
     if (among(kFaults, byte)) continue;
     std::signal(byte, SIG_DFL);

@@ -8,8 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -89,25 +87,6 @@ fs::path temporary_name(const fs::path& path) {
   return path.string() + temporary_mark();
 }
 
-// Where the output lies that a link names; the link stays one.
-fs::path behind_links(fs::path path) {
-  std::error_code error;
-  for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(path, error)); ++links) {
-    const fs::path next = fs::read_symlink(path, error);
-    if (error) break;
-    path = next.is_absolute() ? next : path.parent_path() / next;
-  }
-  return path;
-}
-
-// The one name that a path has, whatever its folder is called; the file need not be there.
-fs::path only_name(const fs::path& path) {
-  std::error_code error;
-  const fs::path folder = path.parent_path();
-  const fs::path real = fs::weakly_canonical(folder.empty() ? "." : folder, error);
-  return error ? path : real / path.filename();
-}
-
 [[noreturn]] void throw_named_twice(const fs::path& path) {
   throw UsageError(cat(path.string(), ": named twice; give each output a file of its own"));
 }
@@ -141,48 +120,6 @@ void sync_files(const fs::path& folder, const fs::path& shown_as) {
   for (const fs::path& path : paths)
     if (const int error = with_descriptor(path, ::fsync))
       throw_write_failed(shown_as / path.filename(), error);
-}
-
-// Temporaries that are not renamed yet: a signal that ends the process has to find them.
-class Unfinished {
- public:
-  /// False where it is there already: two outputs would share a temporary, and one be lost.
-  bool add(const fs::path& path) {
-    const fs::path name = only_name(path);
-    const std::lock_guard lock(mutex_);
-    if (std::ranges::any_of(paths_, [&](const auto& other) { return other.second == name; }))
-      return false;
-    paths_.emplace(path, name);
-    return true;
-  }
-  void drop(const fs::path& path) {
-    const std::lock_guard lock(mutex_);
-    paths_.erase(path);
-  }
-  /// Whether `path` lies in a folder that is being filled.
-  bool hold(const fs::path& path) {
-    const std::lock_guard lock(mutex_);
-    for (fs::path folder = path.parent_path(); folder.has_relative_path();
-         folder = folder.parent_path())
-      if (paths_.contains(folder)) return true;
-    return false;
-  }
-  void remove_all() {
-    const std::lock_guard lock(mutex_);
-    std::error_code error;
-    // A folder that is still being filled may need another try.
-    for (const auto& [path, name] : paths_)
-      for (int i = 0; i < 100 && fs::exists(path, error); ++i) fs::remove_all(path, error);
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<fs::path, fs::path> paths_;  // and the only name of each
-};
-
-Unfinished& unfinished() {
-  static auto& all = *new Unfinished;  // outlives every thread
-  return all;
 }
 
 fs::path without_trailing_slash(const fs::path& path) {
@@ -388,17 +325,6 @@ void AtomicFolder::commit() {
   temporary_.clear();
   sync_folder(target_.parent_path());
   if (!old.empty()) fs::remove_all(old, error);
-}
-
-void remove_unfinished() {
-  unfinished().remove_all();
-}
-
-bool same_file(const fs::path& one, const fs::path& other) {
-  std::error_code error;
-  if (fs::exists(one, error) && !fs::is_regular_file(one, error)) return false;
-  return fs::equivalent(one, other, error) ||
-         only_name(behind_links(one)) == only_name(behind_links(other));
 }
 
 bool input_exists(const fs::path& path) {

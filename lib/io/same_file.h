@@ -9,4 +9,10 @@ namespace nibble {
 
 bool same_file(const std::filesystem::path& one, const std::filesystem::path& other);
 
+/// Where the output lies that a link names; the link stays one.
+std::filesystem::path behind_links(std::filesystem::path path);
+
+/// The one name that a path has, whatever its folder is called; the file need not be there.
+std::filesystem::path only_name(const std::filesystem::path& path);
+
 }  // namespace nibble
