@@ -8,19 +8,10 @@
 #include "kernels/qk.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/swiglu.h"
+#include "model/buffer_rows.h"
 
 namespace nibble {
 namespace {
-
-Tensor cut(const Tensor& t, int64_t n) {
-  return t && t.dim(0) > n ? rows(t, 0, n) : t;
-}
-
-// A scratch buffer seen as (n, width).
-Tensor reshaped(const Tensor& buffer, int64_t n, int64_t width) {
-  CHECK(buffer.elements() >= n * width);
-  return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
-}
 
 Tensor gradient_or_none(const Table& table, const ParameterSet& parameters) {
   return table.parameter >= 0 ? parameters.gradient(table.parameter) : Tensor{};
@@ -74,132 +65,6 @@ Tensor table_weight(const Table& table, const ParameterSet& parameters) {
   return table.parameter >= 0 ? parameters.compute(table.parameter) : table.weight;
 }
 
-int64_t BlockScratch::row(int64_t width, std::initializer_list<size_t> groups) const {
-  int64_t ranks = 0;
-  if (linear.weaves != Weaves::kNothing)
-    for (const size_t g : groups) ranks = std::max(ranks, lora_widths[g]);
-  return row_with_room(width, ranks);
-}
-
-int64_t BlockScratch::gradient_row(int64_t width, std::initializer_list<size_t> groups) const {
-  return linear.weaves == Weaves::kBoth ? row(width, groups) : width;
-}
-
-// Dropout asks for a mask of the adapters' own share of dX, so that this is no part of a product.
-Weaves weaves(const BlockSizes& s, Device device) {
-  if (!device.on_cuda() || s.ahead == Ahead::kNo) return Weaves::kNothing;
-  return s.training && s.dropout == 0.0f ? Weaves::kBoth : Weaves::kForward;
-}
-
-namespace {
-
-bool any_weavable(const Model& model) {
-  return std::any_of(model.blocks.begin(), model.blocks.end(), [](const Block& b) {
-    const auto groups = b.groups();
-    return std::any_of(groups.begin(), groups.end(),
-                       [](const LinearGroup* g) { return weavable(*g); });
-  });
-}
-
-}  // namespace
-
-BlockScratch take_block_scratch(Arena& arena, const Model& model, const BlockSizes& s,
-                                Remade remade) {
-  const ModelConfig& c = model.config;
-  const int64_t n = s.tokens, q = c.heads * c.head_dim, w = c.qkv_width();
-  const int64_t f = c.intermediate_size;
-  CHECK(s.mlp_rows > 0 && s.mlp_rows % 4 == 0);  // masks are drawn four elements at a time
-  const int64_t m = std::min(n, s.mlp_rows);
-  BlockScratch out;
-  out.mlp_rows = s.mlp_rows;
-  const Tensor room = arena.take(s.compute, {n * std::max(c.hidden_size, s.training ? q : 0)});
-  out.delta = reshaped(room, n, c.hidden_size);
-  out.branch = arena.take(s.compute, {n, c.hidden_size});
-  int64_t matmul = 0, lora = 0, dropped = 0, attention = 0;
-  for (const Block& b : model.blocks) {
-    const AttentionShape shape = attention_shape(model.config, b.window);
-    attention = std::max(attention, attention_forward_scratch(shape, s.longest, arena.device()));
-    if (s.training)
-      attention =
-          std::max(attention, attention_backward_scratch(shape, n, s.longest, arena.device()));
-    size_t group_index = 0;
-    for (const LinearGroup* g : b.groups()) {
-      const int64_t rows_at_once = g == &b.gate_up || g == &b.down ? m : n;
-      matmul = std::max(matmul, linear_matmul_scratch(*g, model.parameters, rows_at_once, s.compute,
-                                                      s.training, arena.device()));
-      int64_t& width = out.lora_widths[group_index++];
-      width = std::max(width, g->lora_width(model.parameters));
-      lora = std::max(lora, width);
-      if (g->adapted()) dropped = std::max(dropped, rows_at_once * g->in_features());
-    }
-  }
-  if (any_weavable(model)) out.linear.weaves = weaves(s, arena.device());
-  if (remade != Remade::kNothing) {
-    out.x1 = arena.take(s.compute, {n, out.row(c.hidden_size, {kQkv, kGateUp})});
-    out.x2 = out.x1;  // never alive together
-    out.act = arena.take(s.compute, {m, out.row(f, {kDown})});
-  }
-  if (s.training) {
-    out.dwide = arena.take(s.compute, {std::max(n * out.gradient_row(w, {kQkv}), m * f)});
-    out.dattention = reshaped(room, n, q);
-  }
-  out.attention = arena.take(Dtype::kF32, {attention});
-  out.linear.parameters = &model.parameters;
-  out.linear.compute = s.compute;
-  out.weights = take_weight_buffers(arena, model, s.weights, s.compute, s.ahead, out.linear.weaves);
-  out.linear.panel = out.weights.panels[0];
-  out.linear.matmul_scratch = arena.take(Dtype::kF32, {matmul});
-  if (s.training && lora > 0 && out.linear.weaves != Weaves::kBoth)
-    out.linear.lora_scratch = arena.take(s.compute, {n, lora});
-  if (s.dropout > 0 && dropped > 0) out.linear.dropout_scratch = arena.take(s.compute, {dropped});
-  return out;
-}
-
-BlockActivations take_activations(Arena& arena, const Model& model, const BlockSizes& s,
-                                  Remade remade, const BlockScratch& scratch) {
-  const ModelConfig& c = model.config;
-  const int64_t n = s.tokens, q = c.heads * c.head_dim;
-  const int64_t m = remade == Remade::kMlp ? std::min(n, s.mlp_rows) : n;
-  const bool shared = remade != Remade::kNothing;
-  const auto take = [&](int64_t width) { return arena.take(s.compute, {n, width}); };
-  BlockActivations a;
-  a.h_in = take(c.hidden_size);
-  a.h_mid = take(c.hidden_size);
-  a.rstd1 = arena.take(Dtype::kF32, {n});
-  a.rstd2 = arena.take(Dtype::kF32, {n});
-  a.x1 = shared ? scratch.x1 : take(scratch.row(c.hidden_size, {kQkv}));
-  a.x2 = shared ? scratch.x2 : take(scratch.row(c.hidden_size, {kGateUp}));
-  a.qkv = take(c.qkv_width());
-  if (c.qk_norm) {
-    if (s.training) a.qk_raw = take((c.heads + c.kv_heads) * c.head_dim);
-    a.rstd_q = arena.take(Dtype::kF32, {n, c.heads});
-    a.rstd_k = arena.take(Dtype::kF32, {n, c.kv_heads});
-  }
-  a.attention = take(scratch.row(q, {kOutput}));
-  a.lse = arena.take(Dtype::kF32, {n, c.heads});
-  a.gate_up = arena.take(s.compute, {m, scratch.gradient_row(2 * c.intermediate_size, {kGateUp})});
-  a.act = shared ? scratch.act : take(scratch.row(c.intermediate_size, {kDown}));
-  // Right of x it is lost where another x comes before backward.
-  const bool woven = scratch.linear.weaves != Weaves::kNothing;
-  const bool apart[Block::kGroups] = {shared, false, remade == Remade::kNorms,
-                                      remade == Remade::kNorms};
-  Tensor* xa[Block::kGroups] = {&a.xa_qkv, &a.xa_output, &a.xa_gate_up, &a.xa_down};
-  for (size_t i = 0; i < Block::kGroups; ++i)
-    if (const int64_t width = scratch.lora_widths[i];
-        width > 0 && ((s.training && apart[i]) || !woven))
-      *xa[i] = arena.take(s.compute, {i < 2 ? n : m, width});
-  return a;
-}
-
-BlockActivations first_rows(const BlockActivations& a, int64_t n) {
-  BlockActivations out = a;
-  for (Tensor* t : {&out.h_in, &out.h_mid, &out.rstd1, &out.rstd2, &out.x1, &out.x2, &out.qkv,
-                    &out.qk_raw, &out.rstd_q, &out.rstd_k, &out.attention, &out.lse, &out.gate_up,
-                    &out.act, &out.xa_qkv, &out.xa_output, &out.xa_gate_up, &out.xa_down})
-    *t = cut(*t, n);
-  return out;
-}
-
 namespace {
 
 // What a group reads, and its adapters' X A^T. Blocks may have fewer adapters than the widest.
@@ -212,7 +77,7 @@ Input input_of(const LinearGroup& group, const LinearContext& c, const Tensor& b
   const int64_t in = group.in_features(), ranks = group.lora_width(*c.parameters);
   Input out{.x = columns(buffer, 0, in)};
   if (ranks == 0) return out;
-  if (apart) out.kept = reshaped(apart, apart.dim(0), ranks);
+  if (apart) out.kept = as_rows(apart, apart.dim(0), ranks);
   out.xa = c.weaves != Weaves::kNothing ? columns(buffer, in, ranks) : out.kept;
   if (!apart) out.kept = out.xa;
   return out;
@@ -287,7 +152,7 @@ void block_forward(const BlockRun& run, int64_t index, const Tensor& previous, c
                        .parents = run.at.parents,
                        .shape = attention_shape(model.config, block.window),
                        .scratch = s.attention});
-  const Tensor branch = cut(s.branch, n);
+  const Tensor branch = first_rows(s.branch, n);
   linear_forward(block.output, {.y = branch, .xa = output.xa, .x = output.x}, s.linear);
   rmsnorm_forward({.out = columns(a.x2, 0, model.config.hidden_size),
                    .rstd = a.rstd2,
@@ -320,13 +185,13 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& stream,
   const float eps = static_cast<float>(c.norm_eps);
   const int64_t n = run.batch->tokens();
   const int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim;
-  const Tensor dbranch = cut(s.branch, n), dh = columns(stream, 0, c.hidden_size);
+  const Tensor dbranch = first_rows(s.branch, n), dh = columns(stream, 0, c.hidden_size);
 
   // MLP: dh is the gradient of down's output as well as of the stream beside it.
   if (remade == Remade::kNorms)
     normalise(block.mlp_norm, parameters, eps, a.h_mid, columns(a.x2, 0, c.hidden_size), a.rstd2);
   for_mlp_parts(run, block, a, [&](const MlpPart& p) {
-    const Tensor dact = reshaped(s.dwide, p.count, c.intermediate_size);
+    const Tensor dact = as_rows(s.dwide, p.count, c.intermediate_size);
     if (remade == Remade::kMlp) {
       mlp_up(run, block, p);
       adapter_down(block.down, {.xa = p.down.xa, .x = p.down.x, .first_row = p.first}, s.linear);
@@ -357,12 +222,12 @@ void block_backward(const BlockRun& run, int64_t index, const Tensor& stream,
                     .weight = table_weight(block.mlp_norm, parameters)});
 
   // Attention.
-  const Tensor dattention = cut(s.dattention, n);
+  const Tensor dattention = first_rows(s.dattention, n);
   const Input output = input_of(block.output, s.linear, a.attention, a.xa_output);
   linear_backward(block.output, {.dx = dattention, .dy = dh, .x = output.x, .xa = output.kept},
                   s.linear);
   const Tensor dqkv =
-      columns(reshaped(s.dwide, n, s.gradient_row(c.qkv_width(), {kQkv})), 0, c.qkv_width());
+      columns(as_rows(s.dwide, n, s.gradient_row(c.qkv_width(), {kQkv})), 0, c.qkv_width());
   attention_backward({.dqkv = dqkv,
                       .dout = dattention,
                       .out = output.x,

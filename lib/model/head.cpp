@@ -8,6 +8,7 @@
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rows.h"
+#include "model/buffer_rows.h"
 
 namespace nibble {
 namespace {
@@ -127,8 +128,8 @@ HeadBuffers take_head(Arena& arena, const Model& model, const BlockSizes& s, int
   b.losses = arena.take(Dtype::kF32, {labelled});
   if (s.training) {
     b.dnormed = arena.take(s.compute, {m, h});
-    CHECK(room.dtype == s.compute && room.elements() >= labelled * h);
-    b.dhidden = make_tensor(room.data, s.compute, {labelled, h}, arena.device());
+    CHECK(room.dtype == s.compute);
+    b.dhidden = as_rows(room, labelled, h);
   }
   const bool stored = read_as_stored(model, type, arena.device());
   b.panel = arena.take(type, {stored ? 0 : panel_rows(c) * h});

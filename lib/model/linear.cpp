@@ -8,6 +8,7 @@
 #include "kernels/adapter_dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "model/buffer_rows.h"
 #include "model/frozen_weights.h"
 
 namespace nibble {
@@ -90,18 +91,11 @@ void for_weights(const LinearGroup& group, const LinearContext& c, Woven woven, 
       body(piece->stored, piece->begin);
     } else {
       CHECK(woven == Woven::kNothing);
-      CHECK(c.panel.elements() >= piece->count * in);
-      const Tensor panel =
-          make_tensor(c.panel.data, c.panel.dtype, {piece->count, in}, c.panel.device);
+      const Tensor panel = as_rows(c.panel, piece->count, in);
       expand_piece(group, *piece, panel);
       body(panel, piece->begin);
     }
   }
-}
-
-Tensor as_rows(const Tensor& buffer, int64_t n, int64_t width) {
-  CHECK(buffer && buffer.elements() >= n * width);
-  return make_tensor(buffer.data, buffer.dtype, {n, width}, buffer.device);
 }
 
 // Each micro-batch draws from its own range of counters, each layer from its own stream, and four
