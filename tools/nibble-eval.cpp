@@ -3,7 +3,6 @@
 // conversations, benchmarks' own files, or two logs to compare; writes a report, and a log.
 //   nibble-eval --model=model-nf4 --adapter=adapter --task=arc_easy --data=benchmarks --log=after
 #include <algorithm>
-#include <chrono>
 
 #include "cli/outputs.h"
 #include "cli/tool.h"
@@ -79,12 +78,21 @@ void declare(OptionTable& t, Options& o) {
   t.out(o.out, "the report; standard output when not given");
 }
 
-std::string read_all(const std::string& path) {
-  if (path != "-" && !path.ends_with(".zst")) return read_text_file(path);
-  LineReader reader(path);
-  std::string text;
-  for (std::string_view line; reader.next(line);) text += cat(line, "\n");
-  return text;
+/// Options that would change nothing: they were meant to.
+void refuse_what_is_unused(const Options& o, const OptionTable& table) {
+  const bool task = !o.tasks.empty(), text = !o.perplexity.empty();
+  const bool records = !o.data.empty() && !task && !o.data.ends_with(".nbp");
+  const auto only = [&](bool used, const char* what, std::initializer_list<const char*> options) {
+    for (const char* option : options)
+      if (!used && table.given(option))
+        throw UsageError(cat("--", option, ": is for ", what, "; leave it out"));
+  };
+  only(text || records || task, "texts, conversations and tasks, not for packed shards",
+       {"length", "log"});
+  only(text || records, "texts and conversations", {"stride"});
+  only(records, "conversations", {"template", "train-on"});
+  only(task, "--task", {"few-shot", "few-shot-data", "few-shot-order", "limit", "by"});
+  only(task || o.compare, "--task and --compare", {"samples"});
 }
 
 std::unique_ptr<Session> open_session(const Options& o, Dtype compute) {
@@ -108,18 +116,10 @@ Json measure(const Options& o, Device device) {
   options.stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.context / 2);
   if (options.stride > options.context)
     throw UsageError(cat("--stride=", options.stride, " is above --length=", options.context));
-  if (!o.perplexity.empty())
-    return measure_text(*session, read_all(o.perplexity), o.perplexity, o.log, options);
+  if (!o.perplexity.empty()) return measure_text(*session, o.perplexity, o.log, options);
   if (o.data.ends_with(".nbp")) return measure_shard(*session, o.data, options);
   return measure_conversations(*session, {o.data, o.model, o.template_name, o.train_on}, o.log,
                                options);
-}
-
-std::string time_left(std::chrono::steady_clock::time_point begin, int64_t done, int64_t all) {
-  if (done == 0) return "";
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-  const double rest = spent.count() * static_cast<double>(all - done) / static_cast<double>(done);
-  return cat(", ", static_cast<int64_t>(rest + 0.5), " s left");
 }
 
 Json run_tasks(const Options& o, ToolContext& context) {
@@ -156,7 +156,6 @@ Json run_tasks(const Options& o, ToolContext& context) {
     if (!numbers.empty())
       context.say(cat(name, ": going on after ", std::ssize(numbers), " examples"));
     Progress progress(context);
-    const auto begin = std::chrono::steady_clock::now();
     evaluate(
         *session, run, options, numbers,
         [&](Json record) {
@@ -164,9 +163,7 @@ Json run_tasks(const Options& o, ToolContext& context) {
           records.push_back(std::move(record));
         },
         [&](int64_t done, int64_t all) {
-          if (progress.due())
-            progress.show(cat(name, ": ", 100 * done / std::max<int64_t>(1, all), " %",
-                              time_left(begin, done, all)));
+          if (progress.due()) progress.show(cat(name, ": ", progress.share(done, all)));
         });
     progress.finish(cat(name, ": ", std::ssize(records), " examples"));
     std::ranges::sort(records, {}, [](const Json& r) { return r.at("example").as_integer(); });
@@ -188,8 +185,9 @@ void run(const Options& o, ToolContext& context) {
     throw UsageError("give one of --perplexity, --data, --task and --compare; see --help");
   if (o.compare != (o.logs.size() == 2) || (!o.compare && !o.logs.empty()))
     throw UsageError("--compare takes two logs, BEFORE.jsonl and AFTER.jsonl");
-  std::vector<std::string> inputs = {o.perplexity, o.data, o.few_shot_data};
-  inputs.insert(inputs.end(), o.logs.begin(), o.logs.end());
+  refuse_what_is_unused(o, *context.table);
+  std::vector<std::string> inputs = o.logs;
+  inputs.insert(inputs.end(), {o.perplexity, o.data, o.few_shot_data});
   refuse_lost_files({o.out, o.log}, inputs);
 
   Json report = Json::object();

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -221,7 +222,7 @@ void ToolContext::detail(std::string_view text) const {
 struct Progress::State {
   bool active = false, terminal = false, open_line = false;
   std::string prefix;
-  Clock::time_point last{};
+  Clock::time_point begin{}, last{};
   Clock::duration interval{};
 };
 
@@ -231,7 +232,7 @@ Progress::Progress(const ToolContext& context) : state_(std::make_unique<State>(
   s.active = !context.quiet && context.progress != ToolContext::ProgressMode::kNever;
   s.prefix = context.name + ": ";
   s.interval = s.terminal ? std::chrono::milliseconds(250) : std::chrono::seconds(5);
-  s.last = Clock::now();
+  s.begin = s.last = Clock::now();
 }
 
 Progress::~Progress() {
@@ -255,6 +256,14 @@ void Progress::finish(const std::string& text) {
   show(text);
   if (state_->open_line) print_error("");
   state_->open_line = false;
+}
+
+std::string Progress::share(int64_t done, int64_t all) const {
+  const std::string percent = cat(100 * done / std::max<int64_t>(1, all), " %");
+  if (done == 0) return percent;
+  const std::chrono::duration<double> spent = Clock::now() - state_->begin;
+  const double rest = spent.count() * static_cast<double>(all - done) / static_cast<double>(done);
+  return cat(percent, ", ", std::llround(rest), " s left");
 }
 
 std::string resources_used() {

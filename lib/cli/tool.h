@@ -183,6 +183,8 @@ class Progress {
   bool due() const;
   void show(const std::string& text);
   void finish(const std::string& text);
+  /// "40 %, 34 s left": where so much is done since this was made.
+  std::string share(int64_t done, int64_t all) const;
 
  private:
   struct State;

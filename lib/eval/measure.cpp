@@ -9,6 +9,7 @@
 #include "data/records.h"
 #include "data/segments.h"
 #include "data/tokenize.h"
+#include "io/lines.h"
 #include "text/unicode.h"
 
 namespace nibble {
@@ -81,6 +82,14 @@ class ScoreLog {
   std::optional<LineWriter> out_;
 };
 
+std::string read_all(const std::string& path) {
+  if (path != "-" && !path.ends_with(".zst")) return read_text_file(path);
+  LineReader reader(path);
+  std::string text;
+  for (std::string_view line; reader.next(line);) text += cat(line, "\n");
+  return text;
+}
+
 void check_text(const std::string& text, const std::string& place) {
   if (is_utf8(text)) return;
   int64_t line = 0;
@@ -101,15 +110,16 @@ struct Made {
 
 }  // namespace
 
-Json measure_text(const Session& session, const std::string& text, const std::string& place,
-                  const std::string& log, const PerplexityOptions& options) {
-  check_text(text, place);
+Json measure_text(const Session& session, const std::string& path, const std::string& log,
+                  const PerplexityOptions& options) {
+  const std::string text = read_all(path);
+  check_text(text, path);
   TokenRow row;
   row.tokens = session.tokenizer->encode(text, SpecialText::kLiteral);
   if (session.tokenizer->add_bos && session.tokenizer->bos)
     row.tokens.insert(row.tokens.begin(), *session.tokenizer->bos);
   if (row.tokens.size() < 2)
-    throw DataError(cat(place, ": fewer than two tokens; give a longer text"));
+    throw DataError(cat(path, ": fewer than two tokens; give a longer text"));
   row.trained.assign(row.tokens.size(), 1);
   ScoreLog scores(log, {&row, 1}, false);
   const Perplexity p = rows_perplexity(session.model, {&row, 1}, options, scores.callback());

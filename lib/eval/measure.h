@@ -10,10 +10,10 @@
 
 namespace nibble {
 
-/// Log-probabilities of all scored tokens are written to `log`, a JSONL file, unless it is empty.
-/// `place` is the text's name, for messages.
-Json measure_text(const Session& session, const std::string& text, const std::string& place,
-                  const std::string& log, const PerplexityOptions& options);
+/// Of a file, or of standard input for "-"; compressed or not. Log-probabilities of all scored
+/// tokens are written to `log`, a JSONL file, unless it is empty.
+Json measure_text(const Session& session, const std::string& path, const std::string& log,
+                  const PerplexityOptions& options);
 
 struct ConversationOptions {
   std::string data;           // records of any form (data/conversation.h)

@@ -17,6 +17,16 @@ fault 64 "--length" --model=model --perplexity=text.txt --max-length=64
 fault 64 "--length=4096 is outside 2 to the model's context, 2048" --model=model --perplexity=text.txt --length=4096
 fault 64 "--length=1 is outside" --model=model --perplexity=text.txt --length=1
 fault 64 "--stride=65 is above --length=64" --model=model --perplexity=text.txt --length=64 --stride=65
+# Options that would change nothing.
+for option in --length=32 --stride=16 --log=parent/log --template=chatml --train-on=all --limit=3; do
+  fault 64 "${option%%=*}: is for " --model=model --data=train.nbp $option
+done
+fault 64 "--length: is for texts, conversations and tasks, not for packed shards; leave it out" --model=model --data=train.nbp --length=32
+fault 64 "--few-shot: is for --task; leave it out" --model=model --perplexity=text.txt --few-shot=2
+fault 64 "--stride: is for texts and conversations; leave it out" --model=model --task=arc_easy --stride=16
+fault 64 "--samples: is for --task and --compare; leave it out" --model=model --perplexity=text.txt --samples=20
+echo 'length = 32' >options.toml
+fault 64 "--length: is for texts" --model=model --data=train.nbp --config=options.toml
 cp text.txt replaced.txt
 expect 64 nibble-eval -q --model=model --perplexity=replaced.txt -o ./replaced.txt 2>err
 one_line err
