@@ -21,6 +21,7 @@
 #include "base/thread_team.h"
 #include "base/threads.h"
 #include "cli/clean_up.h"
+#include "cli/message.h"
 #include "cli/profile.h"
 #include "cli/table.h"
 #include "io/lines.h"
@@ -38,20 +39,6 @@ void print_error(std::string_view text) {
   line += '\n';
   // Standard error may be closed; there is nobody left to tell.
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
-}
-
-// Names of files may hold anything; a message is one line and does nothing to a terminal.
-std::string printable_line(std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f)
-      out += c;
-    else
-      out += c == '\n' ? "\\n" : std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
-  }
-  return out;
 }
 
 std::string quoted(const std::string& word) {
@@ -209,7 +196,7 @@ void ToolContext::say(std::string_view text) const {
   if (!quiet) print_error(cat(name, ": ", text));
 }
 void ToolContext::warn(std::string_view text) const {
-  print_error(cat(name, ": ", text));
+  print_error(cat(name, ": ", printable_line(text)));
 }
 std::string version() {
   return NIBBLE_VERSION;
