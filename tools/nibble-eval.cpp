@@ -60,7 +60,7 @@ void declare(OptionTable& t, Options& o) {
   t.add("few-shot-order", "HOW", o.few_shot_order,
         "first: the first; fixed: one draw for all questions; sample: a draw for each; without it, "
         "as the task says")
-      .choices({"", "first", "fixed", "sample"});
+      .choices({"first", "fixed", "sample"});
   t.add("limit", "N", o.limit, "questions of a task, or of each of its groups, at most; 0: all")
       .range(0, 1e15);
   t.add("by", "MEMBER", o.by, "scores by what records have there: a skill, a domain, or several");

@@ -226,7 +226,7 @@ int main(int argc, char** argv) {
                      "QLoRA with the defaults: rank 16, all linear layers, one epoch"},
                     {"nibble-train --config=run.toml --seed=2 -o adapter-2",
                      "options from a file, some from the command line"}},
-       .exit_codes = {{65, "bad data, or a loss that is not finite"},
+       .exit_codes = {{65, "bad data, or a loss that is not finite or jumped"},
                       {75,
                        "stopped by SIGTERM, SIGINT, SIGUSR1 or (unless ignored) SIGHUP, a "
                        "checkpoint written: go on with --resume"}},
