@@ -3,7 +3,7 @@
 // once a target; the best one that the machine has runs. NIBBLE_CPU=sse2|avx2|avx512 in the
 // environment lowers it, for tests and for comparing machines. "SSE2" is what any x86-64 runs:
 // Highway's scalar target, one lane at a time, right but slow. NIBBLE_CPU=avx512bf16 is avx512 with
-// products of bf16 even where the processor has none: our loops emulate them, slowly. It is how what
+// products of bf16 even where a processor has none: our loops emulate them, slowly. It is how what
 // such processors run is tested on others.
 #pragma once
 
