@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantized_matvec and dense_matvec (4-bit codes: matvec_codes.cpp). A vector of x meets a row of W
 // in units of two registers; a unit of bf16 weights falls apart into even and odd elements with a
-// shift and a mask, so x is laid out that way once a call. An output is summed alike whatever M is
-// and however rows are shared out: a batch gives the bits that its members give alone.
+// shift and a mask, so x is laid out that way once a call, unless bf16 is multiplied as it is, in
+// pairs. An output is summed alike whatever M is and however rows are shared out: a batch gives the
+// bits that its members give alone.
 #include "kernels/dequantize.h"
 
 #include <algorithm>
@@ -17,36 +18,49 @@
 #define HWY_TARGET_INCLUDE "kernels/matvec.cpp"
 #include <hwy/foreach_target.h>
 
-#include <hwy/cache_control.h>
-
-#include "kernels/dequantize-inl.h"
+#include "kernels/matvec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace nibble {
 namespace HWY_NAMESPACE {
 
 using V = hn::Vec<Floats>;
-constexpr int64_t kLanes = HWY_LANES(float);
-constexpr int64_t kUnit = 2 * kLanes;
+constexpr int64_t kUnit = 2 * kLanes;  // elements of x in two registers, as floats
 constexpr int64_t kChunk = 1024;  // floats of a row widened at a time where units do not fit
 
 int64_t unit_length() {
   return kUnit;
 }
 
-// Weights as pairs of registers: load() gives elements [i, i + kUnit), at() one element.
-struct F32Row {
-  static constexpr bool kPaired = false;
+// Rows of weights. Elements [i, i + kStep) against M vectors of x, of which an element takes
+// 1/kPerLane of a lane: first, second += ...; and one element.
+/// Widened to pairs of registers by load().
+template <class Row>
+struct WidenedRow {
+  static constexpr int64_t kPerLane = 1, kStep = kUnit;
+  template <int M>
+  HWY_INLINE void add(int64_t i, const float* x, int64_t stride, V* first, V* second) const {
+    const Floats d;
+    V w0, w1;
+    static_cast<const Row*>(this)->load(i, w0, w1);
+    for (int m = 0; m < M; ++m) {
+      first[m] = hn::MulAdd(w0, hn::LoadU(d, x + m * stride + i), first[m]);
+      second[m] = hn::MulAdd(w1, hn::LoadU(d, x + m * stride + i + kLanes), second[m]);
+    }
+  }
+};
+struct F32Row : WidenedRow<F32Row> {
   const float* w;
+  explicit F32Row(const float* from) : w(from) {}
   HWY_INLINE void load(int64_t i, V& first, V& second) const {
     first = hn::LoadU(Floats(), w + i);
     second = hn::LoadU(Floats(), w + i + kLanes);
   }
   float at(int64_t i) const { return w[i]; }
 };
-struct F16Row {
-  static constexpr bool kPaired = false;
+struct F16Row : WidenedRow<F16Row> {
   const f16* w;
+  explicit F16Row(const f16* from) : w(from) {}
   HWY_INLINE void load(int64_t i, V& first, V& second) const {
     const hn::Rebind<hwy::float16_t, Floats> dh;
     const auto* p = reinterpret_cast<const hwy::float16_t*>(w);
@@ -55,9 +69,9 @@ struct F16Row {
   }
   float at(int64_t i) const { return to_float(w[i]); }
 };
-struct Int8Row {
-  static constexpr bool kPaired = false;
+struct Int8Row : WidenedRow<Int8Row> {
   const int8_t* w;
+  explicit Int8Row(const int8_t* from) : w(from) {}
   HWY_INLINE V widen(int64_t i) const {
     const hn::RebindToSigned<Floats> di;
     return hn::ConvertTo(Floats(),
@@ -69,9 +83,15 @@ struct Int8Row {
   }
   float at(int64_t i) const { return static_cast<float>(w[i]); }
 };
-struct Bf16Row {
-  static constexpr bool kPaired = true;
+
+template <Bf16Dot kDot>
+struct Bf16Row;
+
+/// Even and odd elements, as x lies.
+template <>
+struct Bf16Row<Bf16Dot::kNone> : WidenedRow<Bf16Row<Bf16Dot::kNone>> {
   const bf16* w;
+  explicit Bf16Row(const bf16* from) : w(from) {}
   HWY_INLINE void load(int64_t i, V& even, V& odd) const {
     const BitsOf<Floats> du;
     const auto words = load_words(w + i);
@@ -81,65 +101,73 @@ struct Bf16Row {
   float at(int64_t i) const { return to_float(w[i]); }
 };
 
-HWY_INLINE float horizontal_sum(V v) {
-  return hn::GetLane(hn::SumOfLanes(Floats(), v));
-}
+#if HWY_TARGET == HWY_AVX3
+/// Pairs, as are those of x.
+template <Bf16Dot kDot>
+  requires(kDot != Bf16Dot::kNone)
+struct Bf16Row<kDot> {
+  static constexpr int64_t kPerLane = 2, kStep = 2 * kUnit;
+  const bf16* w;
+  explicit Bf16Row(const bf16* from) : w(from) {}
+  template <int M>
+  HWY_INLINE void add(int64_t i, const float* x, int64_t stride, V* first, V* second) const {
+    const Floats d;
+    const V w0 = hn::BitCast(d, load_words(w + i));
+    const V w1 = hn::BitCast(d, load_words(w + i + kUnit));
+    for (int m = 0; m < M; ++m) {
+      const float* at = x + m * stride + i / kPerLane;
+      using Pairs = Factor<Bf16Pair<kDot>>;
+      first[m] = Pairs::multiply_add(w0, hn::LoadU(d, at), first[m]);
+      second[m] = Pairs::multiply_add(w1, hn::LoadU(d, at + kLanes), second[m]);
+    }
+  }
+  float at(int64_t i) const { return to_float(w[i]); }
+};
+#endif
 
 /// sums[r*M + m] = sum_i x[m,i] * row[r][i] over [0, length).
 template <int R, int M, class Row>
 HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t length,
-                         float* sums, int64_t ahead = 0) {
-  const Floats d;
-  V first[R * M], second[R * M];
-  for (int k = 0; k < R * M; ++k) first[k] = second[k] = hn::Zero(d);
-  int64_t i = 0;
-  for (; i + kUnit <= length; i += kUnit)
-    for (int r = 0; r < R; ++r) {
-      V w0, w1;
-      hwy::Prefetch(row[r].w + ahead + i);
-      row[r].load(i, w0, w1);
-      for (int m = 0; m < M; ++m) {
-        first[r * M + m] = hn::MulAdd(w0, hn::LoadU(d, x + m * stride + i), first[r * M + m]);
-        second[r * M + m] =
-            hn::MulAdd(w1, hn::LoadU(d, x + m * stride + i + kLanes), second[r * M + m]);
-      }
-    }
-  for (int r = 0; r < R; ++r)
+                         float* sums) {
+  V total[R * M];
+  const int64_t whole = length / Row::kStep * Row::kStep;
+  for (int r = 0; r < R; ++r) {
+    V first[M], second[M];
+    for (int m = 0; m < M; ++m) first[m] = second[m] = hn::Zero(Floats());
+    for (int64_t i = 0; i < whole; i += Row::kStep)
+      row[r].template add<M>(i, x, stride, first, second);
+    for (int m = 0; m < M; ++m) total[r * M + m] = hn::Add(first[m], second[m]);
+  }
+  sum_all<R * M>(total, sums);
+  for (int64_t i = whole; i < length; ++i)
     for (int m = 0; m < M; ++m) {
-      float sum = horizontal_sum(hn::Add(first[r * M + m], second[r * M + m]));
-      for (int64_t j = i; j < length; ++j) sum += x[m * stride + j] * row[r].at(j);
-      sums[r * M + m] = sum;
+      const float* at = x + m * stride;
+      float element;
+      if constexpr (Row::kPerLane == 1)
+        element = at[i];
+      else
+        element = to_float(reinterpret_cast<const bf16*>(at)[i]);
+      for (int r = 0; r < R; ++r) sums[r * M + m] += element * row[r].at(i);
     }
-}
-
-/// Calls body<tile>(m) over all vectors: tiles of 4, then one at a time.
-template <class Body>
-HWY_INLINE void for_tiles(int64_t count, const Body& body) {
-  int64_t m = 0;
-  for (; m + 4 <= count; m += 4) body(m, std::integral_constant<int, 4>());
-  for (; m < count; ++m) body(m, std::integral_constant<int, 1>());
 }
 
 /// Rows [begin, end) of a matrix whose row o is row_at(o); each sum times factor(o).
 template <class RowAt, class Factor>
 void dense_rows(const Tensor& out, const cpu::Vectors& v, int64_t begin, int64_t end,
                 const RowAt& row_at, const Factor& factor) {
-  using Row = decltype(row_at(0));
-  const auto tile = [&]<int R>(int64_t o, std::integral_constant<int, R>) {
-    Row row[R];
-    for (int r = 0; r < R; ++r) row[r] = row_at(o + r);
-    for_tiles(v.count, [&]<int M>(int64_t m, std::integral_constant<int, M>) {
-      float sums[R * M];
-      dot_tile<R, M>(row, v.x + m * v.stride, v.stride, v.length, sums,
-                     4 * (row_at(R).w - row_at(0).w));
-      for (int r = 0; r < R; ++r)
-        for (int k = 0; k < M; ++k) cpu::put(out, m + k, o + r, sums[r * M + k] * factor(o + r));
-    });
-  };
-  int64_t o = begin;
-  // Two rows at once hide the latency of a chain of additions; x is read once for both.
-  for (; o + 2 <= end; o += 2) tile(o, std::integral_constant<int, 2>());
-  if (o < end) tile(o, std::integral_constant<int, 1>());
+  for_tiles(end - begin, v.count, [&]<int R, int M>(int64_t r, int64_t vector) {
+    using Row = decltype(row_at(0));
+    const int64_t o = begin + r;
+    float sums[R * M];
+    const auto tile = [&]<size_t... i>(std::index_sequence<i...>) {
+      const Row row[] = {row_at(o + static_cast<int64_t>(i))...};
+      dot_tile<R, M>(row, v.x + vector * v.stride, v.stride, v.length, sums);
+    };
+    tile(std::make_index_sequence<R>());
+    for (int i = 0; i < R; ++i)
+      for (int k = 0; k < M; ++k)
+        cpu::put(out, vector + k, o + i, sums[i * M + k] * factor(o + i));
+  });
 }
 
 /// Rows of codes that do not begin with a lane: widened in chunks, then dotted as floats.
@@ -152,7 +180,7 @@ void widened_rows(const Tensor& out, const QuantizedMatrix& matrix, const cpu::V
       for (int64_t i = 0; i < v.length; i += kChunk) {
         const int64_t n = std::min(kChunk, v.length - i);
         widen_codes(matrix, o * v.length + i, n, chunk);
-        const F32Row row{chunk};
+        const F32Row row(chunk);
         float part;
         dot_tile<1, 1>(&row, v.x + m * v.stride + i, v.stride, n, &part);
         sum += part;
@@ -166,7 +194,7 @@ void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vect
   if (m.type == QuantType::kInt8) {
     const auto* codes = reinterpret_cast<const int8_t*>(m.codes);
     dense_rows(
-        out, v, begin, end, [&](int64_t o) { return Int8Row{codes + o * v.length}; },
+        out, v, begin, end, [&](int64_t o) { return Int8Row(codes + o * v.length); },
         [&](int64_t o) { return m.row_scale[o] * kInt8Step; });
     return;
   }
@@ -176,12 +204,14 @@ void quantized_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vect
 void weight_rows(const DenseMatvec& op, const cpu::Vectors& v, int64_t begin, int64_t end) {
   const auto one = [](int64_t) { return 1.0f; };
   const auto run = [&]<class Row, class T>(const T* w) {
-    const auto at = [&](int64_t o) { return Row{w + o * op.weight.row_stride}; };
+    const auto at = [&](int64_t o) { return Row(w + o * op.weight.row_stride); };
     dense_rows(op.out, v, begin, end, at, one);
   };
   switch (op.weight.dtype) {
     case Dtype::kBf16:
-      return run.template operator()<Bf16Row>(op.weight.as<bf16>());
+      return with_dot(v.dot, [&]<Bf16Dot kDot>(std::integral_constant<Bf16Dot, kDot>) {
+        run.template operator()<Bf16Row<kDot>>(op.weight.as<bf16>());
+      });
     case Dtype::kF16:
       return run.template operator()<F16Row>(op.weight.as<f16>());
     default:
@@ -200,13 +230,15 @@ HWY_EXPORT(unit_length);
 HWY_EXPORT(quantized_rows);
 HWY_EXPORT(weight_rows);
 
-/// x in this thread's buffer, which is kept between calls; units split into even and odd elements
-/// where `paired`.
-cpu::Vectors lay_out(const Tensor& x, bool paired) {
+/// x in this thread's buffer, which is kept between calls, for weights of this type: bf16 as it is
+/// where it is multiplied so, else units split into even and odd elements; floats as they are.
+cpu::Vectors lay_out(const Tensor& x, Dtype weights) {
   static thread_local std::vector<float> memory;
   const int64_t m = x.dim(0), length = x.dim(1);
   const int64_t stride = round_up<int64_t>(length, 16);
   float* base = cpu::at_least(memory, m * stride);
+  const bool paired = weights == Dtype::kBf16;
+  const Bf16Dot dot = paired && x.dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone;
   const int64_t unit = NIBBLE_SIMD(unit_length)();
   const int64_t whole = paired ? length / unit * unit : 0;
   for (int64_t r = 0; r < m; ++r) {
@@ -219,12 +251,14 @@ cpu::Vectors lay_out(const Tensor& x, bool paired) {
         }
       for (int64_t i = whole; i < length; ++i) out[i] = to_float(in[i]);
     };
-    if (x.dtype == Dtype::kF32)
+    if (dot != Bf16Dot::kNone)
+      std::copy_n(x.as<bf16>() + r * x.row_stride, length, reinterpret_cast<bf16*>(out));
+    else if (x.dtype == Dtype::kF32)
       copy(x.as<float>() + r * x.row_stride);
     else
       copy(x.as<bf16>() + r * x.row_stride);
   }
-  return {base, stride, m, length};
+  return {base, stride, m, length, dot};
 }
 
 }  // namespace
@@ -233,7 +267,7 @@ namespace cpu {
 
 void quantized_matvec(const QuantizedMatvec& op, Stream) {
   if (std::all_of(op.matrices.begin(), op.matrices.end(), codes_fit_words)) return matvec_codes(op);
-  const Vectors v = lay_out(op.x, false);
+  const Vectors v = lay_out(op.x, Dtype::kF32);
   int64_t at = 0;
   for (const QuantizedMatrix& m : op.matrices) {
     const Tensor out = columns(op.out, at, m.out_features);
@@ -245,7 +279,7 @@ void quantized_matvec(const QuantizedMatvec& op, Stream) {
 }
 
 void dense_matvec(const DenseMatvec& op, Stream) {
-  const Vectors v = lay_out(op.x, op.weight.dtype == Dtype::kBf16);
+  const Vectors v = lay_out(op.x, op.weight.dtype);
   parallel_for(op.weight.dim(0), matvec_grain(v), [&](int64_t begin, int64_t end) {
     NIBBLE_SIMD(weight_rows)(op, v, begin, end);
   });

@@ -3,7 +3,8 @@
 // the code book for element 8*lane + (s ^ 1) of every lane at once (a byte's high half comes
 // first), so x is laid out in that order once a call and codes need no unpacking. All eight
 // elements of a lane share a block: sums are scaled lane by lane, from scales that are spread so
-// beforehand.
+// beforehand. Where the processor multiplies bf16 in pairs and x is bf16, a word is two lanes of
+// 16 bits: half the shifts, look-ups and products.
 #include "kernels/matvec_codes.h"
 
 #include <bit>
@@ -12,20 +13,18 @@
 #include "base/checked.h"
 #include "base/threads.h"
 #include "kernels/args.h"
+#include "kernels/code_books.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec_codes.cpp"
 #include <hwy/foreach_target.h>
 
-#include <hwy/cache_control.h>
-
-#include "kernels/dequantize-inl.h"
+#include "kernels/matvec-inl.h"
 
 #ifndef NIBBLE_KERNELS_MATVEC_CODES_ONCE
 #define NIBBLE_KERNELS_MATVEC_CODES_ONCE
 namespace nibble {
 inline constexpr int64_t kCodesPerLane = 8;
-inline constexpr int64_t kAhead = 4096;       // bytes of codes asked for in advance, at least
 inline constexpr int64_t kScaleChunk = 4096;  // spread scales kept at a time: in the first cache
 }  // namespace nibble
 #endif
@@ -37,7 +36,6 @@ namespace {
 
 using V = hn::Vec<Floats>;
 using Words = hn::Vec<BitsOf<Floats>>;
-constexpr int64_t kLanes = HWY_LANES(float);
 constexpr int64_t kUnit = kCodesPerLane * kLanes;  // codes of a register
 
 HWY_INLINE Words load_words_of(const uint8_t* codes) {
@@ -51,33 +49,76 @@ HWY_INLINE Words load_words_of(const uint8_t* codes) {
   }
 }
 
-/// One register of codes of R rows against M vectors: total += scale * sum.
-template <int R, int M>
-HWY_INLINE void add_unit(const CodeTable<Floats>& book, const Words* words, const V* scale,
-                         const float* x, int64_t stride, V* total) {
+/// How a register of codes meets x: kRegisters of the code book's entries, each against one of x.
+/// What it sums is `scale` times too great.
+template <Bf16Dot kDot>
+struct CodeProduct;
+
+/// Entry s of a lane is its element s ^ 1.
+template <>
+struct CodeProduct<Bf16Dot::kNone> {
+  static constexpr int kRegisters = 8;
+  static constexpr float scale = 1.0f;
+  CodeTable<Floats> book;
+
+  explicit CodeProduct(const QuantizedMatrix& m) : book(m.code_book) {}
+  template <int kIndex>
+  HWY_INLINE V weights(Words codes) const {
+    return book(hn::ShiftRight<4 * kIndex>(codes));
+  }
+  static HWY_INLINE V multiply_add(V w, V x, V sum) { return hn::MulAdd(w, x, sum); }
+};
+
+#if HWY_TARGET == HWY_AVX3
+/// Two entries to a lane: s of its low and of its high half, elements s ^ 1 and 4 + (s ^ 1).
+template <Bf16Dot kDot>
+  requires(kDot != Bf16Dot::kNone)
+struct CodeProduct<kDot> {
+  static constexpr int kRegisters = 4;
+  float scale;
+  hn::Vec<hn::Repartition<uint16_t, Floats>> book;  // twice the code book: five bits look it up
+
+  explicit CodeProduct(const QuantizedMatrix& m) : scale(bf16_book_scale(m.type)) {
+    bf16 entries[32];
+    for (int i = 0; i < 32; ++i) entries[i] = to_bf16(scale * m.code_book[i % 16]);
+    book = hn::LoadU(hn::Repartition<uint16_t, Floats>(), reinterpret_cast<uint16_t*>(entries));
+  }
+  template <int kIndex>
+  HWY_INLINE V weights(Words codes) const {
+    const hn::Repartition<uint16_t, Floats> d;
+    auto w = hn::ShiftRight<4 * kIndex>(hn::BitCast(d, codes));
+    w.raw = _mm512_permutexvar_epi16(w.raw, book.raw);  // Highway 1.0 looks up no 16 bits
+    return hn::BitCast(Floats(), w);
+  }
+  static HWY_INLINE V multiply_add(V w, V x, V sum) {
+    return Factor<Bf16Pair<kDot>>::multiply_add(w, x, sum);
+  }
+};
+#endif
+
+/// One register of codes against M vectors: total += scale * sum.
+template <int M, class Product>
+HWY_INLINE void add_unit(const Product& product, Words codes, V scale, const float* x,
+                         int64_t stride, V* total) {
   const Floats d;
-  V even[R * M], odd[R * M];
-  const auto pair = [&]<int kPair>(std::integral_constant<int, kPair>) {
-    for (int r = 0; r < R; ++r) {
-      const V w0 = book(hn::ShiftRight<8 * kPair>(words[r]));
-      const V w1 = book(hn::ShiftRight<8 * kPair + 4>(words[r]));
+  V even[M], odd[M];
+  const auto two = [&]<int kIndex>(std::integral_constant<int, kIndex>) {
+    if constexpr (kIndex < Product::kRegisters) {
+      const V w0 = product.template weights<kIndex>(codes);
+      const V w1 = product.template weights<kIndex + 1>(codes);
       for (int m = 0; m < M; ++m) {
-        const float* at = x + m * stride + 2 * kPair * kLanes;
-        const V x0 = hn::LoadU(d, at), x1 = hn::LoadU(d, at + kLanes);
-        V &e = even[r * M + m], &o = odd[r * M + m];
-        e = kPair == 0 ? hn::Mul(w0, x0) : hn::MulAdd(w0, x0, e);
-        o = kPair == 0 ? hn::Mul(w1, x1) : hn::MulAdd(w1, x1, o);
+        const float* at = x + m * stride + kIndex * kLanes;
+        if (kIndex == 0) even[m] = odd[m] = hn::Zero(d);
+        even[m] = Product::multiply_add(w0, hn::LoadU(d, at), even[m]);
+        odd[m] = Product::multiply_add(w1, hn::LoadU(d, at + kLanes), odd[m]);
       }
     }
   };
-  pair(std::integral_constant<int, 0>());
-  pair(std::integral_constant<int, 1>());
-  pair(std::integral_constant<int, 2>());
-  pair(std::integral_constant<int, 3>());
-  for (int r = 0; r < R; ++r)
-    for (int m = 0; m < M; ++m)
-      total[r * M + m] =
-          hn::MulAdd(hn::Add(even[r * M + m], odd[r * M + m]), scale[r], total[r * M + m]);
+  two(std::integral_constant<int, 0>());
+  two(std::integral_constant<int, 2>());
+  two(std::integral_constant<int, 4>());
+  two(std::integral_constant<int, 6>());
+  for (int m = 0; m < M; ++m) total[m] = hn::MulAdd(hn::Add(even[m], odd[m]), scale, total[m]);
 }
 
 /// The scales of rows that lie one after another: a lane's each, or a block's each where rows begin
@@ -95,74 +136,29 @@ struct RowScales {
   }
 };
 
-/// The sums of four registers.
-HWY_INLINE void sum_four(const V* v, float* sums) {
-#if HWY_TARGET == HWY_SCALAR
-  for (int k = 0; k < 4; ++k) sums[k] = hn::GetLane(v[k]);
-#else
-  const Floats d;
-  const hn::FixedTag<float, 4> d4;
-  HWY_ALIGN float lanes[4 * kLanes];
-  for (int k = 0; k < 4; ++k) hn::Store(v[k], d, lanes + k * kLanes);
-  const auto quarter = [&](int k) {
-    auto sum = hn::Load(d4, lanes + k * kLanes);
-    for (int64_t l = 4; l < kLanes; l += 4)
-      sum = hn::Add(sum, hn::Load(d4, lanes + k * kLanes + l));
-    return sum;
-  };
-  const auto a = quarter(0), b = quarter(1), c = quarter(2), e = quarter(3);
-  // Lanes 0 and 2, 1 and 3 of a and b, and of c and e; then the two halves.
-  const auto ab = hn::Add(hn::InterleaveLower(d4, a, b), hn::InterleaveUpper(d4, a, b));
-  const auto ce = hn::Add(hn::InterleaveLower(d4, c, e), hn::InterleaveUpper(d4, c, e));
-  hn::StoreU(hn::Add(hn::ConcatLowerLower(d4, ce, ab), hn::ConcatUpperUpper(d4, ce, ab)), d4, sums);
-#endif
-}
-
-/// sums[k] for R*M registers. One at a time gives the bits that four at a time give.
-template <int kCount>
-HWY_INLINE void sum_all(const V* v, float* sums) {
-  int k = 0;
-  for (; k + 4 <= kCount; k += 4) sum_four(v + k, sums + k);
-  if (k == kCount) return;
-  V rest[4];
-  float four[4];
-  for (int i = 0; i < 4; ++i) rest[i] = k + i < kCount ? v[k + i] : hn::Zero(Floats());
-  sum_four(rest, four);
-  std::copy_n(four, kCount - k, sums + k);
-}
-
 /// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`.
-template <int R, int M>
-HWY_INLINE void dot_rows(const CodeTable<Floats>& book, const uint8_t* codes,
-                         const RowScales& scales, int64_t row, const cpu::Vectors& v,
-                         const float* x, float* sums) {
+template <int R, int M, class Product>
+HWY_INLINE void dot_rows(const Product& product, const uint8_t* codes, const RowScales& scales,
+                         int64_t row, const cpu::Vectors& v, const float* x, float* sums) {
   const Floats d;
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
   V total[R * M];
-  for (int k = 0; k < R * M; ++k) total[k] = hn::Zero(d);
-  Words words[R];
-  V scale[R];
-  int64_t i = 0;
-  // Lines are asked for one by one between products: many at once would wait for each other.
-  const uint8_t* ahead = codes + round_up(kAhead, R * bytes);
-  for (; i + kLanes <= lanes; i += kLanes) {
-    for (int r = 0; r < R; ++r) {
-      hwy::Prefetch(ahead + r * bytes + 4 * i);
-      words[r] = load_words_of(codes + r * bytes + 4 * i);
-      scale[r] = scales.at(row + r, i);
+  for (int r = 0; r < R; ++r, codes += bytes) {
+    V of_row[M];
+    for (int m = 0; m < M; ++m) of_row[m] = hn::Zero(d);
+    int64_t i = 0;
+    for (; i + kLanes <= lanes; i += kLanes)
+      add_unit<M>(product, load_words_of(codes + 4 * i), scales.at(row + r, i),
+                  x + Product::kRegisters * i, v.stride, of_row);
+    if (i < lanes) {
+      // Lanes beyond the row are not read: they may lie outside the file.
+      const auto some = hn::FirstN(d, static_cast<size_t>(lanes - i));
+      const auto* from = reinterpret_cast<const float*>(codes + 4 * i);
+      const Words words = hn::BitCast(BitsOf<Floats>(), hn::MaskedLoad(some, d, from));
+      const V scale = hn::IfThenElseZero(some, scales.at(row + r, i));
+      add_unit<M>(product, words, scale, x + Product::kRegisters * i, v.stride, of_row);
     }
-    add_unit<R, M>(book, words, scale, x + kCodesPerLane * i, v.stride, total);
-  }
-  if (i < lanes) {
-    // Lanes beyond the row are not read: they may lie outside the file.
-    const auto some = hn::FirstN(d, static_cast<size_t>(lanes - i));
-    const BitsOf<Floats> du;
-    for (int r = 0; r < R; ++r) {
-      const auto* from = reinterpret_cast<const float*>(codes + r * bytes + 4 * i);
-      words[r] = hn::BitCast(du, hn::MaskedLoad(some, d, from));
-      scale[r] = hn::IfThenElseZero(some, scales.at(row + r, i));
-    }
-    add_unit<R, M>(book, words, scale, x + kCodesPerLane * i, v.stride, total);
+    std::copy_n(of_row, M, total + r * M);
   }
   sum_all<R * M>(total, sums);
 }
@@ -232,35 +228,26 @@ RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int
 
 /// Rows [begin, end); `memory` has room for kScaleChunk, or for a lane's scales of a row if they
 /// are more, and a register.
-void code_rows(const Tensor& out, const QuantizedMatrix& m, const cpu::Vectors& v, int64_t begin,
-               int64_t end, float* memory) {
-  const CodeTable<Floats> book(m.code_book);
-  const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
-  const int64_t chunk = std::max<int64_t>(1, kScaleChunk / lanes);
-  for (int64_t first = begin; first < end; first += chunk) {
-    const int64_t rows = std::min(chunk, end - first);
-    const RowScales scales = row_scales(m, first, rows, lanes, memory);
-    const auto tile = [&]<int R, int M>(int64_t r, int64_t vector, std::integral_constant<int, R>,
-                                        std::integral_constant<int, M>) {
-      float sums[R * M];
-      dot_rows<R, M>(book, m.codes + (first + r) * bytes, scales, r, v, v.x + vector * v.stride,
-                     sums);
-      for (int i = 0; i < R; ++i)
-        for (int k = 0; k < M; ++k) cpu::put(out, vector + k, first + r + i, sums[i * M + k]);
-    };
-    // R*M sums are made at a time: enough to hide the latency of each.
-    const auto all_rows = [&]<int R, int M>(int64_t vector, std::integral_constant<int, R> several,
-                                            std::integral_constant<int, M> vectors) {
-      int64_t r = 0;
-      for (; r + R <= rows; r += R) tile(r, vector, several, vectors);
-      for (; r < rows; ++r) tile(r, vector, std::integral_constant<int, 1>(), vectors);
-    };
-    int64_t vector = 0;
-    for (; vector + 4 <= v.count; vector += 4)
-      all_rows(vector, std::integral_constant<int, 2>(), std::integral_constant<int, 4>());
-    for (; vector < v.count; ++vector)
-      all_rows(vector, std::integral_constant<int, 4>(), std::integral_constant<int, 1>());
-  }
+void code_rows(const Tensor& out, const QuantizedMatrix& matrix, const cpu::Vectors& v,
+               int64_t begin, int64_t end, float* memory) {
+  with_dot(v.dot, [&]<Bf16Dot kDot>(std::integral_constant<Bf16Dot, kDot>) {
+    const CodeProduct<kDot> product(matrix);
+    const float unscale = 1.0f / product.scale;
+    const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
+    const int64_t chunk = std::max<int64_t>(1, kScaleChunk / lanes);
+    for (int64_t first = begin; first < end; first += chunk) {
+      const int64_t rows = std::min(chunk, end - first);
+      const RowScales scales = row_scales(matrix, first, rows, lanes, memory);
+      for_tiles(rows, v.count, [&]<int R, int M>(int64_t r, int64_t vector) {
+        float sums[R * M];
+        dot_rows<R, M>(product, matrix.codes + (first + r) * bytes, scales, r, v,
+                       v.x + vector * v.stride, sums);
+        for (int i = 0; i < R; ++i)
+          for (int k = 0; k < M; ++k)
+            cpu::put(out, vector + k, first + r + i, sums[i * M + k] * unscale);
+      });
+    }
+  });
 }
 
 int64_t unit_codes() {
@@ -276,31 +263,55 @@ HWY_INLINE void lay_out_unit(const float* x, float* out) {
     hn::StoreU(hn::GatherIndex(Floats(), x, index), Floats(), out + s * kLanes);
   }
 }
-/// bf16 come in pairs: the later of two is the upper half of a word.
+/// Two bf16 of every lane's eight: elements 8l + 2p, and the one after it in the upper half.
+HWY_INLINE Words pairs_at(const bf16* x, int32_t p) {
+  const hn::RebindToSigned<Floats> di;
+  const auto lane = hn::Add(hn::ShiftLeft<2>(hn::Iota(di, 0)), hn::Set(di, p));
+  return hn::BitCast(BitsOf<Floats>(),
+                     hn::GatherIndex(di, reinterpret_cast<const int32_t*>(x), lane));
+}
 HWY_INLINE void lay_out_unit(const bf16* x, float* out) {
   const Floats d;
-  const hn::RebindToSigned<Floats> di;
-  const auto lane = hn::ShiftLeft<2>(hn::Iota(di, 0));
+  const BitsOf<Floats> du;
   for (int32_t p = 0; p < kCodesPerLane / 2; ++p) {
-    const auto pair =
-        hn::GatherIndex(di, reinterpret_cast<const int32_t*>(x), hn::Add(lane, hn::Set(di, p)));
-    const auto later = hn::And(pair, hn::Set(di, static_cast<int32_t>(0xffff0000u)));
+    const Words pair = pairs_at(x, p);
+    const Words later = hn::And(pair, hn::Set(du, 0xffff0000u));
     hn::StoreU(hn::BitCast(d, later), d, out + 2 * p * kLanes);
     hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out + (2 * p + 1) * kLanes);
   }
 }
+/// As pairs: the halves of lane l of the s-th of four registers are 8l + (s ^ 1) and 4 beyond.
+HWY_INLINE void lay_out_pairs(const bf16* x, float* out) {
+  const Floats d;
+  const BitsOf<Floats> du;
+  const Words upper = hn::Set(du, 0xffff0000u);
+  for (int32_t p = 0; p < 2; ++p) {
+    const Words near = pairs_at(x, p), far = pairs_at(x, p + 2);
+    const Words later = hn::Or(hn::ShiftRight<16>(near), hn::And(far, upper));
+    const Words earlier = hn::Or(hn::AndNot(upper, near), hn::ShiftLeft<16>(far));
+    hn::StoreU(hn::BitCast(d, later), d, out + 2 * p * kLanes);
+    hn::StoreU(hn::BitCast(d, earlier), d, out + (2 * p + 1) * kLanes);
+  }
+}
 
 /// x (1,I) in whole registers of codes, zeros behind.
-void lay_out_vector(const Tensor& x, float* out) {
+void lay_out_vector(const Tensor& x, bool pairs, float* out) {
   const int64_t length = x.dim(1), whole = length / kUnit * kUnit;
-  const auto lay_out = [&]<class T>(const T* from) {
-    for (int64_t u = 0; u < whole; u += kUnit) lay_out_unit(from + u, out + u);
+  const auto lay_out = [&]<class T>(const T* from, int64_t registers, const auto& unit) {
+    for (int64_t u = 0; u < whole; u += kUnit)
+      unit(from + u, out + u / kCodesPerLane * registers);
     if (whole == length) return;
     T rest[kUnit] = {};
     std::copy_n(from + whole, length - whole, rest);
-    lay_out_unit(rest, out + whole);
+    unit(rest, out + whole / kCodesPerLane * registers);
   };
-  x.dtype == Dtype::kBf16 ? lay_out(x.as<bf16>()) : lay_out(x.as<float>());
+  const auto floats = [](const auto* from, float* to) { lay_out_unit(from, to); };
+  if (pairs)
+    lay_out(x.as<bf16>(), kCodesPerLane / 2, lay_out_pairs);
+  else if (x.dtype == Dtype::kBf16)
+    lay_out(x.as<bf16>(), kCodesPerLane, floats);
+  else
+    lay_out(x.as<float>(), kCodesPerLane, floats);
 }
 
 }  // namespace
@@ -320,9 +331,11 @@ cpu::Vectors lay_out(const Tensor& x) {
   static thread_local std::vector<float> memory;
   const int64_t count = x.dim(0), length = x.dim(1);
   const int64_t stride = round_up(length, NIBBLE_SIMD(unit_codes)());
+  const Bf16Dot dot = x.dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone;
   float* base = cpu::at_least(memory, count * stride);
-  for (int64_t m = 0; m < count; ++m) NIBBLE_SIMD(lay_out_vector)(rows(x, m, 1), base + m * stride);
-  return {base, stride, count, length};
+  for (int64_t m = 0; m < count; ++m)
+    NIBBLE_SIMD(lay_out_vector)(rows(x, m, 1), dot != Bf16Dot::kNone, base + m * stride);
+  return {base, stride, count, length, dot};
 }
 
 }  // namespace

@@ -8,13 +8,16 @@
 #include "base/float16.h"
 #include "kernels/args.h"
 #include "kernels/dequantize.h"
+#include "kernels/simd.h"
 
 namespace nibble::cpu {
 
-/// x as floats in the order that the loop reads them, a vector every `stride`.
+/// x in the order that the loop reads it, a vector every `stride`: floats, or pairs of bf16 as their
+/// bits, where they are multiplied so.
 struct Vectors {
   const float* x = nullptr;
   int64_t stride = 0, count = 0, length = 0;
+  Bf16Dot dot = Bf16Dot::kNone;
 };
 
 /// Rows of the matrix that a thread takes at least.

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the mat-vec loops share, compiled once an instruction set: sums of registers, and how pairs
+// of bf16 are multiplied. Rows are read one after another: processors that fetch ahead by
+// themselves do so for one stream best, twice as fast on Zen 4 as for two rows in turn. Included
+// inside Highway's foreach_target only, hence no include guard of the common kind.
+#if defined(NIBBLE_KERNELS_MATVEC_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef NIBBLE_KERNELS_MATVEC_INL_H
+#undef NIBBLE_KERNELS_MATVEC_INL_H
+#else
+#define NIBBLE_KERNELS_MATVEC_INL_H
+#endif
+
+#include "kernels/bf16_pairs-inl.h"
+#include "kernels/dequantize-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+/// The sums of four registers.
+HWY_INLINE void sum_four(const Vec* v, float* sums) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int k = 0; k < 4; ++k) sums[k] = hn::GetLane(v[k]);
+#else
+  const hn::FixedTag<float, 4> d4;
+  HWY_ALIGN float lanes[4 * kLanes];
+  for (int k = 0; k < 4; ++k) hn::Store(v[k], F32(), lanes + k * kLanes);
+  const auto quarter = [&](int k) {
+    auto sum = hn::Load(d4, lanes + k * kLanes);
+    for (int64_t l = 4; l < kLanes; l += 4)
+      sum = hn::Add(sum, hn::Load(d4, lanes + k * kLanes + l));
+    return sum;
+  };
+  const auto a = quarter(0), b = quarter(1), c = quarter(2), e = quarter(3);
+  // Lanes 0 and 2, 1 and 3 of a and b, and of c and e; then the two halves.
+  const auto ab = hn::Add(hn::InterleaveLower(d4, a, b), hn::InterleaveUpper(d4, a, b));
+  const auto ce = hn::Add(hn::InterleaveLower(d4, c, e), hn::InterleaveUpper(d4, c, e));
+  hn::StoreU(hn::Add(hn::ConcatLowerLower(d4, ce, ab), hn::ConcatUpperUpper(d4, ce, ab)), d4, sums);
+#endif
+}
+
+/// sums[k] for kCount registers. One at a time gives the bits that four at a time give.
+template <int kCount>
+HWY_INLINE void sum_all(const Vec* v, float* sums) {
+  int k = 0;
+  for (; k + 4 <= kCount; k += 4) sum_four(v + k, sums + k);
+  if (k == kCount) return;
+  Vec rest[4];
+  float four[4];
+  for (int i = 0; i < 4; ++i) rest[i] = k + i < kCount ? v[k + i] : zero();
+  sum_four(rest, four);
+  std::copy_n(four, kCount - k, sums + k);
+}
+
+/// Calls tile<R, M>(row, vector) over `rows` rows and `vectors` vectors: four vectors of a row, then
+/// four rows of a vector, then what is left, so that sums are made four at a time.
+template <class Tile>
+HWY_INLINE void for_tiles(int64_t rows, int64_t vectors, const Tile& tile) {
+  int64_t m = 0;
+  for (; m + 4 <= vectors; m += 4)
+    for (int64_t r = 0; r < rows; ++r) tile.template operator()<1, 4>(r, m);
+  for (; m < vectors; ++m) {
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) tile.template operator()<4, 1>(r, m);
+    for (; r < rows; ++r) tile.template operator()<1, 1>(r, m);
+  }
+}
+
+/// call(kDot) with the way that bf16 x meets bf16 weights, kNone: as floats.
+template <class Call>
+HWY_INLINE void with_dot([[maybe_unused]] Bf16Dot dot, const Call& call) {
+#if HWY_TARGET == HWY_AVX3
+  if (dot == Bf16Dot::kNative)
+    return call(std::integral_constant<Bf16Dot, Bf16Dot::kNative>());
+  if (dot == Bf16Dot::kEmulated)
+    return call(std::integral_constant<Bf16Dot, Bf16Dot::kEmulated>());
+#endif
+  call(std::integral_constant<Bf16Dot, Bf16Dot::kNone>());
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
+#endif  // NIBBLE_KERNELS_MATVEC_INL_H
