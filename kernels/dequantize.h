@@ -46,7 +46,9 @@ struct Dequantize {
 /// out[m,o] = sum_i x[m,i] * W[o,i], fp32 sums, W being matrices of one width one under another;
 /// meant for M up to 16, correct for any M. The bits of a vector's result depend neither on the
 /// others in the batch nor on the number of threads. A thread that calls keeps M*I floats between
-/// calls.
+/// calls. Where x is bf16 and the CPU multiplies that (bf16_dot()), so is the code book, at a scale
+/// where its values lie nearest to bf16: FP4's are exact, NF4's off by less than half of what
+/// `dequantize` rounds to bf16 may be.
 struct QuantizedMatvec {
   Tensor out;  // (M, sum of O) f32|bf16 written, row stride free
   Tensor x;    // (M,I) f32|bf16, row stride free

@@ -6,7 +6,9 @@
 #include <deque>
 
 #include "base/threads.h"
+#include "kernels/code_books.h"
 #include "kernels/dequantize.h"
+#include "support/bf16_dots.h"
 #include "support/op_harness.h"
 #include "support/random_quantized.h"
 #include "support/simd_targets.h"
@@ -41,14 +43,27 @@ std::vector<Bounded> products(const Buffer& x, int64_t out, int64_t in, const We
   return want;
 }
 
-/// The element as the formula has it; its scale is rounded twice (nested) and the product once.
-Bounded element(const RandomMatrix& r, int64_t o, int64_t i) {
-  return Bounded(r.element(o, i)).rounded().rounded();
+/// The element as the formula has it; its scale is rounded twice (nested) and the product once. Where
+/// x and the code book are multiplied as bf16, the book is rounded to that.
+Bounded element(const RandomMatrix& r, Dtype x, int64_t o, int64_t i) {
+  const Bounded e = Bounded(r.element(o, i)).rounded().rounded();
+  const bool rounded =
+      x == Dtype::kBf16 && r.m.type != QuantType::kInt8 && loops_multiply_bf16();
+  return {e.value,
+          e.error + (rounded ? std::abs(e.value) * unit_roundoff(Dtype::kBf16) * 1.01 : 0)};
+}
+
+/// On every instruction set, and where bf16 can be multiplied in pairs, so and not.
+template <class Body>
+void on_every_dot(const Body& body) {
+  on_every_target([&](const std::string& target) {
+    on_every_bf16_dot([&] { body(target); });
+  });
 }
 
 TEST(QuantizedMatvec, EqualsSumsInDouble) {
   constexpr uint64_t kSeed = 11;
-  on_every_target([](const std::string& target) {
+  on_every_dot([](const std::string& target) {
     for (const Case& c : kCases)
       for (const int64_t m : kVectors)
         for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
@@ -58,13 +73,29 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
                     kSeed);
           Buffer& x = op.input("x", dtype, {m, c.in}, 3);
           Buffer& out = op.output("out", dtype, {m, c.out}, 1);
-          op.want(out,
-                  products(x, c.out, c.in, [&](int64_t o, int64_t i) { return element(r, o, i); }));
+          op.want(out, products(x, c.out, c.in, [&](int64_t o, int64_t i) {
+                    return element(r, dtype, o, i);
+                  }));
           op.check([&] {
             quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
           });
         }
   });
+}
+
+TEST(QuantizedMatvec, CodeBooksLieNearBf16) {
+  const auto greatest_error = [](QuantType type, float scale) {
+    double greatest = 0.0;
+    for (const float entry : code_book(type)) {
+      if (entry == 0.0f) continue;
+      const float wanted = entry * scale;
+      greatest = std::max(greatest, std::abs(to_float(to_bf16(wanted)) / double{wanted} - 1.0));
+    }
+    return greatest;
+  };
+  EXPECT_LT(greatest_error(QuantType::kNf4, bf16_book_scale(QuantType::kNf4)), 0.0016);
+  EXPECT_GT(greatest_error(QuantType::kNf4, 1.0f), 0.003);
+  EXPECT_LT(greatest_error(QuantType::kFp4, bf16_book_scale(QuantType::kFp4)), 1e-7);
 }
 
 TEST(QuantizedMatvec, MatricesOfAnyFormLieOneUnderAnother) {
@@ -94,7 +125,7 @@ TEST(QuantizedMatvec, MatricesOfAnyFormLieOneUnderAnother) {
     op.want(out, products(x, outputs, kIn, [&](int64_t o, int64_t i) {
               size_t at = 0;
               for (; o >= cases[at].out; ++at) o -= cases[at].out;
-              return element(all[at], o, i);
+              return element(all[at], Dtype::kBf16, o, i);
             }));
     op.check(
         [&] { quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = matrices}); });
@@ -109,7 +140,9 @@ TEST(QuantizedMatvec, ManyOutputsEqualSumsInDouble) {
     OpCase op(cat("quantized_matvec (", m, ",", kOut, ",", kIn, ")"), kSeed);
     Buffer& x = op.input("x", Dtype::kBf16, {m, kIn}, 8);
     Buffer& out = op.output("out", Dtype::kBf16, {m, kOut}, 1);
-    op.want(out, products(x, kOut, kIn, [&](int64_t o, int64_t i) { return element(r, o, i); }));
+    op.want(out, products(x, kOut, kIn, [&](int64_t o, int64_t i) {
+              return element(r, Dtype::kBf16, o, i);
+            }));
     op.check([&] {
       quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
     });
@@ -134,7 +167,7 @@ constexpr Dtype kWeightTypes[] = {Dtype::kF32, Dtype::kBf16, Dtype::kF16};
 
 TEST(DenseMatvec, EqualsSumsInDouble) {
   const Shape shapes[] = {{1, 1}, {3, 7}, {2, 31}, {5, 64}, {33, 67}, {40, 576}, {523, 72}};
-  on_every_target([&](const std::string& target) {
+  on_every_dot([&](const std::string& target) {
     for (const Shape& s : shapes)
       for (const int64_t m : kVectors)
         for (const Dtype dtype : kFloatTypes)
@@ -154,44 +187,46 @@ TEST(DenseMatvec, RowsOfWholeUnitsEqualSumsInDouble) {
         }
 }
 
-/// Random (rows, columns) floats.
-TestVector<float> random_floats(int64_t count, uint64_t seed) {
+template <class T>
+TestVector<T> random_values(int64_t count, uint64_t seed) {
   Rng rng(seed);
-  TestVector<float> v(static_cast<size_t>(count));
-  for (float& f : v) f = static_cast<float>(rng.uniform() * 2 - 1);
+  TestVector<T> v(static_cast<size_t>(count));
+  for (T& x : v) x = from_float<T>(static_cast<float>(rng.uniform() * 2 - 1));
   return v;
 }
 
-TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
+template <class T>
+void expect_same_bits(const std::string& what, bool dense) {
   constexpr int64_t kOut = 301, kIn = 576, kM = 7;
   const RandomMatrix r(QuantType::kNf4, kOut, kIn, 64, true, 3);
-  TestVector<float> x = random_floats(kM * kIn, 4), w = random_floats(kOut * kIn, 5);
-  const int before = threads();
-  on_every_target([&](const std::string& target) {
-    const auto run = [&](int64_t first, int64_t count, int team, bool dense) {
-      set_threads(team);
-      TestVector<float> out(static_cast<size_t>(count * kOut));
-      const Tensor vectors = test_view(x.data() + first * kIn, {count, kIn});
+  TestVector<T> x = random_values<T>(kM * kIn, 4), w = random_values<T>(kOut * kIn, 5);
+  const auto run = [&](int64_t first, int64_t count, int team) {
+    set_threads(team);
+    TestVector<float> out(static_cast<size_t>(count * kOut));
+    const Tensor to = test_view(out.data(), {count, kOut});
+    const Tensor vectors = test_view(x.data() + first * kIn, {count, kIn});
+    and_wait([&] {
       if (dense)
-        and_wait([&] {
-          dense_matvec({.out = test_view(out.data(), {count, kOut}),
-                        .x = vectors,
-                        .weight = test_view(w.data(), {kOut, kIn})});
-        });
+        dense_matvec({.out = to, .x = vectors, .weight = test_view(w.data(), {kOut, kIn})});
       else
-        and_wait([&] {
-          quantized_matvec(
-              {.out = test_view(out.data(), {count, kOut}), .x = vectors, .matrices = {&r.m, 1}});
-        });
-      return out;
-    };
+        quantized_matvec({.out = to, .x = vectors, .matrices = {&r.m, 1}});
+    });
+    return out;
+  };
+  const TestVector<float> all = run(0, kM, 1);
+  EXPECT_EQ(all, run(0, kM, 3)) << what;
+  for (int64_t m = 0; m < kM; ++m)
+    EXPECT_EQ(TestVector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
+              run(m, 1, 2))
+        << what << " vector " << m;
+}
+
+TEST(Matvec, AVectorsBitsDependOnNeitherItsBatchNorTheThreads) {
+  const int before = threads();
+  on_every_dot([&](const std::string& target) {
     for (const bool dense : {false, true}) {
-      const TestVector<float> all = run(0, kM, 1, dense);
-      EXPECT_EQ(all, run(0, kM, 3, dense)) << target << " dense " << dense;
-      for (int64_t m = 0; m < kM; ++m)
-        EXPECT_EQ(TestVector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
-                  run(m, 1, 2, dense))
-            << target << " dense " << dense << " vector " << m;
+      expect_same_bits<float>(cat(target, " f32, dense ", int{dense}), dense);
+      expect_same_bits<bf16>(cat(target, " bf16, dense ", int{dense}), dense);
     }
   });
   set_threads(before);
