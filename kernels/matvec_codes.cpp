@@ -19,12 +19,16 @@
 #define HWY_TARGET_INCLUDE "kernels/matvec_codes.cpp"
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
+
 #include "kernels/matvec-inl.h"
 
 #ifndef NIBBLE_KERNELS_MATVEC_CODES_ONCE
 #define NIBBLE_KERNELS_MATVEC_CODES_ONCE
 namespace nibble {
 inline constexpr int64_t kCodesPerLane = 8;
+inline constexpr int64_t kAhead = 4096;       // bytes of codes asked for in advance: a page
+inline constexpr int64_t kScalesAhead = 512;  // and of scales: about a chunk
 inline constexpr int64_t kScaleChunk = 4096;  // spread scales kept at a time: in the first cache
 }  // namespace nibble
 #endif
@@ -147,9 +151,11 @@ HWY_INLINE void dot_rows(const Product& product, const uint8_t* codes, const Row
     V of_row[M];
     for (int m = 0; m < M; ++m) of_row[m] = hn::Zero(d);
     int64_t i = 0;
-    for (; i + kLanes <= lanes; i += kLanes)
+    for (; i + kLanes <= lanes; i += kLanes) {
+      hwy::Prefetch(codes + 4 * i + kAhead);
       add_unit<M>(product, load_words_of(codes + 4 * i), scales.at(row + r, i),
                   x + Product::kRegisters * i, v.stride, of_row);
+    }
     if (i < lanes) {
       // Lanes beyond the row are not read: they may lie outside the file.
       const auto some = hn::FirstN(d, static_cast<size_t>(lanes - i));
@@ -177,6 +183,7 @@ void decode_scales(const QuantizedMatrix& m, int64_t first, int64_t count, float
     const float absmax = m.nested_absmax[nested];
     const uint8_t* codes = m.absmax_codes + first;
     for (; i + kLanes <= end; i += kLanes) {
+      hwy::Prefetch(codes + i + kScalesAhead);
       const auto index = hn::PromoteTo(di, hn::LoadU(hn::Rebind<uint8_t, Floats>(), codes + i));
       const V value = hn::GatherIndex(d, m.nested_map, index);
       // Rounded apart, as bitsandbytes rounds.
