@@ -22,8 +22,8 @@ namespace nibble {
 /// The 16 values of NF4 or FP4 in the order of their codes.
 std::span<const float, 16> code_book(QuantType type);
 
-/// A factor under which the book's values lie near to bf16: FP4's are such numbers, NF4's are within
-/// 0.0016 of one, where bf16 may be off by 0.0039, and by 0.0031 for NF4 as it is.
+/// A factor under which the book's values lie near to bf16: FP4's are such numbers, NF4's are
+/// within 0.0016 of one, where bf16 may be off by 0.0039, and by 0.0031 for NF4 as it is.
 constexpr float bf16_book_scale(QuantType type) {
   return type == QuantType::kNf4 ? 1.188811f : 1.5f;
 }

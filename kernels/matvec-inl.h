@@ -52,8 +52,8 @@ HWY_INLINE void sum_all(const Vec* v, float* sums) {
   std::copy_n(four, kCount - k, sums + k);
 }
 
-/// Calls tile<R, M>(row, vector) over `rows` rows and `vectors` vectors: four vectors of a row, then
-/// four rows of a vector, then what is left, so that sums are made four at a time.
+/// Calls tile<R, M>(row, vector) over `rows` rows and `vectors` vectors: four vectors of a row,
+/// then four rows of a vector, then what is left, so that sums are made four at a time.
 template <class Tile>
 HWY_INLINE void for_tiles(int64_t rows, int64_t vectors, const Tile& tile) {
   int64_t m = 0;
@@ -70,10 +70,8 @@ HWY_INLINE void for_tiles(int64_t rows, int64_t vectors, const Tile& tile) {
 template <class Call>
 HWY_INLINE void with_dot([[maybe_unused]] Bf16Dot dot, const Call& call) {
 #if HWY_TARGET == HWY_AVX3
-  if (dot == Bf16Dot::kNative)
-    return call(std::integral_constant<Bf16Dot, Bf16Dot::kNative>());
-  if (dot == Bf16Dot::kEmulated)
-    return call(std::integral_constant<Bf16Dot, Bf16Dot::kEmulated>());
+  if (dot == Bf16Dot::kNative) return call(std::integral_constant<Bf16Dot, Bf16Dot::kNative>());
+  if (dot == Bf16Dot::kEmulated) return call(std::integral_constant<Bf16Dot, Bf16Dot::kEmulated>());
 #endif
   call(std::integral_constant<Bf16Dot, Bf16Dot::kNone>());
 }

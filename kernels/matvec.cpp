@@ -26,7 +26,7 @@ namespace HWY_NAMESPACE {
 
 using V = hn::Vec<Floats>;
 constexpr int64_t kUnit = 2 * kLanes;  // elements of x in two registers, as floats
-constexpr int64_t kChunk = 1024;  // floats of a row widened at a time where units do not fit
+constexpr int64_t kChunk = 1024;       // floats of a row widened at a time where units do not fit
 
 int64_t unit_length() {
   return kUnit;
@@ -104,8 +104,7 @@ struct Bf16Row<Bf16Dot::kNone> : WidenedRow<Bf16Row<Bf16Dot::kNone>> {
 #if HWY_TARGET == HWY_AVX3
 /// Pairs, as are those of x.
 template <Bf16Dot kDot>
-  requires(kDot != Bf16Dot::kNone)
-struct Bf16Row<kDot> {
+requires(kDot != Bf16Dot::kNone) struct Bf16Row<kDot> {
   static constexpr int64_t kPerLane = 2, kStep = 2 * kUnit;
   const bf16* w;
   explicit Bf16Row(const bf16* from) : w(from) {}
@@ -165,8 +164,7 @@ void dense_rows(const Tensor& out, const cpu::Vectors& v, int64_t begin, int64_t
     };
     tile(std::make_index_sequence<R>());
     for (int i = 0; i < R; ++i)
-      for (int k = 0; k < M; ++k)
-        cpu::put(out, vector + k, o + i, sums[i * M + k] * factor(o + i));
+      for (int k = 0; k < M; ++k) cpu::put(out, vector + k, o + i, sums[i * M + k] * factor(o + i));
   });
 }
 

@@ -76,8 +76,7 @@ struct CodeProduct<Bf16Dot::kNone> {
 #if HWY_TARGET == HWY_AVX3
 /// Two entries to a lane: s of its low and of its high half, elements s ^ 1 and 4 + (s ^ 1).
 template <Bf16Dot kDot>
-  requires(kDot != Bf16Dot::kNone)
-struct CodeProduct<kDot> {
+requires(kDot != Bf16Dot::kNone) struct CodeProduct<kDot> {
   static constexpr int kRegisters = 4;
   float scale;
   hn::Vec<hn::Repartition<uint16_t, Floats>> book;  // twice the code book: five bits look it up
@@ -305,8 +304,7 @@ HWY_INLINE void lay_out_pairs(const bf16* x, float* out) {
 void lay_out_vector(const Tensor& x, bool pairs, float* out) {
   const int64_t length = x.dim(1), whole = length / kUnit * kUnit;
   const auto lay_out = [&]<class T>(const T* from, int64_t registers, const auto& unit) {
-    for (int64_t u = 0; u < whole; u += kUnit)
-      unit(from + u, out + u / kCodesPerLane * registers);
+    for (int64_t u = 0; u < whole; u += kUnit) unit(from + u, out + u / kCodesPerLane * registers);
     if (whole == length) return;
     T rest[kUnit] = {};
     std::copy_n(from + whole, length - whole, rest);

@@ -12,8 +12,8 @@
 
 namespace nibble::cpu {
 
-/// x in the order that the loop reads it, a vector every `stride`: floats, or pairs of bf16 as their
-/// bits, where they are multiplied so.
+/// x in the order that the loop reads it, a vector every `stride`: floats, or pairs of bf16 as
+/// their bits, where they are multiplied so.
 struct Vectors {
   const float* x = nullptr;
   int64_t stride = 0, count = 0, length = 0;

@@ -43,12 +43,11 @@ std::vector<Bounded> products(const Buffer& x, int64_t out, int64_t in, const We
   return want;
 }
 
-/// The element as the formula has it; its scale is rounded twice (nested) and the product once. Where
-/// x and the code book are multiplied as bf16, the book is rounded to that.
+/// The element as the formula has it; its scale is rounded twice (nested) and the product once.
+/// Where x and the code book are multiplied as bf16, the book is rounded to that.
 Bounded element(const RandomMatrix& r, Dtype x, int64_t o, int64_t i) {
   const Bounded e = Bounded(r.element(o, i)).rounded().rounded();
-  const bool rounded =
-      x == Dtype::kBf16 && r.m.type != QuantType::kInt8 && loops_multiply_bf16();
+  const bool rounded = x == Dtype::kBf16 && r.m.type != QuantType::kInt8 && loops_multiply_bf16();
   return {e.value,
           e.error + (rounded ? std::abs(e.value) * unit_roundoff(Dtype::kBf16) * 1.01 : 0)};
 }
@@ -56,9 +55,7 @@ Bounded element(const RandomMatrix& r, Dtype x, int64_t o, int64_t i) {
 /// On every instruction set, and where bf16 can be multiplied in pairs, so and not.
 template <class Body>
 void on_every_dot(const Body& body) {
-  on_every_target([&](const std::string& target) {
-    on_every_bf16_dot([&] { body(target); });
-  });
+  on_every_target([&](const std::string& target) { on_every_bf16_dot([&] { body(target); }); });
 }
 
 TEST(QuantizedMatvec, EqualsSumsInDouble) {
@@ -73,9 +70,8 @@ TEST(QuantizedMatvec, EqualsSumsInDouble) {
                     kSeed);
           Buffer& x = op.input("x", dtype, {m, c.in}, 3);
           Buffer& out = op.output("out", dtype, {m, c.out}, 1);
-          op.want(out, products(x, c.out, c.in, [&](int64_t o, int64_t i) {
-                    return element(r, dtype, o, i);
-                  }));
+          op.want(out, products(x, c.out, c.in,
+                                [&](int64_t o, int64_t i) { return element(r, dtype, o, i); }));
           op.check([&] {
             quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
           });
@@ -140,9 +136,8 @@ TEST(QuantizedMatvec, ManyOutputsEqualSumsInDouble) {
     OpCase op(cat("quantized_matvec (", m, ",", kOut, ",", kIn, ")"), kSeed);
     Buffer& x = op.input("x", Dtype::kBf16, {m, kIn}, 8);
     Buffer& out = op.output("out", Dtype::kBf16, {m, kOut}, 1);
-    op.want(out, products(x, kOut, kIn, [&](int64_t o, int64_t i) {
-              return element(r, Dtype::kBf16, o, i);
-            }));
+    op.want(out, products(x, kOut, kIn,
+                          [&](int64_t o, int64_t i) { return element(r, Dtype::kBf16, o, i); }));
     op.check([&] {
       quantized_matvec({.out = out.tensor(), .x = x.tensor(), .matrices = {&r.m, 1}});
     });
@@ -216,8 +211,7 @@ void expect_same_bits(const std::string& what, bool dense) {
   const TestVector<float> all = run(0, kM, 1);
   EXPECT_EQ(all, run(0, kM, 3)) << what;
   for (int64_t m = 0; m < kM; ++m)
-    EXPECT_EQ(TestVector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut),
-              run(m, 1, 2))
+    EXPECT_EQ(TestVector<float>(all.begin() + m * kOut, all.begin() + (m + 1) * kOut), run(m, 1, 2))
         << what << " vector " << m;
 }
 
