@@ -11,6 +11,8 @@
 #define HWY_TARGET_INCLUDE "kernels/attention_decode.cpp"
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
+
 #include "kernels/attention-inl.h"
 
 #ifndef NIBBLE_ATTENTION_DECODE_PLAN
@@ -56,6 +58,67 @@ namespace nibble {
 namespace HWY_NAMESPACE {
 namespace {
 
+/// Asks for a row of a head.
+template <class T>
+HWY_INLINE void fetch(const T* row, int64_t d) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < d; i += kLine) hwy::Prefetch(row + i);
+}
+
+/// The keys and values of a tile, in rows `width` apart.
+template <class T>
+struct Cached {
+  const T *keys, *values;
+  int64_t width, count;
+};
+
+/// scores (kRows, count), `ld` apart, = query (kRows, d) times the transpose of the keys, read as
+/// they lie. Written in whole fours of keys. Rows are too far apart for processors to fetch ahead
+/// by themselves: keys are asked for some rows before, values meanwhile.
+template <int kRows, class T>
+void dot_keys(const float* query, const Cached<T>& tile, int64_t d, float* scores, int64_t ld) {
+  constexpr int64_t kAhead = 16;
+  for (int64_t j = 0; j < tile.count; j += 4) {
+    const T* key[4];
+    for (int64_t c = 0; c < 4; ++c) {
+      const int64_t row = std::min(j + c, tile.count - 1) * tile.width;
+      key[c] = tile.keys + row;
+      fetch(key[c] + kAhead * tile.width, d);
+      fetch(tile.values + row, d);
+    }
+    Vec sums[kRows][4];
+    for (auto& row : sums)
+      for (Vec& sum : row) sum = zero();
+    for_vectors(d, [&](int64_t i, auto part) {
+      Vec k[4];
+      for (int c = 0; c < 4; ++c) k[c] = load(key[c] + i, part);
+      for (int r = 0; r < kRows; ++r) {
+        const Vec q = load(query + r * d + i, part);
+        for (int c = 0; c < 4; ++c) sums[r][c] = hn::MulAdd(q, k[c], sums[r][c]);
+      }
+    });
+    for (int r = 0; r < kRows; ++r) sum_four(sums[r], scores + r * ld + j);
+  }
+}
+
+/// Rows that are multiplied so: more pay for turning the keys.
+constexpr int64_t kDotRows = 4;
+
+template <class T>
+void dot_keys(int64_t rows, const float* query, const Cached<T>& tile, int64_t d, float* scores,
+              int64_t ld) {
+  switch (rows) {
+    case 1:
+      return dot_keys<1>(query, tile, d, scores, ld);
+    case 2:
+      return dot_keys<2>(query, tile, d, scores, ld);
+    case 3:
+      return dot_keys<3>(query, tile, d, scores, ld);
+    default:
+      return dot_keys<kDotRows>(query, tile, d, scores, ld);
+  }
+}
+
 /// Keys [begin, end) of row b, for the heads of one group.
 template <class Q, class T>
 void decode_split(const AttentionDecode& op, const cpu::DecodePlan& p, float* scratch,
@@ -67,21 +130,28 @@ void decode_split(const AttentionDecode& op, const cpu::DecodePlan& p, float* sc
   float* const query = scratch + p.query;
   float* const scores = scratch + p.scores;
   const Q* from = op.q.as<Q>() + b * op.q.row_stride + kv_head * t.group * d;
-  for_vectors(t.group * d,
-              [&](int64_t i, auto part) { store(load(from + i, part), query + i, part); });
+  const Vec scale = set(op.shape.scale);
+  for_vectors(t.group * d, [&](int64_t i, auto part) {
+    store(hn::Mul(load(from + i, part), scale), query + i, part);
+  });
   std::fill_n(gathered, p.max, 0.0f);
   std::fill_n(gathered + p.max, p.rows, kMasked);
   std::fill_n(gathered + p.sum, p.rows, 0.0f);
 
   for (int64_t k0 = begin; k0 < end; k0 += t.keys) {
     const int64_t nk = std::min(t.keys, end - k0);
-    pack_transposed(keys + k0 * width, width, nk, d, scratch);
+    const bool turned = t.group > kDotRows;
+    if (turned) pack_transposed(keys + k0 * width, width, nk, d, scratch);
     const bool in_place = d % kLanes == 0;  // no column tile reaches past the head
     if (!in_place)
       widen_rows(values + k0 * width, width, nk, d, scratch + p.values, t.padded_dim, t.padded_dim);
     for (int64_t r0 = 0, some; r0 < t.group; r0 += some) {
-      some = next_rows(t.group - r0);
-      multiply_panels(some, 0, nk, d, query + r0 * d, d, scratch, scores, t.keys, op.shape.scale);
+      some = turned ? next_rows(t.group - r0) : t.group;
+      if (turned)
+        multiply_panels(some, 0, nk, d, query + r0 * d, d, scratch, scores, t.keys, 1.0f);
+      else
+        dot_keys<T>(some, query, {keys + k0 * width, values + k0 * width, width, nk}, d, scores,
+                    t.keys);
       const SoftmaxRows rows{.max = gathered + p.max + r0,
                              .sum = gathered + p.sum + r0,
                              .out = gathered + r0 * t.padded_dim,

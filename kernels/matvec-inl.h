@@ -17,28 +17,6 @@ HWY_BEFORE_NAMESPACE();
 namespace nibble {
 namespace HWY_NAMESPACE {
 
-/// The sums of four registers.
-HWY_INLINE void sum_four(const Vec* v, float* sums) {
-#if HWY_TARGET == HWY_SCALAR
-  for (int k = 0; k < 4; ++k) sums[k] = hn::GetLane(v[k]);
-#else
-  const hn::FixedTag<float, 4> d4;
-  HWY_ALIGN float lanes[4 * kLanes];
-  for (int k = 0; k < 4; ++k) hn::Store(v[k], F32(), lanes + k * kLanes);
-  const auto quarter = [&](int k) {
-    auto sum = hn::Load(d4, lanes + k * kLanes);
-    for (int64_t l = 4; l < kLanes; l += 4)
-      sum = hn::Add(sum, hn::Load(d4, lanes + k * kLanes + l));
-    return sum;
-  };
-  const auto a = quarter(0), b = quarter(1), c = quarter(2), e = quarter(3);
-  // Lanes 0 and 2, 1 and 3 of a and b, and of c and e; then the two halves.
-  const auto ab = hn::Add(hn::InterleaveLower(d4, a, b), hn::InterleaveUpper(d4, a, b));
-  const auto ce = hn::Add(hn::InterleaveLower(d4, c, e), hn::InterleaveUpper(d4, c, e));
-  hn::StoreU(hn::Add(hn::ConcatLowerLower(d4, ce, ab), hn::ConcatUpperUpper(d4, ce, ab)), d4, sums);
-#endif
-}
-
 /// sums[k] for kCount registers. One at a time gives the bits that four at a time give.
 template <int kCount>
 HWY_INLINE void sum_all(const Vec* v, float* sums) {

@@ -82,9 +82,10 @@ requires(kDot != Bf16Dot::kNone) struct CodeProduct<kDot> {
   hn::Vec<hn::Repartition<uint16_t, Floats>> book;  // twice the code book: five bits look it up
 
   explicit CodeProduct(const QuantizedMatrix& m) : scale(bf16_book_scale(m.type)) {
-    bf16 entries[32];
-    for (int i = 0; i < 32; ++i) entries[i] = to_bf16(scale * m.code_book[i % 16]);
-    book = hn::LoadU(hn::Repartition<uint16_t, Floats>(), reinterpret_cast<uint16_t*>(entries));
+    const hn::Repartition<uint16_t, Floats> d;
+    const auto entries =
+        narrow(hn::Mul(hn::LoadU(Floats(), m.code_book), hn::Set(Floats(), scale)));
+    book = hn::Combine(d, entries, entries);
   }
   template <int kIndex>
   HWY_INLINE V weights(Words codes) const {

@@ -187,6 +187,28 @@ HWY_INLINE Vec sigmoid(Vec x) {
   return hn::IfThenElse(hn::Lt(x, zero()), hn::Mul(e, r), r);
 }
 
+/// sums[k] = the sum of the lanes of v[k].
+HWY_INLINE void sum_four(const Vec* v, float* sums) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int k = 0; k < 4; ++k) sums[k] = hn::GetLane(v[k]);
+#else
+  const hn::FixedTag<float, 4> d4;
+  HWY_ALIGN float lanes[4 * kLanes];
+  for (int k = 0; k < 4; ++k) hn::Store(v[k], F32(), lanes + k * kLanes);
+  const auto quarter = [&](int k) {
+    auto sum = hn::Load(d4, lanes + k * kLanes);
+    for (int64_t l = 4; l < kLanes; l += 4)
+      sum = hn::Add(sum, hn::Load(d4, lanes + k * kLanes + l));
+    return sum;
+  };
+  const auto a = quarter(0), b = quarter(1), c = quarter(2), e = quarter(3);
+  // Lanes 0 and 2, 1 and 3 of a and b, and of c and e; then the two halves.
+  const auto ab = hn::Add(hn::InterleaveLower(d4, a, b), hn::InterleaveUpper(d4, a, b));
+  const auto ce = hn::Add(hn::InterleaveLower(d4, c, e), hn::InterleaveUpper(d4, c, e));
+  hn::StoreU(hn::Add(hn::ConcatLowerLower(d4, ce, ab), hn::ConcatUpperUpper(d4, ce, ab)), d4, sums);
+#endif
+}
+
 /// call(T{}) with T the element type that `dtype` names: float or bf16; and with f16 too.
 template <class Call>
 HWY_INLINE void with_float(Dtype dtype, const Call& call) {
