@@ -45,10 +45,12 @@ double product_rate(Dtype dtype) {
 }
 
 // One vector costs reading and expanding the matrix and a product, eight cost eight products.
+template <class T>
 void measure_vectors(MachineRates& rates) {
   constexpr int64_t kSide = 4096, kMost = 8, kBlock = 64;
   std::vector<uint8_t> codes(kSide * kSide / 2, 0x5a);
-  std::vector<float> absmax(kSide * kSide / kBlock, 1.0f), x(kMost * kSide), y(kMost * kSide);
+  std::vector<float> absmax(kSide * kSide / kBlock, 1.0f);
+  std::vector<T> x(kMost * kSide), y(kMost * kSide);
   const QuantizedMatrix matrix{.out_features = kSide,
                                .in_features = kSide,
                                .block = kBlock,
@@ -102,7 +104,7 @@ MachineRates measure_machine() {
   const std::vector<uint64_t> from(kWords, 1);
   MachineRates rates{.f32_flops = product_rate(Dtype::kF32),
                      .bf16_flops = product_rate(Dtype::kBf16)};
-  measure_vectors(rates);
+  measure_vectors<bf16>(rates);
   measure_copying(rates, from);
   measure_reading(rates, from);
   return rates;
@@ -111,7 +113,7 @@ MachineRates measure_machine() {
 MachineRates measure_machine(Dtype products) {
   MachineRates rates;
   (products == Dtype::kBf16 ? rates.bf16_flops : rates.f32_flops) = product_rate(products);
-  measure_vectors(rates);
+  products == Dtype::kBf16 ? measure_vectors<bf16>(rates) : measure_vectors<float>(rates);
   measure_reading(rates, std::vector<uint64_t>(kWords, 1));
   return rates;
 }

@@ -257,13 +257,15 @@ def scaling(work, *names):
     dense = large_model(work)
     size, read = text.stat().st_size / 1e6, bytes_of(dense)
 
+    memory_disk = "/dev/shm"  # outputs go there, so that no disk is measured
+
     def tokenized():
-        with tempfile.TemporaryDirectory() as out:
+        with tempfile.TemporaryDirectory(dir=memory_disk) as out:
             return size / seconds(BIN / "nibble-tokenize", "--text", "-q", f"--model={work.model}", text,
                                   "-o", f"{out}/rows.jsonl")
 
-    def quantized():  # in memory, so that no disk is measured
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
+    def quantized():
+        with tempfile.TemporaryDirectory(dir=memory_disk) as out:
             return read / seconds(BIN / "nibble-quantize", dense, "-q", "-o", f"{out}/q")
 
     def memory():
