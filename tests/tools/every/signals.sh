@@ -49,7 +49,7 @@ if [ -n "$command" ]; then
     for try in 1 2 3 4 5; do
       env --default-signal=INT,QUIT $command 2>err &
       pid=$!
-      until compgen -G "out/x*" >/dev/null; do kill -0 $pid; done
+      until compgen -G "out/x*" >/dev/null || ! kill -0 $pid 2>/dev/null; do :; done
       kill -$signal $pid 2>/dev/null || true
       code=0
       wait $pid || code=$?
