@@ -30,13 +30,14 @@ bool among(const int (&signals)[kCount], int signal) {
 }
 
 int wake[2] = {-1, -1};
-std::atomic<bool> removed{false};
+std::atomic<bool> removed{false}, ending{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 // Only what may be called from a handler: the work is the thread's below.
 void on_signal(int signal) {
   const int error = errno;
   const auto byte = static_cast<char>(signal);
+  ending.store(true);
   if (::write(wake[1], &byte, 1) != 1) ::_exit(128 + signal);
   errno = error;
 }
@@ -65,6 +66,10 @@ void wait_for_signal() {
 }
 
 }  // namespace
+
+void await_end_by_signal() {
+  while (ending.load()) ::pause();
+}
 
 void clean_up_on_signals() {
   if (::pipe2(wake, O_CLOEXEC) != 0) return;

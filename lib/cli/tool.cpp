@@ -172,6 +172,7 @@ int detail::run_tool_impl(int argc, char** argv, const ToolInfo& info,
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, handled as ClosedPipe
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file that grows beyond its limit
   const auto fail = [&](Exit code, const std::string& text) {
+    await_end_by_signal();
     print_error(cat(info.name, ": ", printable_line(text)));
     return static_cast<int>(code);
   };
