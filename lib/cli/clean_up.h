@@ -9,8 +9,8 @@ namespace nibble {
 /// whoever handles one later (catch_stop_signals) has it to himself.
 void clean_up_on_signals();
 
-/// Returns at once, unless a signal is about to end the process: then it does not return. What fails
-/// in the meantime may fail because unfinished files have gone, which is nothing to be told.
+/// Returns at once, unless a signal is about to end the process: then it does not return. What
+/// fails in the meantime may fail because unfinished files have gone, which is nothing to be told.
 void await_end_by_signal();
 
 }  // namespace nibble
