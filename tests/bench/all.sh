@@ -17,6 +17,8 @@ printf '\n## All cores\n\n'
 compare "$@"
 printf '\n## Dense LoRA, compiled\n\n'
 compare "$@" train-lora
+printf '\n## The head in 8 bits\n\n'
+compare "$@" decode-int8
 printf '\n## One core\n\n'
 CORES=1 compare "$@" train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start
 printf '\n## Scaling\n\n'

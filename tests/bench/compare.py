@@ -4,13 +4,15 @@
     compare.py MODEL/ TEXT [ROW...]      MODEL: a dense folder (SmolLM2-135M); TEXT: some MB of text
 
 Rows: train train-layer train-long train-f32 prompts decode perplexity quantize tokenize start preprocess
-near-duplicates (all when none is named). When named: train-lora (dense, PEFT compiled too), scaling (nibble
-alone, one core and all: train, prompts, decode, tokenize, quantize and memory, or those named after it), large
-(a step of 1.1 billion weights beside oneDNN's products). all.sh runs the lot. preprocess and near-duplicates make their data of alpaca_5000.json in $NIBBLE_DATA/instructions. Needs a build
-with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that scripts/interop makes to run it. $ROUNDS rounds
-of each (3), on the first $CORES cores (all); $PEERS names the peers to run, by the ends of their names (all);
-$STEPS steps of training are timed (3). TRIAL=1 does all of it once and small, to see that it works: its numbers say
-little. On lower instruction sets, as far as they can be forced: NIBBLE_CPU=avx2
+near-duplicates (all when none is named). When named: train-lora (dense, PEFT compiled too), decode-int8 (the
+head in 8 bits, as llama.cpp's is), scaling (nibble alone, one core and all: train, prompts, decode, tokenize,
+quantize and memory, or those named after it), large (a step of 1.1 billion weights beside oneDNN's products).
+all.sh runs the lot. preprocess and near-duplicates make their data of alpaca_5000.json in
+$NIBBLE_DATA/instructions. Needs a build with -DNIBBLE_BENCH=ON in $NIBBLE_BIN, and the environment that
+scripts/interop makes to run it. $ROUNDS rounds of each (3), on the first $CORES cores (all); $PEERS names the
+peers to run, by the ends of their names (all); $STEPS steps of training are timed (3). TRIAL=1 does all of it
+once and small, to see that it works: its numbers say little. On lower instruction sets, as far as they can be
+forced: NIBBLE_CPU=avx2
 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2."""
 
 import json
@@ -136,13 +138,13 @@ def train(work, rows, length, compute, recompute="none", dense=False):
     return "tokens/s", ours, {f"{name} {kind}": theirs(kind) for kind in kinds}, lambda r: r["median"]
 
 
-def generate(work, prompt, new, key, kinds):
+def generate(work, prompt, new, key, kinds, head="keep"):
     def theirs(kind):
         return lambda: peer("llama_cpp_rate.py", work.gguf(kind), prompt, new, trial(1, 3))
 
     return (
         "tokens/s",
-        lambda: bench("generate_rate", work.nf4(), prompt, new, trial(1, 3), "bf16"),
+        lambda: bench("generate_rate", f"--head={head}", work.nf4(), prompt, new, trial(1, 3), "bf16"),
         {f"llama.cpp {kind.upper()}": theirs(kind) for kind in kinds},
         lambda r: r[key],
     )
@@ -353,6 +355,7 @@ ROWS = {
     "train-lora": lambda w: train(w, 4, 512, "bf16", dense=True),
     "prompts": lambda w: generate(w, 512, 2, "prompt_tokens_per_second", ("bf16", "q4_0")),
     "decode": lambda w: generate(w, 16, 128, "decoded_tokens_per_second", ("q4_0", "bf16")),
+    "decode-int8": lambda w: generate(w, 16, 128, "decoded_tokens_per_second", ("q4_0",), "int8"),
     "perplexity": perplexity,
     "quantize": quantize,
     "tokenize": tokenize,
@@ -374,7 +377,7 @@ def main(model, text, *names):
         if names == ("large",):
             return large(work)
         print("| work | unit | nibble | peer | ratio | peak MiB |\n|---|---|---|---|---|---|", flush=True)
-        for name in names or [row for row in ROWS if row != "train-lora"]:
+        for name in names or [row for row in ROWS if row not in ("train-lora", "decode-int8")]:
             unit, ours, peers, rate = ROWS[name](work)
             wanted = os.environ.get("PEERS", "").split(",")
             peers = {peer: run for peer, run in peers.items() if peer.endswith(tuple(wanted))}

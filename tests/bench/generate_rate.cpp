@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times reading a prompt (head on its last row only) and decoding after it, batch 1, greedy.
-//   generate_rate [--device=cpu|cuda[:N]] MODEL/ PROMPT-TOKENS NEW-TOKENS ROUNDS bf16|f32 [BATCH]
+//   generate_rate [--device=cpu|cuda[:N]] [--head=keep|int8|nf4] MODEL/ PROMPT-TOKENS NEW-TOKENS ROUNDS
+//     bf16|f32 [BATCH]
 // Prints one JSON object: the median rates of some rounds after one that is not counted, and
 // whether CUDA graphs were at work.
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "infer/generator.h"
+#include "infer/session.h"
 #include "io/json.h"
 #include "io/memory.h"
 
@@ -28,13 +30,16 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void bench(Device device, int argc, char** argv) {
+void bench(Device device, std::string_view head, int argc, char** argv) {
   const int64_t prompt_tokens = std::atoll(argv[2]), new_tokens = std::atoll(argv[3]);
   const int rounds = std::atoi(argv[4]);
   const Dtype compute = std::string_view(argv[5]) == "f32" ? Dtype::kF32 : Dtype::kBf16;
   const int64_t batch = argc > 6 ? std::atoll(argv[6]) : 1;
   set_threads(0);
-  const Model model = load_model(argv[1]);
+  Session session;
+  session.model = load_model(argv[1]);
+  if (head != "keep") quantize_head(session, head);
+  const Model& model = session.model;
   GeneratorOptions options;
   options.batch_size = batch;
   options.context = prompt_tokens + new_tokens + 1;
@@ -74,15 +79,17 @@ void bench(Device device, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  constexpr std::string_view kDevice = "--device=";
-  std::string device = "cpu";
-  if (argc > 1 && std::string_view(argv[1]).starts_with(kDevice)) {
-    device = argv[1] + kDevice.size();
+  std::string device = "cpu", head = "keep";
+  const auto take = [&](std::string_view option, std::string& value) {
+    if (argc < 2 || !std::string_view(argv[1]).starts_with(option)) return;
+    value = argv[1] + option.size();
     --argc, ++argv;
-  }
+  };
+  take("--device=", device);
+  take("--head=", head);
   if (argc != 6 && argc != 7) return 64;
   try {
-    bench(nibble::parse_device(device), argc, argv);
+    bench(nibble::parse_device(device), head, argc, argv);
   } catch (const Error& error) {
     std::fprintf(stderr, "generate_rate: %s\n", error.what());
     return static_cast<int>(error.code());
