@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times reading a prompt (head on its last row only) and decoding after it, batch 1, greedy.
-//   generate_rate [--device=cpu|cuda[:N]] [--head=keep|int8|nf4] MODEL/ PROMPT-TOKENS NEW-TOKENS ROUNDS
+//   generate_rate [--device=cpu|cuda[:N]] [--head=keep|int8|nf4] MODEL/ PROMPT-TOKENS NEW-TOKENS
+//   ROUNDS
 //     bf16|f32 [BATCH]
 // Prints one JSON object: the median rates of some rounds after one that is not counted, and
 // whether CUDA graphs were at work.
