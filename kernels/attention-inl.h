@@ -47,14 +47,9 @@ HWY_INLINE void store_turned(const Vec (&rows)[Factor<Element>::kDepth], Element
 /// call(T{}, Element{}) with T the type of tensors and Element that of operands.
 template <class Call>
 HWY_INLINE void with_operands(Dtype dtype, const Call& call) {
-#if HWY_TARGET == HWY_AVX3
-  if (dtype == Dtype::kBf16) {
-    const Bf16Dot dot = bf16_dot();
-    if (dot == Bf16Dot::kNative) return call(bf16{}, Bf16Pair<Bf16Dot::kNative>{});
-    if (dot == Bf16Dot::kEmulated) return call(bf16{}, Bf16Pair<Bf16Dot::kEmulated>{});
-  }
-#endif
-  with_float(dtype, [&](auto t) { call(t, 0.0f); });
+  with_element(dtype == Dtype::kBf16 ? bf16_dot() : Bf16Dot::kNone, [&](auto element) {
+    with_stored<decltype(element)>(dtype, [&](auto stored) { call(stored, element); });
+  });
 }
 
 /// c (rows, count) = scale * a (rows, depth) times columns [begin, begin+count) of packed panels,

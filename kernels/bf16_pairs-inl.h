@@ -159,4 +159,32 @@ void pack_rows(const bf16* from, int64_t ldf, int64_t count, int64_t cols, Bf16P
 HWY_AFTER_NAMESPACE();
 
 #endif  // HWY_TARGET == HWY_AVX3
+
+HWY_BEFORE_NAMESPACE();
+namespace nibble {
+namespace HWY_NAMESPACE {
+
+/// call(Element{}) with what operands hold: pairs that are multiplied as `dot` says, else floats.
+template <class Call>
+HWY_INLINE void with_element([[maybe_unused]] Bf16Dot dot, const Call& call) {
+#if HWY_TARGET == HWY_AVX3
+  if (dot == Bf16Dot::kNative) return call(Bf16Pair<Bf16Dot::kNative>{});
+  if (dot == Bf16Dot::kEmulated) return call(Bf16Pair<Bf16Dot::kEmulated>{});
+#endif
+  call(0.0f);
+}
+
+/// call(T{}) with T the type of what is stored, where operands of Element hold it.
+template <class Element, class Call>
+HWY_INLINE void with_stored(Dtype dtype, const Call& call) {
+  if constexpr (std::is_same_v<Element, float>)
+    with_float(dtype, call);
+  else
+    call(bf16{});
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace nibble
+HWY_AFTER_NAMESPACE();
+
 #endif  // NIBBLE_KERNELS_BF16_PAIRS_INL_H

@@ -23,15 +23,6 @@ namespace {
 
 using cpu::Plan, cpu::Block, cpu::at;
 
-/// call(T{}) with T the type of what is stored, where it is packed as Element.
-template <class Element, class Call>
-HWY_INLINE void with_stored(Dtype dtype, const Call& call) {
-  if constexpr (std::is_same_v<Element, float>)
-    with_float(dtype, call);
-  else
-    call(bf16{});
-}
-
 /// The right operand of a block, as panels of kTileCols columns.
 template <class Element>
 void pack_right(const Plan& p, const Block& b, Element* to) {
@@ -224,11 +215,7 @@ void multiply_part_of(const Plan& p, int64_t part) {
 }
 
 void multiply_part(const Plan& p, int64_t part) {
-#if HWY_TARGET == HWY_AVX3
-  if (p.dot == Bf16Dot::kNative) return multiply_part_of<Bf16Pair<Bf16Dot::kNative>>(p, part);
-  if (p.dot == Bf16Dot::kEmulated) return multiply_part_of<Bf16Pair<Bf16Dot::kEmulated>>(p, part);
-#endif
-  multiply_part_of<float>(p, part);
+  with_element(p.dot, [&](auto element) { multiply_part_of<decltype(element)>(p, part); });
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the mat-vec loops share, compiled once an instruction set: sums of registers, and how pairs
-// of bf16 are multiplied. Rows are read one after another: processors that fetch ahead by
+// What the mat-vec loops share, compiled once an instruction set: sums of registers, and the order
+// of rows and vectors. Rows are read one after another: processors that fetch ahead by
 // themselves do so for one stream best, twice as fast on Zen 4 as for two rows in turn. Included
 // inside Highway's foreach_target only, hence no include guard of the common kind.
 #if defined(NIBBLE_KERNELS_MATVEC_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -42,16 +42,6 @@ HWY_INLINE void for_tiles(int64_t rows, int64_t vectors, const Tile& tile) {
     for (; r + 4 <= rows; r += 4) tile.template operator()<4, 1>(r, m);
     for (; r < rows; ++r) tile.template operator()<1, 1>(r, m);
   }
-}
-
-/// call(kDot) with the way that bf16 x meets bf16 weights, kNone: as floats.
-template <class Call>
-HWY_INLINE void with_dot([[maybe_unused]] Bf16Dot dot, const Call& call) {
-#if HWY_TARGET == HWY_AVX3
-  if (dot == Bf16Dot::kNative) return call(std::integral_constant<Bf16Dot, Bf16Dot::kNative>());
-  if (dot == Bf16Dot::kEmulated) return call(std::integral_constant<Bf16Dot, Bf16Dot::kEmulated>());
-#endif
-  call(std::integral_constant<Bf16Dot, Bf16Dot::kNone>());
 }
 
 }  // namespace HWY_NAMESPACE

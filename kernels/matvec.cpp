@@ -84,12 +84,12 @@ struct Int8Row : WidenedRow<Int8Row> {
   float at(int64_t i) const { return static_cast<float>(w[i]); }
 };
 
-template <Bf16Dot kDot>
+template <class Element>
 struct Bf16Row;
 
 /// Even and odd elements, as x lies.
 template <>
-struct Bf16Row<Bf16Dot::kNone> : WidenedRow<Bf16Row<Bf16Dot::kNone>> {
+struct Bf16Row<float> : WidenedRow<Bf16Row<float>> {
   const bf16* w;
   explicit Bf16Row(const bf16* from) : w(from) {}
   HWY_INLINE void load(int64_t i, V& even, V& odd) const {
@@ -104,7 +104,7 @@ struct Bf16Row<Bf16Dot::kNone> : WidenedRow<Bf16Row<Bf16Dot::kNone>> {
 #if HWY_TARGET == HWY_AVX3
 /// Pairs, as are those of x.
 template <Bf16Dot kDot>
-requires(kDot != Bf16Dot::kNone) struct Bf16Row<kDot> {
+struct Bf16Row<Bf16Pair<kDot>> {
   static constexpr int64_t kPerLane = 2, kStep = 2 * kUnit;
   const bf16* w;
   explicit Bf16Row(const bf16* from) : w(from) {}
@@ -151,9 +151,9 @@ HWY_INLINE void dot_tile(const Row* row, const float* x, int64_t stride, int64_t
 }
 
 /// Rows [begin, end) of a matrix whose row o is row_at(o); each sum times factor(o).
-template <class RowAt, class Factor>
+template <class RowAt, class RowFactor>
 void dense_rows(const Tensor& out, const cpu::Vectors& v, int64_t begin, int64_t end,
-                const RowAt& row_at, const Factor& factor) {
+                const RowAt& row_at, const RowFactor& factor) {
   for_tiles(end - begin, v.count, [&]<int R, int M>(int64_t r, int64_t vector) {
     using Row = decltype(row_at(0));
     const int64_t o = begin + r;
@@ -207,8 +207,8 @@ void weight_rows(const DenseMatvec& op, const cpu::Vectors& v, int64_t begin, in
   };
   switch (op.weight.dtype) {
     case Dtype::kBf16:
-      return with_dot(v.dot, [&]<Bf16Dot kDot>(std::integral_constant<Bf16Dot, kDot>) {
-        run.template operator()<Bf16Row<kDot>>(op.weight.as<bf16>());
+      return with_element(v.dot, [&](auto element) {
+        run.template operator()<Bf16Row<decltype(element)>>(op.weight.as<bf16>());
       });
     case Dtype::kF16:
       return run.template operator()<F16Row>(op.weight.as<f16>());

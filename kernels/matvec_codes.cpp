@@ -53,14 +53,14 @@ HWY_INLINE Words load_words_of(const uint8_t* codes) {
   }
 }
 
-/// How a register of codes meets x: kRegisters of the code book's entries, each against one of x.
-/// What it sums is `scale` times too great.
-template <Bf16Dot kDot>
+/// How a register of codes meets x, as Element: kRegisters of the code book's entries, each against
+/// one of x. What it sums is `scale` times too great.
+template <class Element>
 struct CodeProduct;
 
 /// Entry s of a lane is its element s ^ 1.
 template <>
-struct CodeProduct<Bf16Dot::kNone> {
+struct CodeProduct<float> {
   static constexpr int kRegisters = 8;
   static constexpr float scale = 1.0f;
   CodeTable<Floats> book;
@@ -70,13 +70,12 @@ struct CodeProduct<Bf16Dot::kNone> {
   HWY_INLINE V weights(Words codes) const {
     return book(hn::ShiftRight<4 * kIndex>(codes));
   }
-  static HWY_INLINE V multiply_add(V w, V x, V sum) { return hn::MulAdd(w, x, sum); }
 };
 
 #if HWY_TARGET == HWY_AVX3
 /// Two entries to a lane: s of its low and of its high half, elements s ^ 1 and 4 + (s ^ 1).
 template <Bf16Dot kDot>
-requires(kDot != Bf16Dot::kNone) struct CodeProduct<kDot> {
+struct CodeProduct<Bf16Pair<kDot>> {
   static constexpr int kRegisters = 4;
   float scale;
   hn::Vec<hn::Repartition<uint16_t, Floats>> book;  // twice the code book: five bits look it up
@@ -94,27 +93,24 @@ requires(kDot != Bf16Dot::kNone) struct CodeProduct<kDot> {
     w.raw = _mm512_permutexvar_epi16(w.raw, book.raw);  // Highway 1.0 looks up no 16 bits
     return hn::BitCast(Floats(), w);
   }
-  static HWY_INLINE V multiply_add(V w, V x, V sum) {
-    return Factor<Bf16Pair<kDot>>::multiply_add(w, x, sum);
-  }
 };
 #endif
 
 /// One register of codes against M vectors: total += scale * sum.
-template <int M, class Product>
-HWY_INLINE void add_unit(const Product& product, Words codes, V scale, const float* x,
+template <int M, class Element>
+HWY_INLINE void add_unit(const CodeProduct<Element>& product, Words codes, V scale, const float* x,
                          int64_t stride, V* total) {
   const Floats d;
   V even[M], odd[M];
   const auto two = [&]<int kIndex>(std::integral_constant<int, kIndex>) {
-    if constexpr (kIndex < Product::kRegisters) {
+    if constexpr (kIndex < CodeProduct<Element>::kRegisters) {
       const V w0 = product.template weights<kIndex>(codes);
       const V w1 = product.template weights<kIndex + 1>(codes);
       for (int m = 0; m < M; ++m) {
         const float* at = x + m * stride + kIndex * kLanes;
         if (kIndex == 0) even[m] = odd[m] = hn::Zero(d);
-        even[m] = Product::multiply_add(w0, hn::LoadU(d, at), even[m]);
-        odd[m] = Product::multiply_add(w1, hn::LoadU(d, at + kLanes), odd[m]);
+        even[m] = Factor<Element>::multiply_add(w0, hn::LoadU(d, at), even[m]);
+        odd[m] = Factor<Element>::multiply_add(w1, hn::LoadU(d, at + kLanes), odd[m]);
       }
     }
   };
@@ -237,8 +233,8 @@ RowScales row_scales(const QuantizedMatrix& m, int64_t first, int64_t count, int
 /// are more, and a register.
 void code_rows(const Tensor& out, const QuantizedMatrix& matrix, const cpu::Vectors& v,
                int64_t begin, int64_t end, float* memory) {
-  with_dot(v.dot, [&]<Bf16Dot kDot>(std::integral_constant<Bf16Dot, kDot>) {
-    const CodeProduct<kDot> product(matrix);
+  with_element(v.dot, [&](auto element) {
+    const CodeProduct<decltype(element)> product(matrix);
     const float unscale = 1.0f / product.scale;
     const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
     const int64_t chunk = std::max<int64_t>(1, kScaleChunk / lanes);
