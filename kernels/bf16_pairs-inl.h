@@ -109,28 +109,27 @@ void pair_rows(const bf16* from, int64_t ldf, int64_t rows, int64_t cols, Bf16Pa
 template <Bf16Dot kDot>
 void pair_columns_transposed(const bf16* from, int64_t ldf, int64_t rows, int64_t cols,
                              Bf16Pair<kDot>* to, int64_t ldt, int64_t width) {
-  const hn::Repartition<uint32_t, Quad> d;
-  const hn::Repartition<uint16_t, Quad> d16;
   const auto words = reinterpret_cast<uint32_t*>(to);
   const auto pair_at = [&](int64_t r, int64_t k) {
     const uint32_t second = 2 * k + 1 < cols ? from[r * ldf + 2 * k + 1].bits : 0;
     return from[r * ldf + 2 * k].bits | second << 16;
   };
   const int64_t depth = ceil_div<int64_t>(cols, 2);
-  for (int64_t r = 0; r < rows; r += 4) {
-    const int64_t some = std::min<int64_t>(4, rows - r);
-    int64_t k = 0;
-    for (; some == 4 && k + 4 <= cols / 2; k += 4) {
-      hn::VFromD<decltype(d)> q[4];
-      for (int64_t i = 0; i < 4; ++i)
-        q[i] = hn::BitCast(
-            d, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(from + (r + i) * ldf + 2 * k)));
-      transpose_quad(q);
-      for (int64_t i = 0; i < 4; ++i) hn::StoreU(q[i], d, words + (k + i) * ldt + r);
+  int64_t r = 0;
+  const auto transpose = [&](auto d) {
+    constexpr int64_t kRows = hn::MaxLanes(decltype(d)());
+    for (; r + kRows <= rows; r += kRows) {
+      int64_t k = for_columns(d, from + r * ldf, ldf, cols, [&](int64_t column, auto pairs) {
+        hn::StoreU(pairs, d, words + column / 2 * ldt + r);
+      });
+      for (k /= 2; k < depth; ++k)
+        for (int64_t i = r; i < r + kRows; ++i) words[k * ldt + i] = pair_at(i, k);
     }
-    for (; k < depth; ++k)
-      for (int64_t i = r; i < r + some; ++i) words[k * ldt + i] = pair_at(i, k);
-  }
+  };
+  transpose(U32());
+  transpose(Quad());
+  for (; r < rows; ++r)
+    for (int64_t k = 0; k < depth; ++k) words[k * ldt + r] = pair_at(r, k);
   for (int64_t k = 0; k < depth; ++k)
     std::fill(words + k * ldt + rows, words + k * ldt + width, 0u);
 }

@@ -132,55 +132,60 @@ HWY_INLINE void widen_rows(const T* from, int64_t ldf, int64_t rows, int64_t col
 }
 
 #if HWY_TARGET != HWY_SCALAR
-using Quad = hn::CappedTag<float, 4>;
+using Quad = hn::CappedTag<uint32_t, 4>;
 
-/// (k, k+1, k+2, k+3) of four rows become four rows over k.
-HWY_INLINE void transpose_quad(hn::VFromD<hn::Repartition<uint32_t, Quad>> (&q)[4]) {
-  const hn::Repartition<uint32_t, Quad> d;
-  const hn::Repartition<uint64_t, Quad> d2;
-  const auto low01 = hn::BitCast(d2, hn::InterleaveLower(d, q[0], q[1]));
-  const auto low23 = hn::BitCast(d2, hn::InterleaveLower(d, q[2], q[3]));
-  const auto up01 = hn::BitCast(d2, hn::InterleaveUpper(d, q[0], q[1]));
-  const auto up23 = hn::BitCast(d2, hn::InterleaveUpper(d, q[2], q[3]));
-  q[0] = hn::BitCast(d, hn::InterleaveLower(d2, low01, low23));
-  q[1] = hn::BitCast(d, hn::InterleaveUpper(d2, low01, low23));
-  q[2] = hn::BitCast(d, hn::InterleaveLower(d2, up01, up23));
-  q[3] = hn::BitCast(d, hn::InterleaveUpper(d2, up01, up23));
+/// 16 bytes of every fourth row, as many as fill a vector of D.
+template <class D, class T>
+HWY_INLINE hn::VFromD<D> load_quads(D d, const T* from, int64_t ldf) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    const hn::Repartition<uint8_t, D> bytes;
+    return hn::BitCast(d, hn::LoadU(bytes, reinterpret_cast<const uint8_t*>(from)));
+  } else {
+    const hn::Half<D> half;
+    constexpr int64_t kRows = hn::MaxLanes(hn::Half<D>());
+    return hn::Combine(d, load_quads(half, from + kRows * ldf, ldf), load_quads(half, from, ldf));
+  }
 }
 
-/// Four rows of `from` at columns [0, depth) to columns [0,4) of `to`; how many k were done.
-HWY_INLINE int64_t transpose_four(const float* from, int64_t ldf, int64_t depth, float* to,
-                                  int64_t ldt) {
-  const hn::Repartition<uint32_t, Quad> d;
+/// emit(k, v) with the 32 bits at k of as many rows as D has lanes, for the k of all whole 16
+/// bytes of a row; how many elements those are.
+template <class D, class T, class Emit>
+HWY_INLINE int64_t for_columns(D d, const T* from, int64_t ldf, int64_t depth, const Emit& emit) {
+  constexpr int64_t kElements = 16 / sizeof(T);
+  const hn::Repartition<uint64_t, D> d2;
   int64_t k = 0;
-  for (; k + 4 <= depth; k += 4) {
-    hn::VFromD<decltype(d)> q[4];
-    for (int64_t i = 0; i < 4; ++i) q[i] = hn::BitCast(d, hn::LoadU(Quad(), from + i * ldf + k));
-    transpose_quad(q);
-    for (int64_t i = 0; i < 4; ++i)
-      hn::StoreU(hn::BitCast(Quad(), q[i]), Quad(), to + (k + i) * ldt);
+  for (; k + kElements <= depth; k += kElements) {
+    hn::VFromD<D> q[4];
+    for (int64_t i = 0; i < 4; ++i) q[i] = load_quads(d, from + i * ldf + k, ldf);
+    const auto low01 = hn::BitCast(d2, hn::InterleaveLower(d, q[0], q[1]));
+    const auto low23 = hn::BitCast(d2, hn::InterleaveLower(d, q[2], q[3]));
+    const auto up01 = hn::BitCast(d2, hn::InterleaveUpper(d, q[0], q[1]));
+    const auto up23 = hn::BitCast(d2, hn::InterleaveUpper(d, q[2], q[3]));
+    emit(k, hn::BitCast(d, hn::InterleaveLower(d2, low01, low23)));
+    emit(k + kElements / 4, hn::BitCast(d, hn::InterleaveUpper(d2, low01, low23)));
+    emit(k + kElements / 2, hn::BitCast(d, hn::InterleaveLower(d2, up01, up23)));
+    emit(k + kElements / 4 * 3, hn::BitCast(d, hn::InterleaveUpper(d2, up01, up23)));
   }
   return k;
+}
+
+/// As many rows of `from` as D has lanes at columns [0, depth), transposed; how many k were done.
+template <class D>
+HWY_INLINE int64_t transpose_some(D d, const float* from, int64_t ldf, int64_t depth, float* to,
+                                  int64_t ldt) {
+  return for_columns(d, from, ldf, depth, [&](int64_t k, auto bits) {
+    hn::StoreU(bits, d, reinterpret_cast<uint32_t*>(to + k * ldt));
+  });
 }
 /// Two bf16 travel as one 32-bit element and part at the end.
-HWY_INLINE int64_t transpose_four(const bf16* from, int64_t ldf, int64_t depth, float* to,
+template <class D>
+HWY_INLINE int64_t transpose_some(D d, const bf16* from, int64_t ldf, int64_t depth, float* to,
                                   int64_t ldt) {
-  const hn::Repartition<uint32_t, Quad> d;
-  const hn::Repartition<uint16_t, Quad> d16;
-  int64_t k = 0;
-  for (; k + 8 <= depth; k += 8) {
-    hn::VFromD<decltype(d)> q[4];
-    for (int64_t i = 0; i < 4; ++i)
-      q[i] = hn::BitCast(d, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(from + i * ldf + k)));
-    transpose_quad(q);
-    for (int64_t i = 0; i < 4; ++i) {
-      float* row = to + (k + 2 * i) * ldt;
-      hn::StoreU(hn::BitCast(Quad(), hn::ShiftLeft<16>(q[i])), Quad(), row);
-      const auto high = hn::And(q[i], hn::Set(d, 0xffff0000u));
-      hn::StoreU(hn::BitCast(Quad(), high), Quad(), row + ldt);
-    }
-  }
-  return k;
+  return for_columns(d, from, ldf, depth, [&](int64_t k, auto bits) {
+    const auto row = reinterpret_cast<uint32_t*>(to + k * ldt);
+    hn::StoreU(hn::ShiftLeft<16>(bits), d, row);
+    hn::StoreU(hn::And(bits, hn::Set(d, 0xffff0000u)), d, row + ldt);
+  });
 }
 #endif
 
@@ -191,11 +196,16 @@ HWY_INLINE void widen_transposed(const T* from, int64_t ldf, int64_t rows, int64
                                  int64_t ldt, int64_t width) {
   int64_t r = 0;
 #if HWY_TARGET != HWY_SCALAR
-  for (; r + 4 <= rows; r += 4) {
-    int64_t k = transpose_four(from + r * ldf, ldf, depth, to + r, ldt);
-    for (; k < depth; ++k)
-      for (int64_t i = r; i < r + 4; ++i) to[k * ldt + i] = to_float(from[i * ldf + k]);
-  }
+  const auto transpose = [&](auto d) {
+    constexpr int64_t kRows = hn::MaxLanes(decltype(d)());
+    for (; r + kRows <= rows; r += kRows) {
+      int64_t k = transpose_some(d, from + r * ldf, ldf, depth, to + r, ldt);
+      for (; k < depth; ++k)
+        for (int64_t i = r; i < r + kRows; ++i) to[k * ldt + i] = to_float(from[i * ldf + k]);
+    }
+  };
+  transpose(U32());
+  transpose(Quad());
 #endif
   for (; r < rows; ++r)
     for (int64_t k = 0; k < depth; ++k) to[k * ldt + r] = to_float(from[r * ldf + k]);

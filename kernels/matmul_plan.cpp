@@ -10,11 +10,11 @@ namespace nibble::cpu {
 namespace {
 
 // In steps of k, as all depths here.
-constexpr int64_t kMaxDepth = 512;           // of a block: twelve rows stay in 32 KiB
+constexpr int64_t kMaxDepth = 768;           // of a block: twelve rows take 36 KiB
 constexpr int64_t kMaxNarrowDepth = 192;     // where a row and a panel then stay in 48 KiB
 constexpr int64_t kMaxUnpackedDepth = 128;   // where rows of the right operand lie pages apart
 constexpr int64_t kBlockElements = 1 << 18;  // of a packed block
-constexpr int64_t kBlockRows = 768;          // where blocks of k are summed in scratch
+constexpr int64_t kBlockRows = 2048;         // where blocks of k are summed in scratch
 constexpr int64_t kMinPart = 1 << 18;        // multiply-adds that pay for waking a thread
 constexpr int64_t kFewRows = 64;             // of out, for which the product is turned round
 constexpr int64_t kUnpackedRows = 24;        // that do not pay for packing the right operand

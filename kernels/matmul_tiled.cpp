@@ -127,6 +127,16 @@ HWY_NOINLINE void tile_to_out(const Plan& p, const Block& block, const A* a, int
       });
 }
 
+/// Asks for the lines of a whole tile of out, to be there when it is done.
+template <class T>
+HWY_INLINE void fetch_out(const Plan& p, const Block& block) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const T* out = at<const T>(p.out, block.m, block.n);
+  for (int64_t r = 0; r < kTileRows; ++r)
+    for (int64_t i = 0; i < kTileCols; i += kLine)
+      __builtin_prefetch(out + r * p.out.row_stride + i, 1);
+}
+
 template <Order kOrder, class A, class B>
 void multiply_tile(const Plan& p, const Block& block, const A* a, int64_t lda, const B* b,
                    int64_t ldb, float* sums) {
@@ -140,7 +150,10 @@ void multiply_tile(const Plan& p, const Block& block, const A* a, int64_t lda, c
   const bool whole = block.rows == kTileRows && block.cols == kTileCols && !p.out_turned;
   with_float(p.out.dtype, [&](auto element) {
     using T = decltype(element);
-    if (whole) return tile_to_out<kOrder, T>(p, block, a, lda, b, ldb, beta);
+    if (whole) {
+      fetch_out<T>(p, block);
+      return tile_to_out<kOrder, T>(p, block, a, lda, b, ldb, beta);
+    }
     HWY_ALIGN float tile[kTallTileRows * kTileCols];
     tile_product<kOrder>(block.rows, block.cols, steps, a, lda, b, ldb, tile, kTileCols, Sum::kSet);
     finish_tile<T>(p, tile, kTileCols, block, beta);
