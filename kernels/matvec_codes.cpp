@@ -96,21 +96,28 @@ struct CodeProduct<Bf16Pair<kDot>> {
 };
 #endif
 
-/// One register of codes against M vectors: total += scale * sum.
-template <int M, class Element>
-HWY_INLINE void add_unit(const CodeProduct<Element>& product, Words codes, V scale, const float* x,
-                         int64_t stride, V* total) {
+/// A register of codes of each of N rows against M vectors: total += scale * sum.
+template <int N, int M, class Element>
+HWY_INLINE void add_unit(const CodeProduct<Element>& product, const Words* codes, const V* scale,
+                         const float* x, int64_t stride, V* total) {
   const Floats d;
-  V even[M], odd[M];
+  V even[N * M], odd[N * M];
   const auto two = [&]<int kIndex>(std::integral_constant<int, kIndex>) {
     if constexpr (kIndex < CodeProduct<Element>::kRegisters) {
-      const V w0 = product.template weights<kIndex>(codes);
-      const V w1 = product.template weights<kIndex + 1>(codes);
+      V w0[N], w1[N];
+      for (int n = 0; n < N; ++n) {
+        w0[n] = product.template weights<kIndex>(codes[n]);
+        w1[n] = product.template weights<kIndex + 1>(codes[n]);
+      }
       for (int m = 0; m < M; ++m) {
         const float* at = x + m * stride + kIndex * kLanes;
-        if (kIndex == 0) even[m] = odd[m] = hn::Zero(d);
-        even[m] = Factor<Element>::multiply_add(w0, hn::LoadU(d, at), even[m]);
-        odd[m] = Factor<Element>::multiply_add(w1, hn::LoadU(d, at + kLanes), odd[m]);
+        const V x0 = hn::LoadU(d, at), x1 = hn::LoadU(d, at + kLanes);
+        for (int n = 0; n < N; ++n) {
+          V &e = even[n * M + m], &o = odd[n * M + m];
+          if (kIndex == 0) e = o = hn::Zero(d);
+          e = Factor<Element>::multiply_add(w0[n], x0, e);
+          o = Factor<Element>::multiply_add(w1[n], x1, o);
+        }
       }
     }
   };
@@ -118,7 +125,9 @@ HWY_INLINE void add_unit(const CodeProduct<Element>& product, Words codes, V sca
   two(std::integral_constant<int, 2>());
   two(std::integral_constant<int, 4>());
   two(std::integral_constant<int, 6>());
-  for (int m = 0; m < M; ++m) total[m] = hn::MulAdd(hn::Add(even[m], odd[m]), scale, total[m]);
+  for (int n = 0; n < N; ++n)
+    for (int m = n * M; m < n * M + M; ++m)
+      total[m] = hn::MulAdd(hn::Add(even[m], odd[m]), scale[n], total[m]);
 }
 
 /// The scales of rows that lie one after another: a lane's each, or a block's each where rows begin
@@ -136,31 +145,47 @@ struct RowScales {
   }
 };
 
+/// How many of R rows meet M vectors at once: four share each load of one vector, where there are
+/// registers for them.
+template <int R, int M>
+constexpr int kRowsAtOnce = (HWY_TARGET == HWY_AVX3) && M == 1 && R == 4 ? 4 : 1;
+
 /// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`.
 template <int R, int M, class Product>
 HWY_INLINE void dot_rows(const Product& product, const uint8_t* codes, const RowScales& scales,
                          int64_t row, const cpu::Vectors& v, const float* x, float* sums) {
+  constexpr int N = kRowsAtOnce<R, M>;
   const Floats d;
   const int64_t lanes = v.length / kCodesPerLane, bytes = v.length / 2;
   V total[R * M];
-  for (int r = 0; r < R; ++r, codes += bytes) {
-    V of_row[M];
-    for (int m = 0; m < M; ++m) of_row[m] = hn::Zero(d);
+  for (int r = 0; r < R; r += N, codes += N * bytes) {
+    V of_rows[N * M];
+    for (V& t : of_rows) t = hn::Zero(d);
     int64_t i = 0;
     for (; i + kLanes <= lanes; i += kLanes) {
-      hwy::Prefetch(codes + 4 * i + kAhead);
-      add_unit<M>(product, load_words_of(codes + 4 * i), scales.at(row + r, i),
-                  x + Product::kRegisters * i, v.stride, of_row);
+      Words words[N];
+      V scale[N];
+      for (int n = 0; n < N; ++n) {
+        const uint8_t* from = codes + n * bytes + 4 * i;
+        hwy::Prefetch(from + kAhead);
+        words[n] = load_words_of(from);
+        scale[n] = scales.at(row + r + n, i);
+      }
+      add_unit<N, M>(product, words, scale, x + Product::kRegisters * i, v.stride, of_rows);
     }
     if (i < lanes) {
       // Lanes beyond the row are not read: they may lie outside the file.
       const auto some = hn::FirstN(d, static_cast<size_t>(lanes - i));
-      const auto* from = reinterpret_cast<const float*>(codes + 4 * i);
-      const Words words = hn::BitCast(BitsOf<Floats>(), hn::MaskedLoad(some, d, from));
-      const V scale = hn::IfThenElseZero(some, scales.at(row + r, i));
-      add_unit<M>(product, words, scale, x + Product::kRegisters * i, v.stride, of_row);
+      Words words[N];
+      V scale[N];
+      for (int n = 0; n < N; ++n) {
+        const auto* from = reinterpret_cast<const float*>(codes + n * bytes + 4 * i);
+        words[n] = hn::BitCast(BitsOf<Floats>(), hn::MaskedLoad(some, d, from));
+        scale[n] = hn::IfThenElseZero(some, scales.at(row + r + n, i));
+      }
+      add_unit<N, M>(product, words, scale, x + Product::kRegisters * i, v.stride, of_rows);
     }
-    std::copy_n(of_row, M, total + r * M);
+    std::copy_n(of_rows, N * M, total + r * M);
   }
   sum_all<R * M>(total, sums);
 }

@@ -54,7 +54,7 @@ MemoryPlan plan_generation(const Model& model, const GeneratorSizes& s, DeviceKi
   if (cuda)
     plan.add("weights (copied to the device)", weight_bytes_of(model).device);
   else
-    plan.add("weights (mapped)", weight_bytes(model));
+    plan.add("weights", weight_bytes(model));
   ParameterSet parameters = model.parameters;
   Arena adapter(Device{device}), arena(Device{device});
   parameters.lay_out(adapter, s.compute, false);

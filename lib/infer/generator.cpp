@@ -39,10 +39,13 @@ struct Generator::State {
     const GeneratorSizes sizes = {
         .batch_size = o.batch_size, .context = o.context, .compute = o.compute};
     GeneratorBuffers b;
-    placed.lay_out(m, o.device, o.compute, [&](Arena& arena, const Model& model) {
-      b = take_generator_buffers(arena, model, sizes);
-      place_rope_table(rope, arena);
-    });
+    placed.lay_out(
+        m, o.device, o.compute,
+        [&](Arena& arena, const Model& model) {
+          b = take_generator_buffers(arena, model, sizes);
+          place_rope_table(rope, arena);
+        },
+        weights_for_decoding(m));
     const StreamScope scope(placed.stream());
     cache.emplace(b.cache, m.config, o.context);
     scratch = std::move(b.scratch);

@@ -176,6 +176,11 @@ void MappedFile::forget(size_t offset, size_t size) const {
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
+void MappedFile::forget(const void* data, size_t size) const {
+  const auto at = reinterpret_cast<uintptr_t>(data) - reinterpret_cast<uintptr_t>(data_);
+  if (at < size_) forget(static_cast<size_t>(at), size);
+}
+
 AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   buffer_.reserve(kBuffer);
   if (path == "-" || path == "/dev/stdout") {  // the latter may be a link to a regular file

@@ -33,6 +33,8 @@ class MappedFile {
   /// Tells the kernel that [offset, offset + size) will not be needed soon, so that streaming over
   /// a file larger than memory keeps a small resident set.
   void forget(size_t offset, size_t size) const;
+  /// The same for memory of the mapping; nothing where `data` lies elsewhere.
+  void forget(const void* data, size_t size) const;
 
  private:
   fs::path path_;

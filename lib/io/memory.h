@@ -26,6 +26,9 @@ uint64_t memory_total();
 /// What of it is free now, page cache included.
 uint64_t memory_available();
 
+/// What `ulimit -v` leaves of this process's addresses, bytes; UINT64_MAX where it sets no limit.
+uint64_t address_space_available();
+
 /// Gives back to the system what the heap holds and nobody uses, after much was freed.
 void release_free_memory();
 

@@ -166,6 +166,10 @@ const StoredTensor& TensorStore::at(const std::string& name) const {
           "\"; the model is incomplete or of another family than its config.json says"));
 }
 
+void TensorStore::forget(const void* data, size_t bytes) const {
+  for (const auto& file : files_) file->forget(data, bytes);
+}
+
 std::vector<fs::path> TensorStore::files() const {
   std::vector<fs::path> out;
   for (const auto& file : files_) out.push_back(file->path());

@@ -47,6 +47,8 @@ class TensorStore {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const fs::path& path() const { return path_; }
   std::vector<fs::path> files() const;
+  /// As MappedFile::forget; nothing where `data` is of none of the files.
+  void forget(const void* data, size_t bytes) const;
 
  private:
   fs::path path_;

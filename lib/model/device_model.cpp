@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/device_model.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <type_traits>
 
 #include "base/checked.h"
 #include "base/profile.h"
+#include "base/threads.h"
+#include "io/memory.h"
 
 namespace nibble {
 namespace {
 
 constexpr size_t kAlignment = Arena::kAlignment;
 
-enum class Where : bool { kDevice, kHost };
+enum class Where { kDevice, kHost, kStays };
 
 template <class T>
 constexpr bool writable = !std::is_const_v<std::remove_reference_t<T>>;
@@ -23,12 +26,18 @@ constexpr bool writable = !std::is_const_v<std::remove_reference_t<T>>;
 class Mover {
  public:
   Mover() = default;
-  Mover(std::byte* memory, std::byte* host, Device device, Stream stream)
-      : device_memory_{memory}, host_memory_{host}, device_(device), stream_(stream) {}
+  Mover(std::byte* memory, std::byte* host, const TensorStore* store, Device device, Stream stream)
+      : device_memory_{memory},
+        host_memory_{host},
+        store_(store),
+        device_(device),
+        stream_(stream) {}
 
   void move(auto& model, const WeightPlacement& placement) {
-    const bool leaves = placement.host_embedding && embedding_may_leave(model);
-    table(model.embedding, leaves ? Where::kHost : Where::kDevice);
+    const bool may_leave = embedding_may_leave(model);
+    table(model.embedding, placement.mapped_embedding && may_leave ? Where::kStays
+                           : placement.host_embedding && may_leave ? Where::kHost
+                                                                   : Where::kDevice);
     const auto layers = static_cast<int64_t>(model.blocks.size());
     for (int64_t l = 0; l < layers; ++l) {
       auto& b = model.blocks[static_cast<size_t>(l)];
@@ -82,7 +91,7 @@ class Mover {
   }
 
   void tensor(auto& t, Where where) {
-    if (!t) return;
+    if (!t || where == Where::kStays) return;
     void* at = place(t.data, t.bytes(), where);
     if constexpr (writable<decltype(t)>) {
       t.data = at;
@@ -118,6 +127,8 @@ class Mover {
     if (memory.start) {
       if (where == Where::kHost)
         std::memcpy(at->second, from, bytes);
+      else if (!device_.on_cuda())
+        copy_mapped(at->second, from, bytes);
       else
         copy(make_tensor(at->second, Dtype::kU8, {static_cast<int64_t>(bytes)}, device_),
              make_tensor(const_cast<void*>(from), Dtype::kU8, {static_cast<int64_t>(bytes)}),
@@ -127,7 +138,18 @@ class Mover {
     return at->second;
   }
 
+  // By all threads, as they will read it.
+  void copy_mapped(void* to, const void* from, size_t bytes) {
+    constexpr int64_t kGrain = int64_t{1} << 18;
+    parallel_for(static_cast<int64_t>(bytes), kGrain, [&](int64_t begin, int64_t end) {
+      std::memcpy(static_cast<std::byte*>(to) + begin, static_cast<const std::byte*>(from) + begin,
+                  static_cast<size_t>(end - begin));
+    });
+    if (store_) store_->forget(from, bytes);
+  }
+
   Memory device_memory_, host_memory_;
+  const TensorStore* store_ = nullptr;
   Device device_;
   Stream stream_;
   std::map<const void*, void*> placed_;
@@ -169,20 +191,27 @@ WeightBytes WeightTally::of(const WeightPlacement& placement) const {
 
 Model copy_model(const Model& model, Arena& arena, const WeightPlacement& placement,
                  Stream stream) {
-  const Span span("copy model to the device");
+  const Span span(arena.device().on_cuda() ? "copy model to the device" : "copy weights");
   Model twin = model;
   const WeightBytes bytes = weight_bytes_of(model, placement);
   const Tensor room = arena.take(Dtype::kU8, {static_cast<int64_t>(bytes.device)});
   if (bytes.host > 0 && !arena.measuring())
     twin.host_memory = std::make_shared<HostMemory>(bytes.host, arena.device());
   Mover(static_cast<std::byte*>(room.data), twin.host_memory ? twin.host_memory->data() : nullptr,
-        arena.device(), stream)
+        model.store.get(), arena.device(), stream)
       .move(twin, placement);
   if (!arena.measuring()) synchronize(stream);
   return twin;
 }
 
-void PlacedModel::lay_out(const Model& model, Device device, Dtype compute, const Rest& rest) {
+HostWeights weights_for_decoding(const Model& model) {
+  const uint64_t bytes = weight_bytes_of(model, {.mapped_embedding = true}).device;
+  const uint64_t room = std::min(memory_available(), address_space_available());
+  return huge_pages() && bytes <= room / 2 ? HostWeights::kCopied : HostWeights::kMapped;
+}
+
+void PlacedModel::lay_out(const Model& model, Device device, Dtype compute, const Rest& rest,
+                          HostWeights weights) {
   model_ = &model;
   arena_ = make_arena(device, [&](Arena& arena) {
     stream_ = OwnedStream(arena);
@@ -192,6 +221,8 @@ void PlacedModel::lay_out(const Model& model, Device device, Dtype compute, cons
       twin_->parameters.lay_out(arena, compute, false);
       if (!arena.measuring()) upload_parameters(model.parameters, twin_->parameters);
     }
+    if (!device.on_cuda() && weights == HostWeights::kCopied)
+      model_ = &twin_.emplace(copy_model(model, arena, {.mapped_embedding = true}));
     rest(arena, *model_);
   });
 }

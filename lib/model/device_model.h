@@ -36,8 +36,16 @@ int64_t streamed_bytes(const Block& block);
 /// copy keeps alive, where `placement` says so. What is trained is declared but not laid out, and
 /// its first values are not copied. Projections of a group lie side by side, so that dense ones are
 /// one matrix. In an arena that measures weights point nowhere.
+/// On the CPU, what was copied of the model's files is no longer resident.
 Model copy_model(const Model& model, Arena& arena, const WeightPlacement& placement = {},
                  Stream stream = current_stream());
+
+/// Where the CPU reads weights: where their files are mapped, shared with other processes in pages
+/// of 4 KiB, or from a copy in huge pages, which processors fetch farther ahead in. Weights that
+/// are read once a token are worth copying.
+enum class HostWeights : bool { kMapped, kCopied };
+/// What to decode with: copied where there are huge pages and twice the memory that it takes.
+HostWeights weights_for_decoding(const Model& model);
 
 /// A model that is computed with, but not trained, and what else that takes, laid out together: on
 /// a device all of it is one allocation of its memory.
@@ -48,9 +56,10 @@ class PlacedModel {
   PlacedModel& operator=(const PlacedModel&) = delete;
 
   /// rest(arena, model) takes all else, twice, as make_arena says; its model is the one to compute
-  /// with: on the CPU `model` itself, which must stay.
+  /// with: on the CPU `model` itself unless copied, which must stay in either case.
   using Rest = std::function<void(Arena& arena, const Model& model)>;
-  void lay_out(const Model& model, Device device, Dtype compute, const Rest& rest);
+  void lay_out(const Model& model, Device device, Dtype compute, const Rest& rest,
+               HostWeights weights = HostWeights::kMapped);
 
   const Model& model() const { return *model_; }
   Stream stream() const { return stream_.get(); }

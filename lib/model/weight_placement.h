@@ -13,8 +13,9 @@ namespace nibble {
 
 struct WeightPlacement {
   int64_t kept_layers = 0;
-  int64_t streamed_layers = 0;  // CUDA
-  bool host_embedding = false;  // CUDA: rows are read from pinned host memory
+  int64_t streamed_layers = 0;    // CUDA
+  bool host_embedding = false;    // CUDA: rows are read from pinned host memory
+  bool mapped_embedding = false;  // CPU: rows are read where the file is mapped
 
   bool streams(int64_t layer, int64_t layers) const {
     return (layer + 1) * streamed_layers / layers > layer * streamed_layers / layers;

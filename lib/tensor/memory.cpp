@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "tensor/arena.h"
@@ -23,6 +25,12 @@ std::byte* map_zeroed(size_t bytes) {
 }
 
 }  // namespace
+
+bool huge_pages() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string choice;
+  return std::getline(file, choice) && choice.find("[never]") == std::string::npos;
+}
 
 DeviceMemory::DeviceMemory(size_t bytes, Device device) {
   bytes = std::max<size_t>(bytes, 64);

@@ -13,6 +13,9 @@ namespace nibble {
 
 class Arena;
 
+/// Whether the kernel gives the CPU's memory huge pages where asked.
+bool huge_pages();
+
 /// Owns a block of a device's memory. On the CPU it is zeroed, page-aligned, in huge pages where
 /// offered; on CUDA its content is unspecified. Throws MemoryError.
 class DeviceMemory {

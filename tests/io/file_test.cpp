@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+
 #include "base/error.h"
 #include "io/lines.h"
 #include "io/placed_reader.h"
@@ -206,6 +211,37 @@ TEST_F(FileTest, NoMoreOpenFilesIsSaidWithWhatHelps) {
   EXPECT_EQ(thrown([&] { read_text_file(path("x")); }), want);
   EXPECT_EQ(thrown([&] { LineReader reader(path("x").string()); }), want);
   EXPECT_EQ(thrown([&] { PlacedReader reader(path("x")); }), want);
+}
+
+// Of the mapping at `data`, as the kernel counts; -1 where none begins there.
+int64_t resident_bytes(const void* data) {
+  std::ifstream maps("/proc/self/smaps");
+  const uintptr_t wanted = reinterpret_cast<uintptr_t>(data);
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0, end = 0;
+    long kib = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
+      here = begin == wanted;
+    else if (here && std::sscanf(line.c_str(), "Rss: %ld kB", &kib) == 1)
+      return int64_t{kib} << 10;
+  }
+  return -1;
+}
+
+TEST_F(FileTest, ForgottenBytesAreNoLongerResident) {
+  write_text_file(path("x"), std::string(size_t{1} << 20, 'x'));
+  const MappedFile file(path("x"));
+  const auto read_all = [&] { return std::count(file.text().begin(), file.text().end(), 'x'); };
+  EXPECT_EQ(read_all(), 1 << 20);
+  EXPECT_EQ(resident_bytes(file.text().data()), 1 << 20);
+  const int elsewhere = 0;
+  file.forget(&elsewhere, sizeof elsewhere);
+  file.forget(file.text().data() + file.text().size(), 1);
+  EXPECT_EQ(resident_bytes(file.text().data()), 1 << 20);
+  file.forget(file.text().data() + (1 << 19), 1 << 19);
+  EXPECT_EQ(resident_bytes(file.text().data()), 1 << 19);
+  EXPECT_EQ(read_all(), 1 << 20);
 }
 
 TEST_F(FileTest, NoMoreAddressSpaceIsMemory) {

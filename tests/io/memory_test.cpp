@@ -3,6 +3,7 @@
 #include "io/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <fstream>
 
@@ -57,6 +58,25 @@ TEST_F(MemoryTest, AContainerSeesItsOwnGroupAsTheRoot) {
   put("memory.max", "600\n");
   put("memory.current", "100\n");
   EXPECT_EQ(left("0::/outside/of/what/is/mounted\n"), "600 500");
+}
+
+TEST(AddressSpace, IsWhatTheLimitLeaves) {
+  struct rlimit old = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &old), 0);
+  if (old.rlim_cur == RLIM_INFINITY) {
+    EXPECT_EQ(address_space_available(), UINT64_MAX);
+  }
+  const rlim_t large = rlim_t{1} << 40;
+  const struct rlimit low = {.rlim_cur = large, .rlim_max = old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &low), 0);
+  const uint64_t left = address_space_available();
+  const struct rlimit none = {.rlim_cur = 1, .rlim_max = old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &none), 0);
+  const uint64_t nothing = address_space_available();
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &old), 0);
+  EXPECT_LT(left, large);
+  EXPECT_GT(left, large - (large >> 4));
+  EXPECT_EQ(nothing, 0u);
 }
 
 }  // namespace
