@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <optional>
+
 #include "base/threads.h"
 #include "support/bf16_dots.h"
 #include "support/op_harness.h"
@@ -47,9 +50,9 @@ struct Places {
 
 template <class Real>
 Real dot(const Real* a, const Real* b, int64_t n) {
-  std::vector<Real> terms;
-  for (int64_t i = 0; i < n; ++i) terms.push_back(a[i] * b[i]);
-  return sum(terms);
+  Sum<Real> all;
+  for (int64_t i = 0; i < n; ++i) all.add(a[i] * b[i]);
+  return all.total();
 }
 
 /// body(row i, the rows that it sees, in order) for every row of the pack.
@@ -90,9 +93,11 @@ double rescaled(double x, size_t) {
 
 /// Products of bf16 take weights and slopes rounded to it: on tensor cores, and where the processor
 /// multiplies bf16.
+bool rounds_factors(const Case& c) {
+  return c.dtype == Dtype::kBf16 && (test_device().on_cuda() || loops_multiply_bf16());
+}
 Bounded as_factor(const Case& c, Bounded x) {
-  if (c.dtype != Dtype::kBf16) return x;
-  if (!test_device().on_cuda() && !loops_multiply_bf16()) return x;
+  if (!rounds_factors(c)) return x;
   const double u = unit_roundoff(Dtype::kBf16);
   return {x.value, x.error + u * (std::abs(x.value) + x.error)};
 }
@@ -105,30 +110,37 @@ struct Forward {
   std::vector<Real> out, lse;
 };
 
+/// Adds row i, which sees the rows `seen`, to `y`.
+template <class Real>
+void forward_row(const Case& c, const std::vector<Real>& qkv, int64_t i,
+                 const std::vector<int64_t>& seen, Forward<Real>& y) {
+  using std::exp, std::log;
+  for (int64_t h = 0; h < c.heads; ++h) {
+    std::vector<Real> p = scores_of(c, qkv, i, seen, h);
+    Real max = p[0];
+    for (const Real& s : p)
+      if (value_of(s) > value_of(max)) max = s;
+    // The shift is whatever number the kernel found; it cancels but for its rounding.
+    const Real shift(value_of(max));
+    for (Real& s : p) s = rescaled(exp(s - shift), p.size());
+    const Real total = sum(p);
+    y.lse.push_back(shift + log(total));
+    std::vector<Sum<Real>> sums(static_cast<size_t>(c.dim));
+    for (size_t j = 0; j < p.size(); ++j) {
+      const Real weight = as_factor(c, p[j]);
+      for (size_t e = 0; e < sums.size(); ++e)
+        sums[e].add(weight * qkv[Places{c}.v(seen[j], h) + e]);
+    }
+    for (const Sum<Real>& s : sums) y.out.push_back(s.total() / total);
+  }
+}
+
 template <class Real>
 Forward<Real> forward_reference(const Case& c, const std::vector<double>& qkv_values) {
-  using std::exp, std::log;
   const std::vector<Real> qkv(qkv_values.begin(), qkv_values.end());
   Forward<Real> y;
-  for_rows(c, [&](int64_t i, const std::vector<int64_t>& seen) {
-    for (int64_t h = 0; h < c.heads; ++h) {
-      std::vector<Real> p = scores_of(c, qkv, i, seen, h);
-      Real max = p[0];
-      for (const Real& s : p)
-        if (value_of(s) > value_of(max)) max = s;
-      // The shift is whatever number the kernel found; it cancels but for its rounding.
-      const Real shift(value_of(max));
-      for (Real& s : p) s = rescaled(exp(s - shift), p.size());
-      const Real total = sum(p);
-      y.lse.push_back(shift + log(total));
-      for (int64_t e = 0; e < c.dim; ++e) {
-        std::vector<Real> terms;
-        for (size_t j = 0; j < p.size(); ++j)
-          terms.push_back(as_factor(c, p[j]) * qkv[Places{c}.v(seen[j], h) + size_t(e)]);
-        y.out.push_back(sum(terms) / total);
-      }
-    }
-  });
+  for_rows(c,
+           [&](int64_t i, const std::vector<int64_t>& seen) { forward_row(c, qkv, i, seen, y); });
   return y;
 }
 
@@ -140,7 +152,7 @@ std::vector<Real> backward_reference(const Case& c, const std::vector<double>& q
   const Places at{c};
   const std::vector<Real> qkv(qkv_values.begin(), qkv_values.end());
   const std::vector<Real> dout(dout_values.begin(), dout_values.end());
-  std::vector<std::vector<Real>> terms(qkv.size());
+  std::vector<Sum<Real>> sums(qkv.size());
   const Real scale(double(c.shape().scale));
   for_rows(c, [&](int64_t i, const std::vector<int64_t>& seen) {
     for (int64_t h = 0; h < c.heads; ++h) {
@@ -152,15 +164,15 @@ std::vector<Real> backward_reference(const Case& c, const std::vector<double>& q
         const Real dp = dot(&dout[at.out(i, h)], &qkv[at.v(j, h)], c.dim);
         const Real ds = as_factor(c, p * (dp - delta)), weight = as_factor(c, p);
         for (size_t e = 0; e < size_t(c.dim); ++e) {
-          terms[at.q(i, h) + e].push_back(scale * ds * qkv[at.k(j, h) + e]);
-          terms[at.k(j, h) + e].push_back(ds * (scale * qkv[at.q(i, h) + e]));
-          terms[at.v(j, h) + e].push_back(weight * dout[at.out(i, h) + e]);
+          sums[at.q(i, h) + e].add(scale * ds * qkv[at.k(j, h) + e]);
+          sums[at.k(j, h) + e].add(ds * (scale * qkv[at.q(i, h) + e]));
+          sums[at.v(j, h) + e].add(weight * dout[at.out(i, h) + e]);
         }
       }
     }
   });
   std::vector<Real> dqkv;
-  for (const auto& t : terms) dqkv.push_back(sum(t));
+  for (const Sum<Real>& s : sums) dqkv.push_back(s.total());
   return dqkv;
 }
 
@@ -174,7 +186,25 @@ std::vector<Bounded> exact(const std::vector<double>& values) {
   return {values.begin(), values.end()};
 }
 
-void check_forward(const Case& c) {
+/// What is wanted of a case. Its inputs are drawn from a seed, so neither the number of threads nor
+/// the way to multiply bf16 makes it another, but for as_factor.
+template <class T>
+class Wanted {
+ public:
+  explicit Wanted(const Case& c) : c_(c) {}
+  template <class Reference>
+  const T& of(const Reference& reference) {
+    std::optional<T>& made = made_[rounds_factors(c_)];
+    if (!made) made = reference();
+    return *made;
+  }
+
+ private:
+  const Case& c_;
+  std::optional<T> made_[2];
+};
+
+void check_forward(const Case& c, Wanted<Forward<Bounded>>& wanted) {
   OpCase op(c.name("attention_forward"), 31);
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
   Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
@@ -187,7 +217,8 @@ void check_forward(const Case& c) {
     parents = &op.input("parents", Dtype::kI32, {int64_t(c.parents.size())});
     parents->set_values({c.parents.begin(), c.parents.end()});
   }
-  const auto want = forward_reference<Bounded>(c, qkv.values());
+  const Forward<Bounded>& want =
+      wanted.of([&] { return forward_reference<Bounded>(c, qkv.values()); });
   op.want(out, want.out);
   op.want(lse, want.lse);
   op.check([&] {
@@ -201,7 +232,12 @@ void check_forward(const Case& c) {
   });
 }
 
-void check_backward(const Case& c) {
+struct Backward {
+  Forward<double> forward;
+  std::vector<Bounded> dqkv;
+};
+
+void check_backward(const Case& c, Wanted<Backward>& wanted) {
   OpCase op(c.name("attention_backward") + cat(" on ", threads(), " threads"), 32);
   Buffer& qkv = op.input("qkv", c.dtype, {c.n(), c.width()});
   Buffer& starts = op.input("starts", Dtype::kI32, {int64_t(c.lengths.size()) + 1});
@@ -212,11 +248,17 @@ void check_backward(const Case& c) {
   Buffer& scratch =
       op.scratch(Dtype::kF32, {attention_backward_scratch(c.shape(), c.n(), c.longest())});
   starts.set_values(starts_of(c));
-  const auto forward = forward_reference<double>(c, qkv.values());
-  out.set_values(forward.out);
-  lse.set_values(forward.lse);
-  op.want(dqkv, backward_reference<Bounded>(c, qkv.values(), dout.values(), exact(out.values()),
-                                            exact(lse.values())));
+  const Backward& want = wanted.of([&] {
+    Backward made{.forward = forward_reference<double>(c, qkv.values()), .dqkv = {}};
+    out.set_values(made.forward.out);
+    lse.set_values(made.forward.lse);
+    made.dqkv = backward_reference<Bounded>(c, qkv.values(), dout.values(), exact(out.values()),
+                                            exact(lse.values()));
+    return made;
+  });
+  out.set_values(want.forward.out);
+  lse.set_values(want.forward.lse);
+  op.want(dqkv, want.dqkv);
   op.check([&] {
     attention_backward({.dqkv = dqkv.tensor(),
                         .dout = dout.tensor(),
@@ -277,7 +319,8 @@ class Attention : public testing::TestWithParam<Case> {
 };
 
 TEST_P(Attention, Forward) {
-  on_every_dot([] { check_forward(GetParam()); });
+  Wanted<Forward<Bounded>> wanted(GetParam());
+  on_every_dot([&] { check_forward(GetParam(), wanted); });
 }
 
 /// The threads that a test is run with: a device asks for none.
@@ -287,9 +330,10 @@ std::vector<int> thread_counts() {
 
 /// The number of threads decides how sums over queries are cut.
 TEST_P(Attention, Backward) {
+  Wanted<Backward> wanted(GetParam());
   for (const int count : thread_counts()) {
     set_threads(count);
-    on_every_dot([] { check_backward(GetParam()); });
+    on_every_dot([&] { check_backward(GetParam(), wanted); });
   }
 }
 
@@ -298,7 +342,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()));
 class AttentionForwardOf : public testing::TestWithParam<Case> {};
 
 TEST_P(AttentionForwardOf, ManyKeys) {
-  on_every_dot([] { check_forward(GetParam()); });
+  Wanted<Forward<Bounded>> wanted(GetParam());
+  on_every_dot([&] { check_forward(GetParam(), wanted); });
 }
 
 INSTANTIATE_TEST_SUITE_P(SeveralKeyTiles, AttentionForwardOf,
@@ -534,8 +579,12 @@ void check_decode(const DecodeCase& c, int64_t gap) {
       }
       for (int64_t i = 0; i < width; ++i) qkv[size_t(p * one.width() + i)] = q.at(b * width + i);
     }
-    const auto all = forward_reference<Bounded>(one, qkv).out;
-    want.insert(want.end(), all.end() - width, all.end());
+    const int64_t first = c.window > 0 ? std::max(length - c.window, int64_t{0}) : 0;
+    std::vector<int64_t> seen(size_t(length - first));
+    std::iota(seen.begin(), seen.end(), first);
+    Forward<Bounded> last;
+    forward_row<Bounded>(one, {qkv.begin(), qkv.end()}, length - 1, seen, last);
+    want.insert(want.end(), last.out.begin(), last.out.end());
   }
   op.want(out, want);
   op.check([&] {

@@ -26,15 +26,15 @@ struct Case {
 std::vector<Bounded> reference(const Case& c, const std::vector<double>& a,
                                const std::vector<double>& b, const std::vector<double>& out) {
   std::vector<Bounded> want;
-  std::vector<Bounded> terms(static_cast<size_t>(c.k));
   for (int64_t i = 0; i < c.m; ++i)
     for (int64_t j = 0; j < c.n; ++j) {
+      Sum<Bounded> all;
       for (int64_t k = 0; k < c.k; ++k) {
         const int64_t left = c.at == Transpose::kYes ? k * c.m + i : i * c.k + k;
         const int64_t right = c.bt == Transpose::kYes ? j * c.k + k : k * c.n + j;
-        terms[size_t(k)] = Bounded(a[size_t(left)]) * Bounded(b[size_t(right)]);
+        all.add(Bounded(a[size_t(left)]) * Bounded(b[size_t(right)]));
       }
-      Bounded y = Bounded(c.alpha) * sum(terms);
+      Bounded y = Bounded(c.alpha) * all.total();
       if (c.beta != 0.0f) y = y + Bounded(c.beta) * Bounded(out[want.size()]);
       want.push_back(y);
     }

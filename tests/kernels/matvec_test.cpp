@@ -33,13 +33,19 @@ constexpr int64_t kVectors[] = {1, 2, 3, 4, 5, 16};
 
 template <class Weight>
 std::vector<Bounded> products(const Buffer& x, int64_t out, int64_t in, const Weight& weight) {
-  std::vector<Bounded> want;
-  for (int64_t m = 0; m < x.tensor().dim(0); ++m)
-    for (int64_t o = 0; o < out; ++o) {
-      std::vector<Bounded> terms;
-      for (int64_t i = 0; i < in; ++i) terms.push_back(Bounded(x.at(m * in + i)) * weight(o, i));
-      want.push_back(sum(terms));
+  const std::vector<double> values = x.values();
+  const int64_t vectors = x.tensor().dim(0);
+  std::vector<Bounded> want(size_t(vectors * out));
+  std::vector<Bounded> row(static_cast<size_t>(in));
+  for (int64_t o = 0; o < out; ++o) {
+    for (int64_t i = 0; i < in; ++i) row[size_t(i)] = weight(o, i);
+    for (int64_t m = 0; m < vectors; ++m) {
+      Sum<Bounded> all;
+      for (int64_t i = 0; i < in; ++i)
+        all.add(Bounded(values[size_t(m * in + i)]) * row[size_t(i)]);
+      want[size_t(m * out + o)] = all.total();
     }
+  }
   return want;
 }
 

@@ -68,23 +68,42 @@ inline Bounded log(Bounded a) {
   return Bounded(std::log(a.value), a.error / (a.value - a.error)).rounded(2);
 }
 
-/// The sum of `terms`, added in any order: n-1 roundings of at most the sum of magnitudes each, and
-/// for long sums 16 sqrt(n) of them (the probabilistic bound of Higham and Mary, 2019).
-inline Bounded sum(const std::vector<Bounded>& terms) {
-  double value = 0, error = 0, magnitude = 0;
-  for (const Bounded& t : terms) {
-    value += t.value;
-    error += t.error;
-    magnitude += std::abs(t.value) + t.error;
+/// A sum of terms that are given one by one, added in any order: n-1 roundings of at most the sum
+/// of magnitudes each, and for long sums 16 sqrt(n) of them (the probabilistic bound of Higham and
+/// Mary, 2019).
+template <class Real>
+class Sum;
+template <>
+class Sum<Bounded> {
+ public:
+  void add(Bounded t) {
+    value_ += t.value;
+    error_ += t.error;
+    magnitude_ += std::abs(t.value) + t.error;
+    n_ += 1.0;
   }
-  const double n = static_cast<double>(terms.size());
-  const double roundings = std::min(n, 16.0 * std::sqrt(n));
-  return {value, error + roundings * Bounded::kU * magnitude};
-}
-inline double sum(const std::vector<double>& terms) {
-  double value = 0;
-  for (const double t : terms) value += t;
-  return value;
+  Bounded total() const {
+    const double roundings = std::min(n_, 16.0 * std::sqrt(n_));
+    return {value_, error_ + roundings * Bounded::kU * magnitude_};
+  }
+
+ private:
+  double value_ = 0, error_ = 0, magnitude_ = 0, n_ = 0;
+};
+template <>
+class Sum<double> {
+ public:
+  void add(double t) { value_ += t; }
+  double total() const { return value_; }
+
+ private:
+  double value_ = 0;
+};
+template <class Real>
+Real sum(const std::vector<Real>& terms) {
+  Sum<Real> all;
+  for (const Real& t : terms) all.add(t);
+  return all.total();
 }
 
 inline double value_of(double x) {

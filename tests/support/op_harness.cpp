@@ -83,7 +83,7 @@ Buffer::Buffer(std::string name, Role role, Dtype dtype, Shape shape, int64_t ga
   CHECK(!shape.empty() && shape.size() <= tensor_.shape.size());
   std::copy(shape.begin(), shape.end(), tensor_.shape.begin());
   tensor_.row_stride = tensor_.row_elements() + gap;
-  const size_t element = dtype_bytes(dtype);
+  const size_t element = element_bytes_ = dtype_bytes(dtype);
   const size_t span = static_cast<size_t>(shape[0] * tensor_.row_stride) * element;
   bytes_.assign(span + 2 * kCanaryBytes + 64 + element, kCanary);
   const auto base = reinterpret_cast<uintptr_t>(bytes_.data()) + kCanaryBytes;
@@ -137,9 +137,8 @@ void Buffer::withhold(bool away) const {
 }
 
 std::byte* Buffer::element(int64_t i) const {
-  const int64_t width = tensor_.row_elements();
-  const int64_t place = i / width * tensor_.row_stride + i % width;
-  return first_ + static_cast<size_t>(place) * dtype_bytes(dtype_);
+  const int64_t place = gap_ == 0 ? i : i + i / (tensor_.row_stride - gap_) * gap_;
+  return first_ + static_cast<size_t>(place) * element_bytes_;
 }
 
 double Buffer::at(int64_t i) const {
@@ -208,14 +207,19 @@ void Buffer::restore(const std::vector<std::byte>& bytes) {
 }
 
 bool Buffer::intact() const {
-  std::vector<bool> ours(bytes_.size(), false);
-  for (int64_t i = 0; i < size(); ++i) {
-    const auto at = static_cast<size_t>(element(i) - bytes_.data());
-    for (size_t b = 0; b < dtype_bytes(dtype_); ++b) ours[at + b] = true;
+  const auto untouched = [](const std::byte* from, const std::byte* to) {
+    return std::all_of(from, to, [](std::byte b) { return b == kCanary; });
+  };
+  const auto row = static_cast<size_t>(tensor_.row_stride - gap_) * element_bytes_;
+  const auto gap = static_cast<size_t>(gap_) * element_bytes_;
+  const std::byte* at = bytes_.data();
+  const std::byte* next = first_;
+  for (int64_t r = 0; r < tensor_.dim(0); ++r) {
+    if (!untouched(at, next)) return false;
+    at = next + row;
+    next = at + gap;
   }
-  for (size_t b = 0; b < bytes_.size(); ++b)
-    if (!ours[b] && bytes_[b] != kCanary) return false;
-  return true;
+  return untouched(at, bytes_.data() + bytes_.size());
 }
 
 OpCase::OpCase(std::string label, uint64_t seed)

@@ -106,6 +106,7 @@ class Buffer {
   Role role_;
   Dtype dtype_;
   int64_t gap_ = 0;
+  size_t element_bytes_ = 0;
   std::vector<std::byte> bytes_;
   std::byte* first_ = nullptr;
   DeviceMemory twin_;
