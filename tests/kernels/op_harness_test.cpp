@@ -15,6 +15,7 @@ struct Planted {
   Buffer& in = op.input("in", Dtype::kF32, {5, 3});
   Buffer& out = op.output("out", Dtype::kF32, {5, 3}, 2);
   Buffer& sum = op.accumulated("sum", Dtype::kF32, {5, 3});
+  Buffer& scratch = op.scratch(Dtype::kF32, {1});
 
   Planted() {
     std::vector<Bounded> twice, once;
@@ -96,6 +97,14 @@ TEST(OpHarness, ReportsARerunThatDiffers) {
   expect_reported("a rerun is not bit-equal", [&](Planted& p) {
     p.honest();
     if (++calls == 2) p.out.set(1, p.out.at(1) * (1 + 0x1p-23));
+  });
+}
+
+TEST(OpHarness, ReportsAnOpThatWantsItsScratchFresh) {
+  expect_reported("a rerun is not bit-equal", [](Planted& p) {
+    p.honest();
+    if (!std::isnan(p.scratch.at(0))) p.out.set(1, 0.0);
+    p.scratch.set(0, 1.0);
   });
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every op's test does alike. An OpCase owns the op's buffers, by name and by role, each
-// between canaries; check() calls the op three times and holds it to its contract:
+// between canaries; check() calls the op twice and holds it to its contract:
 //   once, against the wanted values; inputs, canaries and the gaps between rows untouched;
-//   again from the same start: bit-equal;
-//   again without a fresh start: what is added to has been added twice, what is written repeats.
+//   again from the same start, but for scratch, which is as the first call left it: bit-equal;
+//   one that adds to a buffer again without a fresh start: it has been added twice.
 // Outputs start as NaN, so an element that is not written is seen; canaries are NaN too, so one
 // that is read is seen. A typical test:
 //
@@ -134,8 +134,8 @@ class OpCase {
   /// One call, on a device between the journeys there and back.
   void run(const std::function<void()>& call);
 
-  /// The three calls above, on a device twice, the second time with buffers at multiples of 16
-  /// bytes. Every buffer but inputs and scratch must have its wanted values.
+  /// The calls above, on a device twice, the second time with buffers at multiples of 16 bytes.
+  /// Every buffer but inputs and scratch must have its wanted values.
   void check(const std::function<void()>& call);
 
  private:
