@@ -35,11 +35,15 @@ need_data() {
 
 # on_cuda [emulated]: what has a CUDA half comes first in PATH, from $CUDA_TOOLS. With $EMULATED set
 # their device is the emulated one; else it is this machine's, and the case is skipped where there is
-# none, or where it is of the emulated device alone.
+# none, or where it is of the emulated device alone. Emulated, attention is tried on wgmma only where
+# a case sets NIBBLE_WGMMA=1: a process takes a second for that.
 on_cuda() {
   [ -n "${CUDA_TOOLS:-}" ] || { echo "CUDA_TOOLS is not set" >&2; exit 77; }
   PATH=$CUDA_TOOLS:$PATH
-  [ -z "${EMULATED:-}" ] || return 0
+  if [ -n "${EMULATED:-}" ]; then
+    export NIBBLE_WGMMA=0
+    return
+  fi
   [ "${1-}" != emulated ] || { echo "of the emulated device alone" >&2; exit 77; }
   local code=0
   nibble-quantize -q --device=cuda no-such-model -o never 2>no-device || code=$?

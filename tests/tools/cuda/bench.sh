@@ -3,6 +3,7 @@
 # said, and all else goes on.
 plain=$(dirname "$(command -v nibble-train)")
 on_cuda emulated
+unset NIBBLE_WGMMA
 mkdir -p bundle/bin bundle/libexec/tests/{tools,support,eval}
 root=$CASES/../../..
 for tool in "$plain"/nibble*; do
@@ -57,6 +58,7 @@ needed=$(sed -n 's/^qwen3-8b: no time left: \([0-9]*\) s are needed, .*/\1/p' ta
 expect 1 env NIBBLE_EMULATE_FAULT=wgmma $gpu --parts=ops,rates >table 2>parts
 grep -q '^notice: attention on this GPU' table && grep -q "^FAILED: the ops' tests, exit code 1$" table || fail "$(cat table)"
 grep -Eq '^tiny +64 .* no +yes$' table || fail "$(cat table)"
+export NIBBLE_WGMMA=0
 # The second of two devices: whoever is asked about it, or measured on it, has no other.
 mkdir peers
 cat >peers/python3 <<'END'

@@ -18,7 +18,7 @@ fault 69 "busy\|unavailable" NIBBLE_EMULATE_FAULT=busy
 fault 69 "compute capability" NIBBLE_EMULATE_FAULT=old-device
 fault 71 "the plan needs" NIBBLE_EMULATE_MEMORY=40000000
 # The fifth launch is the first that tries wgmma.
-fault 70 "NIBBLE_WGMMA=0 does without wgmma" NIBBLE_EMULATE_FAULT=launch:5
+fault 70 "NIBBLE_WGMMA=0 does without wgmma" NIBBLE_EMULATE_FAULT=launch:5 NIBBLE_WGMMA=1
 fault 64 "neither 0 nor 1" NIBBLE_WGMMA=maybe
 expect 69 nibble-train $on --device=cuda:3 -o out 2>err
 grep -q "cuda:3" err

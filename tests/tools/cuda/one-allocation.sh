@@ -30,6 +30,7 @@ done
 cmp cpu.jsonl cuda.jsonl
 
 on="-q --threads=1 --batch-size=2 --device=cuda --data=train.nbp --steps=1 --memory-limit=4GiB --validation=train.nbp"
+export NIBBLE_WGMMA=1 # of the first
 for how in --model=model "--model=int8 --dropout=0.1" "--model=int8 --recompute=layer --keep-weights=1" \
   "--model=int8 --offload-activations --stream-weights=1 --keep-weights=none --optimizer=paged-adamw-8bit" \
   "--model=model --method=full --optimizer=adamw-8bit" "--model=model --compute=f32 --deterministic"; do
@@ -50,4 +51,5 @@ for how in --model=model "--model=int8 --dropout=0.1" "--model=int8 --recompute=
   one_line err
   grep -q "MiB are needed, [0-9]* of [0-9]* MiB are free" err || fail "$how: said $(cat err)"
   [ ! -e out/adapter_config.json ] || fail "$how: something was trained"
+  export NIBBLE_WGMMA=0
 done

@@ -14,7 +14,7 @@ paste <(numbers cpu) <(numbers gpu) |
 
 # In bf16, dropout and noise on: every policy, and a run cut in two.
 options="$on --device=cuda --dropout=0.1 --neftune=5 --optimizer=adamw-8bit --save-every=2"
-nibble-train $options --recompute=none -o whole
+NIBBLE_WGMMA=1 nibble-train $options --recompute=none -o whole
 for policy in norm layer sqrt; do
   nibble-train $options --recompute=$policy -o $policy
   cmp whole/adapter_model.safetensors $policy/adapter_model.safetensors
