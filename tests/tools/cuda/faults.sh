@@ -1,7 +1,7 @@
 # Without a device that can be used: one line, the right exit code, and never the CPU in its place.
 on_cuda emulated
 tiny_data
-on="-q --threads=1 --device=cuda --model=model --data=train.nbp --steps=2"
+on="-q --threads=1 --batch-size=1 --device=cuda --model=model --data=train.nbp --steps=2"
 fault() {  # fault CODE WORDS ENVIRONMENT...
   local code=$1 words=$2
   shift 2
@@ -70,7 +70,7 @@ rm -r with
 # from it the run goes on to the bits of one that was whole.
 nibble-init -q --tokenizer="$tiny_model" --layers=5 --hidden-size=64 --heads=4 --kv-heads=2 \
   --intermediate-size=96 -o deep
-on="-q --threads=1 --device=cuda --model=deep --data=train.nbp --steps=3 --save-every=1 --recompute=none"
+on="-q --threads=1 --batch-size=1 --device=cuda --model=deep --data=train.nbp --steps=3 --save-every=1 --recompute=none"
 on+=" --offload-activations --optimizer=paged-adamw"
 nibble-train $on -o whole
 kept=

@@ -8,7 +8,7 @@ nibble-train -q --threads=1 --model=nf4 --data=train.nbp --steps=8 --learning-ra
 awk 'BEGIN { for (i = 0; i < 7; ++i) print "{\"prompt\":\"item " i * 13 " costs" (i % 2 ? " 5 and" : "") "\"}" }' >prompts.jsonl
 on="-q --threads=1 --model=nf4 --adapter=adapter --compute=f32"
 for head in keep int8 nf4; do
-  generate="nibble-generate $on --head=$head --raw --max-tokens=12 --batch-size=3 prompts.jsonl"
+  generate="nibble-generate $on --head=$head --raw --max-tokens=6 --batch-size=3 prompts.jsonl"
   $generate >cpu.jsonl
   $generate --device=cuda >gpu.jsonl
   cmp cpu.jsonl gpu.jsonl

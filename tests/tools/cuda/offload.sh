@@ -1,7 +1,7 @@
 # Activations in the host's memory, alone and with all else that saves memory: the bits of a run with
 # everything on the device. Six layers, so that most of them leave.
 on_cuda
-tiny_data 60 64
+tiny_data 60 32
 nibble-init -q --tokenizer="$tiny_model" --layers=6 --hidden-size=64 --heads=4 --kv-heads=2 \
   --intermediate-size=96 -o deep
 nibble-quantize -q deep -o nf4

@@ -1,7 +1,7 @@
 # nibble-train on the GPU: the CPU's losses in fp32, the same bits for every way to save
 # memory, without CUDA graphs and after a resume, and an adapter that the CPU's tools read.
 on_cuda
-tiny_data 60 64
+tiny_data 60 32
 nibble-quantize -q model -o nf4
 on="-q --threads=1 --model=nf4 --data=train.nbp --batch-size=2 --accumulate=2 --steps=4"
 numbers() { grep -o '"loss": *[^,]*' "$1/metrics.jsonl" | tr -dc '0-9.\n'; }
@@ -86,7 +86,8 @@ moved=${options/--device=cuda/}
 nibble-train ${moved#-q} -o cut --resume 2>said
 grep -q "it was made on cuda, this run computes on cpu: last digits may differ" said || fail "$(cat said)"
 # By way of another device a run may go on in another way, and then keep a step of before.
-best="$on --device=cuda --validation=train.nbp --eval-every=1 --save-every=1 --keep=9 --keep-best"
+nibble-tokenize -q --text --model=model text.txt | nibble-pack -q --model=model --length=64 -o long.nbp
+best="${on/train.nbp/long.nbp} --device=cuda --validation=long.nbp --eval-every=1 --save-every=1 --keep=9 --keep-best"
 best+=" --learning-rate=1 --schedule=constant"
 nibble-train $best --deterministic -o best
 rm -r best/checkpoint-00000[34] best/adapter_*
