@@ -6,8 +6,9 @@ prepare
 mkdir disk
 gone() { # gone COMMAND...: its standard output is a pipe that nobody reads
   local code=0
-  exec 3> >(:)
-  wait $!
+  mkfifo unread
+  exec 4<>unread 3>unread 4>&-
+  rm unread
   "$@" 2>err >&3 || code=$?
   exec 3>&-
   [ $code = 141 ] || fail "$*: exit code $code: $(cat err)"
