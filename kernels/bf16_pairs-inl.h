@@ -79,6 +79,20 @@ HWY_INLINE hn::Vec<Half> load_bits(const bf16* p, Part part) {
   return hn::LoadU(Half(), lanes);
 }
 
+/// A pair is of two rows.
+template <Bf16Dot kDot>
+struct Right<Bf16Pair<kDot>, Stored<bf16>> {
+  static constexpr int64_t kRows = 2;
+  static HWY_INLINE Vec vector(const Stored<bf16>* b, int64_t ldb) {
+    return hn::BitCast(F32(),
+                       pair_up(load_bits(&b->value, Whole{}), load_bits(&b[ldb].value, Whole{})));
+  }
+  static HWY_INLINE void fetch(const Stored<bf16>* next, int64_t ldb) {
+    __builtin_prefetch(next + kLanes);
+    __builtin_prefetch(next + kLanes + ldb);
+  }
+};
+
 /// to (rows, cols/2): pairs of columns, the last with 0 where cols is odd.
 template <Bf16Dot kDot>
 void pair_columns(const bf16* from, int64_t ldf, int64_t rows, int64_t cols, Bf16Pair<kDot>* to,

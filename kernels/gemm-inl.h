@@ -43,6 +43,27 @@ struct Factor<float> {
   }
 };
 
+/// An element of a right operand that is read where it is stored, and not from packed panels.
+template <class T>
+struct [[gnu::may_alias]] Stored {
+  T value;
+};
+
+/// How an element of A on the left meets rows of B: how many of them, and as which vector. What
+/// lies in rows far apart is asked for a tile ahead.
+template <class A, class B>
+struct Right {
+  static constexpr int64_t kRows = 1;
+  static HWY_INLINE Vec vector(const B* b, int64_t) { return load(b, Whole{}); }
+  static HWY_INLINE void fetch(const B*, int64_t) {}
+};
+template <class T>
+struct Right<float, Stored<T>> {
+  static constexpr int64_t kRows = 1;
+  static HWY_INLINE Vec vector(const Stored<T>* b, int64_t) { return load(&b->value, Whole{}); }
+  static HWY_INLINE void fetch(const Stored<T>* next, int64_t) { __builtin_prefetch(next); }
+};
+
 /// emit(r, v, x) for every row r < kRows and vector v < kVecs of a (kRows, depth) b (depth,
 /// kVecs*kLanes), depth in elements of a. Where a is f32, b may be bf16, widened on the way.
 template <int kRows, int kVecs, Order kOrder, class A, class B, class Emit>
@@ -61,7 +82,8 @@ HWY_INLINE void tile_sums(int64_t depth, const A* HWY_RESTRICT a, int64_t lda,
   for (int64_t k = 0; k < depth; ++k) {
     Vec right[kVecs];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) right[v] = load(b + v * kLanes, Whole{});
+    for (int v = 0; v < kVecs; ++v) right[v] = Right<A, B>::vector(b + v * kLanes, ldb);
+    Right<A, B>::fetch(b + kVecs * kLanes, ldb);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const Vec left =
@@ -70,7 +92,7 @@ HWY_INLINE void tile_sums(int64_t depth, const A* HWY_RESTRICT a, int64_t lda,
       for (int v = 0; v < kVecs; ++v)
         acc[r][v] = Factor<A>::multiply_add(left, right[v], acc[r][v]);
     }
-    b += ldb;
+    b += Right<A, B>::kRows * ldb;
     if (kOrder == Order::kDepthMajor) a += lda;
   }
 #pragma GCC unroll 16

@@ -83,7 +83,8 @@ Plan make_plan(const Matmul& op) {
   p.left_depth_major = p.out_turned ? !b_transposed : a_transposed;
   p.right_transposed = p.out_turned ? !a_transposed : b_transposed;
 
-  const bool reads_right = !pairs && !p.right_transposed;  // as it lies, where that pays
+  // As it lies, where that pays.
+  const bool reads_right = !p.right_transposed && (!pairs || k % 2 == 0);
   const int64_t max_depth = reads_right && p.m <= kUnpackedRows ? kMaxUnpackedDepth
                             : p.n <= kMaxTileCols               ? kMaxNarrowDepth
                                                                 : kMaxDepth;

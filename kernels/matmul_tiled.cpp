@@ -182,11 +182,13 @@ void multiply_block(const Plan& p, const Block& b, Element* right, Element* left
           const Element* panel =
               right + (p.packs_right ? j * elements<Element>(b.depth) : j - whole);
           multiply_tile<kOrder>(p, tile, from, a.stride, panel, kTileCols, to);
-        } else if constexpr (std::is_same_v<Element, float>) {
-          with_float(p.right.dtype, [&](auto element) {
+        } else {
+          with_stored<Element>(p.right.dtype, [&](auto element) {
             using T = decltype(element);
-            multiply_tile<kOrder>(p, tile, from, a.stride, at<const T>(p.right, b.k, b.n + j),
-                                  p.right.row_stride, to);
+            const T* stored = at<const T>(p.right, b.k, b.n + j);
+            multiply_tile<kOrder>(p, tile, from, a.stride,
+                                  reinterpret_cast<const Stored<T>*>(stored), p.right.row_stride,
+                                  to);
           });
         }
       }

@@ -126,14 +126,24 @@ TEST(Matmul, Blocks) {
   const Transpose no = Transpose::kNo, yes = Transpose::kYes;
   const Dtype f = Dtype::kF32, h = Dtype::kBf16;
   const std::vector<Case> cases = {
-      {401, 37, 1031, h, h, h, no, yes}, {401, 37, 1031, f, f, h, no, yes},
-      {401, 37, 1031, h, f, f, yes, no}, {16, 193, 2053, f, h, h, yes, no},
-      {16, 193, 2053, h, h, h, yes, no}, {3, 331, 1025, h, h, h, no, yes, 0.5f, 1.0f},
-      {3, 331, 1025, f, f, f, yes, yes}, {193, 16, 2053, f, h, h, yes, no, 2.0f, 1.0f},
-      {13, 65, 300, f, h, h, yes, no},   {24, 65, 300, h, f, h, yes, no},
-      {450, 16, 400, h, h, h, no, yes},  {450, 31, 400, f, h, f, no, no, 1.0f, 1.0f},
-      {70, 600, 600, h, h, h, no, yes},  {70, 600, 600, f, h, f, no, no, 1.0f, 1.0f},
-      {37, 70, 1536, h, h, h, no, no},   {37, 70, 1536, f, h, h, yes, yes, 1.0f, 1.0f},
+      {401, 37, 1031, h, h, h, no, yes},
+      {401, 37, 1031, f, f, h, no, yes},
+      {401, 37, 1031, h, f, f, yes, no},
+      {16, 193, 2053, f, h, h, yes, no},
+      {16, 193, 2053, h, h, h, yes, no},
+      {3, 331, 1025, h, h, h, no, yes, 0.5f, 1.0f},
+      {3, 331, 1025, f, f, f, yes, yes},
+      {193, 16, 2053, f, h, h, yes, no, 2.0f, 1.0f},
+      {193, 16, 2054, f, h, h, yes, no, 2.0f, 1.0f},
+      {331, 20, 514, h, h, h, yes, no},
+      {13, 65, 300, f, h, h, yes, no},
+      {24, 65, 300, h, f, h, yes, no},
+      {450, 16, 400, h, h, h, no, yes},
+      {450, 31, 400, f, h, f, no, no, 1.0f, 1.0f},
+      {70, 600, 600, h, h, h, no, yes},
+      {70, 600, 600, f, h, f, no, no, 1.0f, 1.0f},
+      {37, 70, 1536, h, h, h, no, no},
+      {37, 70, 1536, f, h, h, yes, yes, 1.0f, 1.0f},
   };
   on_every_dot([&] {
     for (const Case& c : cases) check(c);
