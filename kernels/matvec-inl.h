@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the mat-vec loops share, compiled once an instruction set: sums of registers, and the order
-// of rows and vectors. Rows are read one after another: processors that fetch ahead by
-// themselves do so for one stream best, twice as fast on Zen 4 as for two rows in turn. Included
-// inside Highway's foreach_target only, hence no include guard of the common kind.
+// of rows and vectors. Rows of numbers are read one after another: processors that fetch ahead by
+// themselves do so for one stream best, twice as fast on Zen 4 as for two rows in turn. Rows of
+// codes may go four at a time, since they are asked for in advance. Included inside Highway's
+// foreach_target only, hence no include guard of the common kind.
 #if defined(NIBBLE_KERNELS_MATVEC_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef NIBBLE_KERNELS_MATVEC_INL_H
 #undef NIBBLE_KERNELS_MATVEC_INL_H

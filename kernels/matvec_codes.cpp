@@ -145,10 +145,10 @@ struct RowScales {
   }
 };
 
-/// How many of R rows meet M vectors at once: four share each load of one vector, where there are
+/// How many of R rows meet M vectors at once: all share each load of one vector, where there are
 /// registers for them.
 template <int R, int M>
-constexpr int kRowsAtOnce = (HWY_TARGET == HWY_AVX3) && M == 1 && R == 4 ? 4 : 1;
+constexpr int kRowsAtOnce = (HWY_TARGET == HWY_AVX3) && M == 1 ? R : 1;
 
 /// sums[r*M + m] = x[m] . row r, for R rows one after another from `codes`.
 template <int R, int M, class Product>
