@@ -190,6 +190,45 @@ HWY_INLINE void dot_rows(const Product& product, const uint8_t* codes, const Row
   sum_all<R * M>(total, sums);
 }
 
+/// 256 floats to look bytes up in.
+class ByteTable {
+ public:
+  HWY_INLINE explicit ByteTable(const float* entries) : entries_(entries) {
+#if HWY_TARGET == HWY_AVX3
+    for (int i = 0; i < 16; ++i) part_[i] = hn::LoadU(Floats(), entries + i * kLanes);
+#endif
+  }
+  HWY_INLINE V operator()(const uint8_t* bytes) const {
+    const hn::RebindToSigned<Floats> di;
+    const auto index = hn::PromoteTo(di, hn::LoadU(hn::Rebind<uint8_t, Floats>(), bytes));
+#if HWY_TARGET == HWY_AVX3
+    // Two registers are looked up by five bits at once, and the other three choose among eight
+    // results: half the time of a gather, which reads lane after lane.
+    const auto chosen = [&](int bit, V zero, V one) {
+      const auto mask = _mm512_test_epi32_mask(index.raw, _mm512_set1_epi32(1 << bit));
+      return V{_mm512_mask_blend_ps(mask, zero.raw, one.raw)};
+    };
+    const auto of_32 = [&](int i) {
+      return V{_mm512_permutex2var_ps(part_[2 * i].raw, index.raw, part_[2 * i + 1].raw)};
+    };
+    const auto of_64 = [&](int i) { return chosen(5, of_32(2 * i), of_32(2 * i + 1)); };
+    const auto of_128 = [&](int i) { return chosen(6, of_64(2 * i), of_64(2 * i + 1)); };
+    return chosen(7, of_128(0), of_128(1));
+#else
+    return hn::GatherIndex(Floats(), entries_, index);
+#endif
+  }
+  HWY_INLINE float operator()(uint8_t byte) const {
+    return entries_[byte];
+  }
+
+ private:
+  const float* entries_;
+#if HWY_TARGET == HWY_AVX3
+  V part_[16];
+#endif
+};
+
 /// scales[i] = absmax of block first + i. Writes up to a register more.
 void decode_scales(const QuantizedMatrix& m, int64_t first, int64_t count, float* scales) {
   if (m.absmax != nullptr) {
@@ -197,7 +236,7 @@ void decode_scales(const QuantizedMatrix& m, int64_t first, int64_t count, float
     return;
   }
   const Floats d;
-  const hn::RebindToSigned<Floats> di;
+  const ByteTable map(m.nested_map);
   for (int64_t i = 0; i < count;) {
     const int64_t nested = (first + i) / m.nested_block;
     const int64_t end = std::min(count, (nested + 1) * m.nested_block - first);
@@ -205,13 +244,11 @@ void decode_scales(const QuantizedMatrix& m, int64_t first, int64_t count, float
     const uint8_t* codes = m.absmax_codes + first;
     for (; i + kLanes <= end; i += kLanes) {
       hwy::Prefetch(codes + i + kScalesAhead);
-      const auto index = hn::PromoteTo(di, hn::LoadU(hn::Rebind<uint8_t, Floats>(), codes + i));
-      const V value = hn::GatherIndex(d, m.nested_map, index);
       // Rounded apart, as bitsandbytes rounds.
-      const V product = hn::Mul(value, hn::Set(d, absmax));
+      const V product = hn::Mul(map(codes + i), hn::Set(d, absmax));
       hn::StoreU(hn::Add(product, hn::Set(d, m.nested_offset)), d, scales + i);
     }
-    for (; i < end; ++i) scales[i] = m.nested_map[codes[i]] * absmax + m.nested_offset;
+    for (; i < end; ++i) scales[i] = map(codes[i]) * absmax + m.nested_offset;
   }
 }
 
