@@ -103,7 +103,7 @@ void cross_entropy(const CrossEntropy& op, Stream) {
   const int64_t v = op.logits.dim(1);
   CHECK(std::all_of(targets, targets + op.targets.dim(0),
                     [v](int32_t t) { return t >= kNoTarget && t < v; }));
-  parallel_for(op.logits.dim(0), row_grain(op.logits.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.logits.dim(0), row_grain(op.logits.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(loss_rows)(op, begin, end);
   });
 }

@@ -93,7 +93,7 @@ double quantized_bytes(const QuantizedMatrix& m, int64_t rows) {
 namespace cpu {
 
 void dequantize(const Dequantize& op, Stream) {
-  parallel_for(op.out.dim(0), row_grain(op.out.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.out.dim(0), row_grain(op.out.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(dequantize_rows)(op, begin, end);
   });
 }

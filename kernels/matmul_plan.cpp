@@ -101,7 +101,12 @@ Plan make_plan(const Matmul& op) {
   const int64_t part_n = largest_part(p.n, kMaxTileCols, p.part_cols);
   p.packs_right = !reads_right || part_m > kUnpackedRows;
   p.block_n = round_up(ceil_div(part_n, ceil_div(part_n, most_cols)), kMaxTileCols);
-  p.block_m = p.sums_apart ? std::min(part_m, kBlockRows) : part_m;
+  // One packed block of the right operand serves all rows of a part where it is as deep as that.
+  p.block_m = depths == 1    ? std::min(part_m, kWideRows)
+              : p.sums_apart ? std::min(part_m, kBlockRows)
+                             : part_m;
+  p.row_blocks = ceil_div(part_m, p.block_m);
+  p.column_blocks = ceil_div(part_n, p.block_n);
   p.right_elements = (p.packs_right ? p.block_n : kMaxTileCols) * block_steps;
   p.left_elements = p.left_depth_major ? kWideRows * block_steps
                                        : kMaxTileRows * (round_up(block_steps, kPad) + kPad);
@@ -109,13 +114,15 @@ Plan make_plan(const Matmul& op) {
   return p;
 }
 
-Block part_of(const Plan& p, int64_t part) {
+Block piece_of(const Plan& p, int64_t piece) {
+  const int64_t blocks = p.row_blocks * p.column_blocks, part = piece / blocks;
   const int64_t i = part / p.part_cols, j = part % p.part_cols;
-  Block b{.m = first_of_part(p.m, kMaxTileRows, i, p.part_rows),
-          .n = first_of_part(p.n, kMaxTileCols, j, p.part_cols),
+  const int64_t row = piece % p.row_blocks, column = piece % blocks / p.row_blocks;
+  Block b{.m = first_of_part(p.m, kMaxTileRows, i, p.part_rows) + row * p.block_m,
+          .n = first_of_part(p.n, kMaxTileCols, j, p.part_cols) + column * p.block_n,
           .depth = p.k};
-  b.rows = first_of_part(p.m, kMaxTileRows, i + 1, p.part_rows) - b.m;
-  b.cols = first_of_part(p.n, kMaxTileCols, j + 1, p.part_cols) - b.n;
+  b.rows = std::min(p.block_m, first_of_part(p.m, kMaxTileRows, i + 1, p.part_rows) - b.m);
+  b.cols = std::min(p.block_n, first_of_part(p.n, kMaxTileCols, j + 1, p.part_cols) - b.n);
   return b;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the CPU cuts a product that it sums in f32: a grid of parts, one a thread, and blocks within
-// a part that stay in a core's cache. Operands are taken in steps of k: one element of each,
-// widened to f32, or a pair of bf16, of the same size.
+// How the CPU cuts a product that it sums in f32: a grid of parts, one a thread, blocks within a
+// part that stay in a core's cache, and pieces of a block's rows, which threads that are done take
+// from others. Operands are taken in steps of k: one element of each, widened to f32, or a pair of
+// bf16, of the same size.
 #pragma once
 
 #include "kernels/matmul_cpu.h"
@@ -28,6 +29,7 @@ struct Plan {
   Bf16Dot dot = Bf16Dot::kNone;  // other than that: both operands are bf16, a step is a pair
   int64_t part_rows = 1, part_cols = 1;
   int64_t block_m = 0, block_n = 0, block_k = 0;
+  int64_t row_blocks = 1, column_blocks = 1;  // of a part
   bool packs_right = true;  // else it is read in place, all but a last narrow panel
   bool sums_apart = false;  // several blocks of k and an out that cannot hold their f32 sums
 
@@ -35,6 +37,7 @@ struct Plan {
   float* scratch = nullptr;
 
   int64_t parts() const { return part_rows * part_cols; }
+  int64_t pieces() const { return parts() * row_blocks * column_blocks; }
   int64_t part_elements() const { return left_elements + right_elements + sum_elements; }
 };
 
@@ -45,8 +48,9 @@ struct Block {
   int64_t m = 0, rows = 0, n = 0, cols = 0, k = 0, depth = 0;
 };
 
-/// All of what a part has to do.
-Block part_of(const Plan& plan, int64_t part);
+/// A piece, of all of k; a part's come one after another, those of the same columns too. It may
+/// have no rows or columns.
+Block piece_of(const Plan& plan, int64_t piece);
 
 /// Where element (row, column) of a stored matrix is.
 template <class T>

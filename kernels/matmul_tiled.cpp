@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products summed in f32. The result is cut into a grid of parts, one a thread; a thread packs
-// blocks of the right operand into its share of the scratch, widened to floats or as pairs of bf16,
-// reads the left one row by row, packed likewise where needed, and rounds what it has made once.
-// Threads share nothing, nothing is allocated.
+// Products summed in f32. The result is cut into a grid of parts, one a thread, and these into
+// pieces; a thread packs blocks of the right operand into its share of the scratch, widened to
+// floats or as pairs of bf16, reads the left one row by row, packed likewise where needed, and
+// rounds what it has made once. Threads share nothing but what is left to do, nothing is allocated.
 #include <algorithm>
 
 #include "base/checked.h"
@@ -196,41 +196,41 @@ void multiply_block(const Plan& p, const Block& b, Element* right, Element* left
   }
 }
 
-/// A part of the product, with packed operands of Element, which is as large as a float.
+/// Pieces of the product, with packed operands of Element, which is as large as a float.
 template <class Element>
-void multiply_part_of(const Plan& p, int64_t part) {
+void multiply_pieces_of(const Plan& p, Pieces& pieces) {
   static_assert(sizeof(Element) == sizeof(float));
-  const Block all = cpu::part_of(p, part);
-  float* const scratch = p.scratch + part * p.part_elements();
+  float* const scratch = p.scratch + pieces.thread() * p.part_elements();
   const auto right = reinterpret_cast<Element*>(scratch);
   Element* const left = right + p.right_elements;
   float* const sums = p.sums_apart ? scratch + p.right_elements + p.left_elements : nullptr;
-  Block b;
-  for (b.n = all.n; b.n < all.n + all.cols; b.n += b.cols) {
-    b.cols = std::min(p.block_n, all.n + all.cols - b.n);
-    for (b.m = all.m; b.m < all.m + all.rows; b.m += b.rows) {
-      b.rows = std::min(p.block_m, all.m + all.rows - b.m);
-      for (b.k = 0; b.k < p.k; b.k += b.depth) {
-        b.depth = std::min(p.block_k, p.k - b.k);
+  int64_t packed_n = -1;  // the columns whose only block of k is packed
+  for (Pieces::Range range; pieces.take(range);) {
+    Block b = cpu::piece_of(p, range.begin);
+    if (b.rows <= 0 || b.cols <= 0) continue;
+    for (b.k = 0; b.k < p.k; b.k += b.depth) {
+      b.depth = std::min(p.block_k, p.k - b.k);
+      if (b.n != packed_n) {
         Block packed = b;
         if (!p.packs_right) {
           packed.n += b.cols / kTileCols * kTileCols;
           packed.cols = b.cols % kTileCols;
         }
         pack_right(p, packed, right);
-        p.left_depth_major ? multiply_block<Order::kDepthMajor>(p, b, right, left, sums)
-                           : multiply_block<Order::kRowMajor>(p, b, right, left, sums);
+        if (b.depth == p.k) packed_n = b.n;
       }
-      if (sums)
-        with_float(p.out.dtype, [&](auto element) {
-          finish_tile<decltype(element)>(p, sums, p.block_n, b, p.beta);
-        });
+      p.left_depth_major ? multiply_block<Order::kDepthMajor>(p, b, right, left, sums)
+                         : multiply_block<Order::kRowMajor>(p, b, right, left, sums);
     }
+    if (sums)
+      with_float(p.out.dtype, [&](auto element) {
+        finish_tile<decltype(element)>(p, sums, p.block_n, b, p.beta);
+      });
   }
 }
 
-void multiply_part(const Plan& p, int64_t part) {
-  with_element(p.dot, [&](auto element) { multiply_part_of<decltype(element)>(p, part); });
+void multiply_pieces(const Plan& p, Pieces& pieces) {
+  with_element(p.dot, [&](auto element) { multiply_pieces_of<decltype(element)>(p, pieces); });
 }
 
 }  // namespace
@@ -241,15 +241,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace nibble {
 namespace {
-HWY_EXPORT(multiply_part);
+HWY_EXPORT(multiply_pieces);
 }
 
 void cpu::matmul_tiled(const Matmul& op) {
   const Plan plan = make_plan(op);
-  // One pointer captured: std::function keeps that without allocating.
-  parallel_for(plan.parts(), 1, [&plan](int64_t begin, int64_t end) {
-    for (int64_t part = begin; part < end; ++part) NIBBLE_SIMD(multiply_part)(plan, part);
-  });
+  const auto run = NIBBLE_SIMD(multiply_pieces);
+  const auto on_thread = [&](Pieces& pieces) { run(plan, pieces); };
+  parallel_pieces(plan.pieces(), 1, on_thread, plan.parts());
 }
 
 }  // namespace nibble

@@ -188,13 +188,13 @@ HWY_EXPORT(heads_backward_columns);
 namespace cpu {
 
 void rmsnorm_forward(const RmsnormForward& op, Stream) {
-  parallel_for(op.in.dim(0), row_grain(op.in.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.in.dim(0), row_grain(op.in.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(forward_rows)(op, begin, end);
   });
 }
 
 void rmsnorm_backward(const RmsnormBackward& op, Stream) {
-  parallel_for(op.in.dim(0), row_grain(op.in.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.in.dim(0), row_grain(op.in.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(backward_rows)(op, begin, end);
   });
   if (!op.dweight) return;

@@ -74,13 +74,13 @@ HWY_EXPORT(backward_rows);
 namespace cpu {
 
 void swiglu_forward(const SwigluForward& op, Stream) {
-  parallel_for(op.out.dim(0), row_grain(op.out.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.out.dim(0), row_grain(op.out.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(forward_rows)(op, begin, end);
   });
 }
 
 void swiglu_backward(const SwigluBackward& op, Stream) {
-  parallel_for(op.dout.dim(0), row_grain(op.dout.dim(1)), [&op](int64_t begin, int64_t end) {
+  parallel_pieces(op.dout.dim(0), row_grain(op.dout.dim(1)), [&op](int64_t begin, int64_t end) {
     NIBBLE_SIMD(backward_rows)(op, begin, end);
   });
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 
@@ -85,26 +86,115 @@ int threads() {
   return omp_get_max_threads();
 }
 
-void parallel_for(int64_t n, int64_t grain, RangeBody body) {
-  if (n <= 0) return;
-  const int64_t units = ceil_div(n, grain);
-  const int64_t parts = std::min<int64_t>(threads(), units);
-  if (parts <= 1 || omp_in_parallel()) return body(0, n);
+namespace {
+
+/// How many threads share so many units of work.
+int64_t team_for(int64_t units) {
+  return omp_in_parallel() ? 1 : std::min<int64_t>(threads(), units);
+}
+
+/// body(thread, threads) on each of at most so many threads. An exception of one is rethrown here.
+void on_team(int64_t count, Body<int64_t, int64_t> body) {
   std::exception_ptr failure;
-#pragma omp parallel num_threads(static_cast <int>(parts))
+#pragma omp parallel num_threads(static_cast <int>(count))
   {
-    const int64_t part = omp_get_thread_num(), team = omp_get_num_threads();
-    pinning.pin(part);
-    const int64_t begin = units * part / team * grain;
-    const int64_t end = std::min(n, units * (part + 1) / team * grain);
+    const int64_t thread = omp_get_thread_num();
+    pinning.pin(thread);
     try {
-      if (begin < end) body(begin, end);
+      body(thread, omp_get_num_threads());
     } catch (...) {
 #pragma omp critical
       failure = std::current_exception();
     }
   }
   if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+void parallel_for(int64_t n, int64_t grain, RangeBody body) {
+  if (n <= 0) return;
+  const int64_t units = ceil_div(n, grain), parts = team_for(units);
+  if (parts <= 1) return body(0, n);
+  on_team(parts, [&](int64_t part, int64_t team) {
+    const int64_t begin = units * part / team * grain;
+    const int64_t end = std::min(n, units * (part + 1) / team * grain);
+    if (begin < end) body(begin, end);
+  });
+}
+
+// The pieces [first, last) that nobody has taken yet; a cache line each.
+struct alignas(64) Pieces::Part {
+  std::atomic<uint64_t> left;
+
+  static uint64_t pack(uint64_t first, uint64_t last) { return last << 32 | first; }
+  static int64_t count(uint64_t left) {
+    return static_cast<int64_t>(left >> 32) - static_cast<int64_t>(left & UINT32_MAX);
+  }
+  /// One from the front, or from the back; -1 where there is none.
+  int64_t take(bool front) {
+    uint64_t now = left.load(std::memory_order_relaxed);
+    while (count(now) > 0) {
+      const uint64_t first = now & UINT32_MAX, last = now >> 32;
+      const uint64_t next = front ? pack(first + 1, last) : pack(first, last - 1);
+      if (left.compare_exchange_weak(now, next, std::memory_order_relaxed))
+        return static_cast<int64_t>(front ? first : last - 1);
+    }
+    return -1;
+  }
+};
+
+Pieces::Part* Pieces::parts(int64_t count) {
+  static thread_local std::unique_ptr<Part[]> parts;
+  static thread_local int64_t room = 0;
+  if (room < count) {
+    parts = std::make_unique<Part[]>(static_cast<size_t>(count));
+    room = count;
+  }
+  return parts.get();
+}
+
+bool Pieces::take(Range& piece) {
+  int64_t taken = parts_[own_].take(true);
+  while (taken < 0) {
+    int64_t most = 0;
+    Part* from = nullptr;
+    for (Part* part = parts_; part < parts_ + count_; ++part)
+      if (const int64_t left = Part::count(part->left.load(std::memory_order_relaxed));
+          left > most) {
+        most = left;
+        from = part;
+      }
+    if (!from) return false;
+    taken = from->take(false);
+  }
+  piece = {taken * grain_, std::min(n_, (taken + 1) * grain_)};
+  return true;
+}
+
+void parallel_pieces(int64_t n, int64_t grain, Body<Pieces&> body, int64_t most) {
+  if (n <= 0) return;
+  grain = std::max(grain, ceil_div<int64_t>(n, INT32_MAX));
+  const int64_t units = ceil_div(n, grain);
+  const int64_t count = team_for(most > 0 ? std::min(most, units) : units);
+  // A loop within a part of another has its own.
+  Pieces::Part alone;
+  Pieces::Part* const parts = count > 1 ? Pieces::parts(count) : &alone;
+  for (int64_t part = 0; part < count; ++part)
+    parts[part].left = Pieces::Part::pack(static_cast<uint64_t>(units * part / count),
+                                          static_cast<uint64_t>(units * (part + 1) / count));
+  const auto run = [&](int64_t thread) {
+    Pieces pieces(parts, count, thread, n, grain);
+    body(pieces);
+  };
+  if (count <= 1) return run(0);
+  on_team(count, [&](int64_t thread, int64_t) { run(thread); });
+}
+
+void parallel_pieces(int64_t n, int64_t grain, RangeBody body) {
+  parallel_pieces(n, grain, Body<Pieces&>([&](Pieces& pieces) {
+                    for (Pieces::Range r; pieces.take(r);) body(r.begin, r.end);
+                  }));
 }
 
 }  // namespace nibble
