@@ -37,6 +37,11 @@ struct Case {
   }
 };
 
+/// What a run may ask for: those that wgmma takes are the BF16_D64 and the BF16_D128.
+std::string test_name(const testing::TestParamInfo<Case>& test) {
+  return cat("n", test.index, "_", dtype_name(test.param.dtype), "_D", test.param.dim, "_");
+}
+
 /// Where head `h` of row `row` begins in a fused row: q, k or v of the group.
 struct Places {
   const Case& c;
@@ -337,7 +342,7 @@ TEST_P(Attention, Backward) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()));
+INSTANTIATE_TEST_SUITE_P(Shapes, Attention, testing::ValuesIn(cases()), test_name);
 
 class AttentionForwardOf : public testing::TestWithParam<Case> {};
 
@@ -349,7 +354,8 @@ TEST_P(AttentionForwardOf, ManyKeys) {
 INSTANTIATE_TEST_SUITE_P(SeveralKeyTiles, AttentionForwardOf,
                          testing::Values(Case{{601}, 2, 1, 24},
                                          Case{{290}, 1, 1, 256, 0, Dtype::kBf16},
-                                         Case{{601}, 1, 1, 64, 530, Dtype::kBf16}));
+                                         Case{{601}, 1, 1, 64, 530, Dtype::kBf16}),
+                         test_name);
 
 // Sequences that begin alike: a stem, branches of it, and branches of those.
 std::vector<Case> trees() {
@@ -370,7 +376,8 @@ std::vector<Case> trees() {
   return out;
 }
 
-INSTANTIATE_TEST_SUITE_P(SharedBeginnings, AttentionForwardOf, testing::ValuesIn(trees()));
+INSTANTIATE_TEST_SUITE_P(SharedBeginnings, AttentionForwardOf, testing::ValuesIn(trees()),
+                         test_name);
 
 struct Result {
   std::vector<double> out, lse, dqkv;
